@@ -1,0 +1,67 @@
+"""Typed configs: one pydantic schema serves files, the shell and forms.
+
+Unknown keys are errors that name their path (``training.recipe.lr_peak: unknown option``).
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from partimento.errors import ConfigError, FileError
+
+__all__ = ["Config", "read_config", "validate_config"]
+
+
+class Config(BaseModel):
+    """Base of every config: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+C = TypeVar("C", bound=Config)
+
+
+def validate_config(schema: type[C], values: Mapping[str, Any], where: str = "config") -> C:
+    """Return ``values`` as ``schema``.
+
+    Raises:
+        ConfigError: for the first unknown key or wrong value, with its dotted path.
+    """
+    try:
+        return schema.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join([where, *(str(part) for part in first["loc"])])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(schema.model_fields))
+            raise ConfigError(path, f"unknown option; known here: {known}") from None
+        raise ConfigError(path, f"{first['msg']} (got {first['input']!r})") from None
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Read a ``.toml`` or ``.json`` file into a plain mapping.
+
+    Raises:
+        FileError: if the file is missing, of another kind, or does not parse.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".toml":
+            return tomllib.loads(text)
+        if path.suffix == ".json":
+            values = json.loads(text)
+            if not isinstance(values, dict):
+                raise FileError(path, "does not hold a table of options", "write {...} at the top")
+            return values
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror})", "check the path") from None
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise FileError(path, f"does not parse ({error})", "mend that line") from None
+    raise FileError(path, "is neither .toml nor .json", "rename it or convert it")

@@ -1,0 +1,210 @@
+"""A score: notes in ticks on named tracks, with a map of tempo, metre, key, chords and lyrics.
+
+Everything here is frozen. Time is in ticks; ``ticks_per_quarter`` says how long a tick is, and
+``partimento.music.timeline`` turns ticks into bars, beats and seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from partimento.errors import MusicError
+from partimento.music.chords import Chord
+from partimento.music.keys import Key
+
+__all__ = [
+    "TICKS_PER_QUARTER",
+    "ChordSymbol",
+    "KeySignature",
+    "Lyric",
+    "Note",
+    "Pedal",
+    "Score",
+    "Tempo",
+    "TimeSignature",
+    "Track",
+]
+
+TICKS_PER_QUARTER = 480
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Note:
+    """A note; sorts by onset, then pitch, then duration. ``velocity`` is 1..127."""
+
+    onset_ticks: int
+    pitch: int
+    duration_ticks: int
+    velocity: int = 80
+
+    def __post_init__(self) -> None:
+        if self.onset_ticks < 0 or self.duration_ticks < 1:
+            raise MusicError(
+                f"a note starts at tick 0 or later and lasts at least one tick, not {self}"
+            )
+        if not 0 <= self.pitch <= 127 or not 1 <= self.velocity <= 127:
+            raise MusicError(f"pitch is 0..127 and velocity 1..127, not {self}")
+
+    @property
+    def end_ticks(self) -> int:
+        """The tick at which the note has ended."""
+        return self.onset_ticks + self.duration_ticks
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pedal:
+    """The sustain pedal held down from ``onset_ticks`` for ``duration_ticks``."""
+
+    onset_ticks: int
+    duration_ticks: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Lyric:
+    """A syllable sung at a tick, as a format holds it (``"Hal-"``, ``"le-"``)."""
+
+    onset_ticks: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tempo:
+    """Quarter notes a minute from this tick on."""
+
+    onset_ticks: int
+    quarters_per_minute: float
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.quarters_per_minute <= 4000.0:
+            raise MusicError(
+                f"tempo is 1..4000 quarters a minute, not {self.quarters_per_minute:g}"
+            )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TimeSignature:
+    """The metre from this tick on: ``numerator / denominator``; 6/8 is 6 and 8."""
+
+    onset_ticks: int
+    numerator: int
+    denominator: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.numerator <= 64 or self.denominator not in (1, 2, 4, 8, 16, 32, 64):
+            raise MusicError(
+                f"a metre is 1..64 over 1, 2, 4, ... 64, not {self.numerator}/{self.denominator}"
+            )
+
+    @property
+    def quarters_per_bar(self) -> Fraction:
+        """The length of a bar in quarter notes (3 for 6/8)."""
+        return Fraction(4 * self.numerator, self.denominator)
+
+    def __str__(self) -> str:
+        return f"{self.numerator}/{self.denominator}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeySignature:
+    """The key from this tick on."""
+
+    onset_ticks: int
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class ChordSymbol:
+    """A chord symbol that rules from this tick to the next symbol."""
+
+    onset_ticks: int
+    chord: Chord
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A named part. ``program`` is General MIDI 0..127; drums ignore it.
+
+    ``volume`` (0..127) and ``pan`` (0 left, 64 centre, 127 right) are MIDI controllers 7 and 10.
+    """
+
+    name: str
+    notes: tuple[Note, ...] = ()
+    program: int = 0
+    is_drum: bool = False
+    pedals: tuple[Pedal, ...] = ()
+    lyrics: tuple[Lyric, ...] = ()
+    volume: int = 100
+    pan: int = 64
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.program <= 127:
+            raise MusicError(f"a General MIDI program is 0..127, not {self.program}")
+        if any(a > b for a, b in zip(self.notes, self.notes[1:], strict=False)):
+            object.__setattr__(self, "notes", tuple(sorted(self.notes)))
+
+    @property
+    def end_ticks(self) -> int:
+        """The tick at which the last note has ended; 0 without notes."""
+        return max((note.end_ticks for note in self.notes), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A whole piece.
+
+    ``length_ticks`` is where the piece ends, silence included: the written length when given,
+    otherwise the end of the last note. ``recipe`` is how a generated piece was made (JSON text),
+    empty for all others; it travels as a text event in MIDI.
+    """
+
+    tracks: tuple[Track, ...] = ()
+    ticks_per_quarter: int = TICKS_PER_QUARTER
+    tempos: tuple[Tempo, ...] = ()
+    time_signatures: tuple[TimeSignature, ...] = ()
+    key_signatures: tuple[KeySignature, ...] = ()
+    chords: tuple[ChordSymbol, ...] = ()
+    title: str = ""
+    recipe: str = field(default="", compare=False)
+    written_length_ticks: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.ticks_per_quarter <= 32767:
+            raise MusicError(f"ticks a quarter are 1..32767, not {self.ticks_per_quarter}")
+        for name in ("tempos", "time_signatures", "key_signatures", "chords"):
+            events = getattr(self, name)
+            if any(a.onset_ticks > b.onset_ticks for a, b in zip(events, events[1:], strict=False)):
+                ordered = tuple(sorted(events, key=lambda event: event.onset_ticks))
+                object.__setattr__(self, name, ordered)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """All notes of all tracks, sorted."""
+        return tuple(sorted(note for track in self.tracks for note in track.notes))
+
+    @property
+    def end_ticks(self) -> int:
+        """The tick at which the last note has ended; 0 without notes."""
+        return max((track.end_ticks for track in self.tracks), default=0)
+
+    @property
+    def length_ticks(self) -> int:
+        """Where the piece ends: the written length, or the last note's end if that is later."""
+        return max(self.written_length_ticks, self.end_ticks)
+
+    def track(self, name: str) -> Track:
+        """Return the track called ``name``.
+
+        Raises:
+            MusicError: if there is none; the message lists those that exist.
+        """
+        for track in self.tracks:
+            if track.name == name:
+                return track
+        names = ", ".join(track.name for track in self.tracks) or "none"
+        raise MusicError(f"no track is called {name!r}; this score has: {names}")
+
+    def with_tracks(self, tracks: Iterable[Track]) -> Score:
+        """Return this score with other tracks and all else kept."""
+        return replace(self, tracks=tuple(tracks))

@@ -1,0 +1,98 @@
+"""What every system says of itself and how every system is asked: card, request, performer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from partimento.config import Config
+from partimento.errors import NotSupported
+from partimento.music import Piece, Promises, Score
+
+__all__ = ["Card", "Controls", "Paper", "Performer", "Request", "SamplingControls", "Task"]
+
+
+class Task(StrEnum):
+    """What a system can be asked to do."""
+
+    GENERATE = "generate"
+    CONTINUE = "continue"
+    INFILL = "infill"
+    ACCOMPANY = "accompany"
+    INTERPOLATE = "interpolate"
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a system was published."""
+
+    title: str
+    authors: str
+    year: int
+    url: str
+
+
+class Controls(Config):
+    """Base of every system's controls; a system adds its own fields with units and bounds."""
+
+
+class SamplingControls(Controls):
+    """Controls of every system that picks tokens one by one."""
+
+    temperature: float = Field(1.0, gt=0, le=5, description="below 1 safer, above 1 wilder")
+    top_p: float = Field(1.0, gt=0, le=1, description="keep the likeliest tokens of this mass")
+    top_k: int = Field(0, ge=0, description="keep so many likeliest tokens; 0 keeps all")
+    min_p: float = Field(0.0, ge=0, lt=1, description="drop tokens below this share of the best")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request: a task, what must hold, and the sketch."""
+
+    task: Task = Task.GENERATE
+    promises: Promises = field(default_factory=Promises)
+    prompt: Score | None = None
+    tempo_quarters_per_minute: float | None = None
+    endless: bool = False  # stream until the consumer stops; ``promises.bars`` is then None
+
+
+class Performer(Protocol):
+    """A loaded model that plays. It holds weights only; all state lives in the stream."""
+
+    def stream(
+        self, request: Request, controls: Controls, rng: np.random.Generator
+    ) -> Iterator[Piece]:
+        """Yield the pieces of the answer in order, each as soon as it is ready.
+
+        A score piece starts at tick 0 and advances the whole by its ``written_length_ticks``; a
+        note may outlast its piece. The prompt of CONTINUE is not yielded again.
+
+        Raises:
+            NotSupported: if the request asks for what this system cannot do.
+            CannotBeMet: if no output could keep the promises together.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a system is: found by the catalogue, read by the CLI, server and studio."""
+
+    name: str
+    paper: Paper
+    summary: str
+    tasks: frozenset[Task]
+    controls: type[Controls]
+    presets: Mapping[str, Config]
+    load: Callable[[Any], Performer] = field(repr=False)  # takes a runtime ``ModelFolder``
+
+    def check_task(self, task: Task) -> None:
+        """Raise NotSupported unless this system serves ``task``."""
+        if task not in self.tasks:
+            can = ", ".join(sorted(self.tasks))
+            raise NotSupported(f"{self.name} cannot {task}; it can {can}")
