@@ -1,3 +1,55 @@
-"""Partimento: give it a sketch and it realises music, at once, on the computer you have."""
+"""Partimento: give it a sketch and it realises music, at once, on the computer you have.
+
+``partimento.load().generate(bars=16).save("first.wav")`` is a whole program. What is listed in
+``__all__`` is imported when it is first used, so that ``import partimento`` costs nothing.
+The whole public surface is ``partimento.api``; ``api.systems`` and ``api.evaluate`` stand there
+alone, since packages of ours bear their names.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from partimento.api import (
+        Instrument,
+        Result,
+        describe,
+        doctor,
+        export,
+        load,
+        models,
+        read,
+        render,
+        replay,
+        train,
+        write,
+    )
+
+__all__ = [
+    "Instrument",
+    "Result",
+    "describe",
+    "doctor",
+    "export",
+    "load",
+    "models",
+    "read",
+    "render",
+    "replay",
+    "train",
+    "write",
+]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'partimento' has no attribute {name!r}")
+    return getattr(import_module("partimento.api"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,38 @@
+"""Scores and audio to files and back; corpora of them. Writes happen whole or not at all."""
+
+from partimento.files.atomic import atomic_path, check_writable
+from partimento.files.corpora import Corpus, CorpusItem, Preflight, corpus_names, open_corpus
+from partimento.files.formats import (
+    AUDIO_SUFFIXES,
+    PICTURE_SUFFIXES,
+    SCORE_SUFFIXES,
+    WRITABLE_SUFFIXES,
+    read,
+    read_audio,
+    read_score,
+    write,
+    write_audio,
+    write_score,
+)
+from partimento.files.recipes import read_recipe
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "PICTURE_SUFFIXES",
+    "SCORE_SUFFIXES",
+    "WRITABLE_SUFFIXES",
+    "Corpus",
+    "CorpusItem",
+    "Preflight",
+    "atomic_path",
+    "check_writable",
+    "corpus_names",
+    "open_corpus",
+    "read",
+    "read_audio",
+    "read_recipe",
+    "read_score",
+    "write",
+    "write_audio",
+    "write_score",
+]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from partimento.errors import MusicError
 from partimento.music.score import Note, Pedal, Score, Track
 
-__all__ = ["concatenate", "crop", "rescale", "shift", "stretch", "transpose"]
+__all__ = ["concatenate", "crop", "join", "rescale", "shift", "stretch", "transpose"]
+
+_MAPS = ("tempos", "time_signatures", "key_signatures", "chords")
 
 
 def transpose(score: Score, semitones: int) -> Score:
@@ -172,20 +176,24 @@ def crop(score: Score, start_ticks: int, end_ticks: int) -> Score:
     )
 
 
-def concatenate(first: Score, second: Score, at_ticks: int) -> Score:
-    """Return ``first`` with ``second`` laid in from ``at_ticks`` on, tracks joined by name.
+def concatenate(
+    first: Score, second: Score, at_ticks: int, onto: Sequence[int | None] | None = None
+) -> Score:
+    """Return ``first`` with ``second`` laid in from ``at_ticks`` on.
 
-    ``second`` is put on the tick grid of ``first``. Maps of ``second`` are kept where they change
-    something; every note of ``first`` is kept as it is.
+    ``second`` is put on the tick grid of ``first``. Its tracks join those of the same name, or,
+    where ``onto`` is given, those at these places in ``first`` (None makes a new track). Maps of
+    ``second`` are kept where they change something; every note of ``first`` is kept as it is.
     """
-    later = shift(rescale(second, first.ticks_per_quarter), at_ticks)
-    tracks = {t.name: t for t in first.tracks}
-    for t in later.tracks:
-        mine = tracks.get(t.name)
-        if mine is None:
-            tracks[t.name] = t
+    later = rescale(second, first.ticks_per_quarter)
+    places = _same_names(first, later) if onto is None else list(onto)
+    tracks = list(first.tracks)
+    for t, place in zip(_tracks_later(later, at_ticks), places, strict=True):
+        if place is None:
+            tracks.append(t)
         else:
-            tracks[t.name] = replace(
+            mine = tracks[place]
+            tracks[place] = replace(
                 mine,
                 notes=mine.notes + t.notes,
                 pedals=mine.pedals + t.pedals,
@@ -193,8 +201,68 @@ def concatenate(first: Score, second: Score, at_ticks: int) -> Score:
             )
     return replace(
         first,
-        tracks=tuple(tracks.values()),
-        chords=first.chords + later.chords,
-        written_length_ticks=at_ticks
-        + (second.length_ticks * first.ticks_per_quarter) // second.ticks_per_quarter,
+        tracks=tuple(tracks),
+        tempos=_changes(first.tempos, later.tempos, at_ticks),
+        time_signatures=_changes(first.time_signatures, later.time_signatures, at_ticks),
+        key_signatures=_changes(first.key_signatures, later.key_signatures, at_ticks),
+        chords=_changes(first.chords, later.chords, at_ticks),
+        written_length_ticks=at_ticks + later.length_ticks,
     )
+
+
+def join(pieces: Iterable[Score]) -> Score:
+    """Return the pieces of a stream as one score, each after the ``length`` of those before it.
+
+    Tracks join by name; a note may outlast its piece. The advance of a piece is its written
+    length, or its notes' end where it has none. Takes time in proportion to the notes.
+    """
+    tracks: dict[str, list[Track]] = {}
+    maps: dict[str, Any] = dict.fromkeys(_MAPS, ())
+    at, first = 0, None
+    for given in pieces:
+        first = first or given
+        piece = rescale(given, first.ticks_per_quarter)
+        for t in _tracks_later(piece, at):
+            tracks.setdefault(t.name, []).append(t)
+        for name in _MAPS:
+            maps[name] = _changes(maps[name], getattr(piece, name), at)
+        at += piece.written_length_ticks or piece.end_ticks
+    if first is None:
+        return Score()
+    joined = tuple(
+        replace(
+            parts[0],
+            notes=tuple(note for part in parts for note in part.notes),
+            pedals=tuple(pedal for part in parts for pedal in part.pedals),
+            lyrics=tuple(lyric for part in parts for lyric in part.lyrics),
+        )
+        for parts in tracks.values()
+    )
+    return replace(first, tracks=joined, written_length_ticks=at, **maps)
+
+
+def _same_names(first: Score, second: Score) -> list[int | None]:
+    """Return for each track of ``second`` the first track of that name not yet taken."""
+    free = list(range(len(first.tracks)))
+    places: list[int | None] = []
+    for t in second.tracks:
+        place = next((i for i in free if first.tracks[i].name == t.name), None)
+        if place is not None:
+            free.remove(place)
+        places.append(place)
+    return places
+
+
+def _tracks_later(score: Score, ticks: int) -> tuple[Track, ...]:
+    return shift(score, ticks).tracks
+
+
+def _changes(before: tuple, later: tuple, at_ticks: int) -> tuple:  # type: ignore[type-arg]
+    """Return ``before`` and those of ``later``, moved by ``at_ticks``, that change the ruling."""
+    out = list(before)
+    for event in later:
+        moved = replace(event, onset_ticks=event.onset_ticks + at_ticks)
+        ruling = next((e for e in reversed(out) if e.onset_ticks <= moved.onset_ticks), None)
+        if ruling is None or replace(ruling, onset_ticks=moved.onset_ticks) != moved:
+            out = [e for e in out if e.onset_ticks != moved.onset_ticks] + [moved]
+    return tuple(sorted(out, key=lambda event: event.onset_ticks))

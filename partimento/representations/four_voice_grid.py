@@ -8,18 +8,20 @@ them anew at each bar line. That is what the published data set can say, no more
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from partimento.errors import NotSupported
+from partimento.errors import ConfigError, NotSupported
 from partimento.music import Note, Score, TimeSignature, Track
 from partimento.music.score import TICKS_PER_QUARTER
 from partimento.representations.base import Tokens, Vocabulary
 
-__all__ = ["STEPS_PER_QUARTER", "VOICES", "FourVoiceGrid"]
+__all__ = ["STEPS_PER_QUARTER", "VOICES", "FourVoiceGrid", "GridWalk"]
 
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 STEPS_PER_QUARTER = 4
@@ -27,6 +29,11 @@ _PHASES = 16
 _STEP_TICKS = TICKS_PER_QUARTER // STEPS_PER_QUARTER
 _CHOIR = 52
 _VELOCITY = 80
+
+
+def _rounded(ticks: int, ticks_per_quarter: int) -> int:
+    """Return the nearest number of steps, halves up."""
+    return (2 * ticks * STEPS_PER_QUARTER + ticks_per_quarter) // (2 * ticks_per_quarter)
 
 
 @dataclass
@@ -49,21 +56,56 @@ class FourVoiceGrid:
     """Scores of four voices as tokens: pitches ``lowest``..``highest``, a rest, the start.
 
     ``steps_per_bar`` is 16 in 4/4 and 12 in 3/4 and 6/8; the published data have no metre, and a
-    model that was trained on them takes every bar as 4/4.
+    model that was trained on them takes every bar as 4/4. ``denominator`` is that of the metre of
+    decoded scores; by default the simplest that fits (3/4 for 12 steps, where 8 gives 6/8).
+
+    Raises:
+        ConfigError: if the range is empty or the bar has not 1..16 whole steps.
     """
 
     end_token: int | None = None
-    feature_sizes = (4, _PHASES)
+    feature_sizes: tuple[int, ...] = (4, _PHASES)
 
-    def __init__(self, lowest: int = 36, highest: int = 81, steps_per_bar: int = 16) -> None:
+    def __init__(
+        self,
+        lowest: int = 36,
+        highest: int = 81,
+        steps_per_bar: int = 16,
+        denominator: int | None = None,
+    ) -> None:
+        where = "representation"
+        if not 0 <= lowest <= highest <= 127:
+            raise ConfigError(f"{where}.lowest", f"{lowest}..{highest} is no range inside 0..127")
+        if not 1 <= steps_per_bar <= _PHASES:
+            raise ConfigError(f"{where}.steps_per_bar", f"is 1..{_PHASES}, not {steps_per_bar}")
+        if denominator is None:
+            denominator = next(d for d in (4, 8, 16) if steps_per_bar * d % 16 == 0)
+        if denominator not in (1, 2, 4, 8, 16, 32, 64) or steps_per_bar * denominator % 16:
+            problem = f"no metre over {denominator} has {steps_per_bar} sixteenths a bar"
+            raise ConfigError(f"{where}.denominator", problem)
         self.lowest, self.highest, self.steps_per_bar = lowest, highest, steps_per_bar
+        self.denominator = denominator
         self.vocabulary = Vocabulary({"pitch": highest - lowest + 1, "rest": 1, "start": 1})
         self.rest_token = self.vocabulary.first("rest")
         self.start_token = self.vocabulary.first("start")
 
     def spec(self) -> dict[str, Any]:
         """Return what makes this representation again."""
-        return {"name": "four_voice_grid", "lowest": self.lowest, "highest": self.highest}
+        return {
+            "name": "four_voice_grid",
+            "lowest": self.lowest,
+            "highest": self.highest,
+            "steps_per_bar": self.steps_per_bar,
+            "denominator": self.denominator,
+        }
+
+    def text(self, tokens: Iterable[int]) -> str:
+        """Return tokens as words: ``PITCH_72 PITCH_67 REST PITCH_48``."""
+        words = []
+        for token in tokens:
+            kind, index = self.vocabulary.name_of(int(token))
+            words.append(f"PITCH_{self.lowest + index}" if kind == "pitch" else kind.upper())
+        return " ".join(words)
 
     def with_metre(self, time_signature: TimeSignature) -> FourVoiceGrid:
         """Return the same grid with the bars of another metre.
@@ -77,7 +119,7 @@ class FourVoiceGrid:
                 f"the four-voice grid has bars of 1..{_PHASES} sixteenths, not {time_signature}; "
                 "it can serve 4/4, 3/4, 2/4, 2/2, 6/8 and the like"
             )
-        return FourVoiceGrid(self.lowest, self.highest, int(steps))
+        return FourVoiceGrid(self.lowest, self.highest, int(steps), time_signature.denominator)
 
     def encode_grid(self, grid: npt.NDArray[np.int64]) -> Tokens:
         """Return the tokens of pitches (steps, 4), -1 being silence."""
@@ -101,14 +143,14 @@ class FourVoiceGrid:
         if len(tracks) > 4:
             names = ", ".join(track.name for track in tracks)
             raise NotSupported(f"the four-voice grid holds four tracks, not {len(tracks)}: {names}")
-        step = score.ticks_per_quarter / STEPS_PER_QUARTER
-        steps = int(np.ceil(score.length_ticks / step - 1e-9))
+        steps = -(-score.length_ticks * STEPS_PER_QUARTER // score.ticks_per_quarter)
         grid = np.full((steps, 4), -1, dtype=np.int64)
         for voice, track in zip(self._voices(tracks), tracks, strict=True):
             order = sorted(track.notes, key=lambda n: -n.pitch if voice == 3 else n.pitch)
             for note in order:
-                first = round(note.onset_ticks / step)
-                last = max(first + 1, round(note.end_ticks / step))
+                # A note that rounds past the last step stays in it rather than vanish.
+                first = min(_rounded(note.onset_ticks, score.ticks_per_quarter), steps - 1)
+                last = max(first + 1, _rounded(note.end_ticks, score.ticks_per_quarter))
                 grid[first:last, voice] = note.pitch
         return grid
 
@@ -132,16 +174,14 @@ class FourVoiceGrid:
             borders = [*np.flatnonzero(starts).tolist(), len(line)]
             notes = tuple(
                 Note(a * _STEP_TICKS, int(line[a]), (b - a) * _STEP_TICKS, _VELOCITY)
-                for a, b in zip(borders, borders[1:], strict=False)
+                for a, b in pairwise(borders)
                 if line[a] >= 0
             )
             tracks.append(Track(name, notes, program=_CHOIR))
-        numerator, denominator = {12: (3, 4), 16: (4, 4), 8: (2, 4), 4: (1, 4)}.get(
-            self.steps_per_bar, (self.steps_per_bar, 16)
-        )
+        numerator = self.steps_per_bar * self.denominator // 16
         return Score(
             tuple(tracks),
-            time_signatures=(TimeSignature(0, numerator, denominator),),
+            time_signatures=(TimeSignature(0, numerator, self.denominator),),
             written_length_ticks=len(grid) * _STEP_TICKS,
         )
 
@@ -149,9 +189,9 @@ class FourVoiceGrid:
         """Return four tokens a sixteenth."""
         return self.encode_grid(self.grid(score))
 
-    def decode(self, tokens: Tokens) -> Score:
+    def decode(self, tokens: Tokens | Sequence[int]) -> Score:
         """Return the score of any tokens."""
-        return self.score(self.decode_grid(tokens))
+        return self.score(self.decode_grid(np.asarray(tokens, dtype=np.int64)))
 
     def quantize(self, score: Score) -> Score:
         """Return the score on the grid, four tracks, pitches outside the range silent."""

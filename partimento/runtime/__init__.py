@@ -1,0 +1,1 @@
+"""Playing: model folders, decoders under ONNX Runtime, and the performers built on them."""

@@ -1,0 +1,16 @@
+"""Score to sound: a built-in synthesiser, FluidSynth when present; mix, stems and streams."""
+
+from partimento.sound.fluidsynth import find_soundfont
+from partimento.sound.player import PlayState
+from partimento.sound.render import SAMPLE_RATE_HZ, mix, render, render_stems
+from partimento.sound.stream import StreamRenderer
+
+__all__ = [
+    "SAMPLE_RATE_HZ",
+    "PlayState",
+    "StreamRenderer",
+    "find_soundfont",
+    "mix",
+    "render",
+    "render_stems",
+]

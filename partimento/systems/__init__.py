@@ -1,0 +1,1 @@
+"""One published system, one folder named after it."""

@@ -1,0 +1,1 @@
+"""Training: networks, objectives, the loop, checkpoints, export. Only here is torch."""

@@ -1,0 +1,1 @@
+"""What networks are trained to do, as functions of tensors."""

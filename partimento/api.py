@@ -1,0 +1,359 @@
+"""The whole public surface: find, load, play, hear, train, measure, replay.
+
+Everything here takes plain values, returns typed ones, and raises only ``partimento.errors``.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from partimento import catalog, files, sound
+from partimento.catalog import describe, models, systems
+from partimento.checkup import doctor
+from partimento.config import Config, read_config, validate_config
+from partimento.errors import ConfigError, FileError, MissingExtra, ModelError
+from partimento.instrument import Instrument, Progress, Result, load
+from partimento.music import Audio, Piece, Score
+from partimento.outputs import check_output
+from partimento.recipe import Recipe, file_sha256, parse_recipe
+from partimento.runtime.contract import Card
+from partimento.runtime.folder import CONFIG_FILE, write_model_folder
+
+__all__ = [
+    "Instrument",
+    "Replay",
+    "Result",
+    "describe",
+    "doctor",
+    "evaluate",
+    "export",
+    "load",
+    "models",
+    "read",
+    "read_score",
+    "render",
+    "replay",
+    "systems",
+    "train",
+    "write",
+    "write_stems",
+]
+
+
+def read(path: str | Path) -> Piece:
+    """Return the piece in a file: notes of MIDI, MusicXML, ABC; sound of WAV, FLAC, OGG, MP3.
+
+    Raises:
+        FileError: if it cannot be read; names the place and the remedy.
+    """
+    return files.read(path)
+
+
+def read_score(path: str | Path) -> Score:
+    """Return the notes in a file.
+
+    Raises:
+        FileError: if it cannot be read or is sound.
+    """
+    piece = read(path)
+    if not isinstance(piece, Score):
+        raise FileError(path, "is sound, not notes", "give MIDI, MusicXML or ABC")
+    return piece
+
+
+def write(piece: Piece, path: str | Path, soundfont: str | Path | None = None) -> Path:
+    """Write notes or sound in the format that the name's ending says, and return the path.
+
+    Notes that are written as sound are rendered, through ``soundfont`` where it is given;
+    ``.png`` is a piano roll.
+
+    Raises:
+        FileError: if the ending is unknown or the place cannot be written.
+    """
+    check_output(path)
+    if isinstance(piece, Score) and Path(path).suffix.lower() in files.AUDIO_SUFFIXES:
+        piece = render(piece, soundfont=soundfont)
+    files.write(piece, path)
+    return Path(path)
+
+
+def render(score: Score, sample_rate_hz: int = 44100, soundfont: str | Path | None = None) -> Audio:
+    """Return the sound of a score, stereo, by the built-in synthesiser or through a SoundFont."""
+    heard = sound.render(score, sample_rate_hz=sample_rate_hz, soundfont=soundfont)
+    if not score.recipe:
+        return heard
+    recipe = parse_recipe(score.recipe, "score")
+    if soundfont is not None:
+        recipe = recipe.model_copy(update={"soundfont": str(soundfont)})
+    return replace(heard, recipe=recipe.to_json())
+
+
+def write_stems(
+    score: Score, folder: str | Path, name: str, soundfont: str | Path | None = None
+) -> list[Path]:
+    """Write each track as ``FOLDER/NAME_TRACK.wav``; mixed they are the whole.
+
+    Raises:
+        FileError: if the folder cannot be made or written.
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(folder, f"cannot be made ({error.strerror})", "choose another") from None
+    paths: list[Path] = []
+    for track, heard in sound.render_stems(score, soundfont=soundfont).items():
+        safe = re.sub(r"[^\w .()+-]", "_", track).strip() or "track"
+        paths.append(target / f"{name}_{safe}.wav")
+        files.write(heard, paths[-1])
+    return paths
+
+
+def train(
+    system: str,
+    data: Sequence[str | Path],
+    out: str | Path,
+    *,
+    preset: str = "default",
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: bool = False,
+    start_from: str | Path | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Path:
+    """Train a system on music and return the folder, which is then a model folder.
+
+    Args:
+        system: a name of ``systems``.
+        data: folders or zips of music, or names of known corpora.
+        out: the folder of the run; with ``resume`` it goes on there.
+        preset: a preset of the system's card, over which the other options go.
+        minutes: how long; or ``steps``: how many updates.
+        resume: go on with the run in ``out``.
+        start_from: a run whose weights to begin with.
+        seed: of weights, order and augmentation.
+        threads: how many threads compute.
+        config: a .toml or .json file over the preset.
+        overrides: dotted names over the preset, such as ``recipe.learning_rate``.
+
+    Raises:
+        MissingExtra: without torch.
+        ConfigError: for an unknown option, with its path.
+        TrainingError: if training cannot start or go on.
+    """
+    card = catalog.find_card(system)
+    chosen = _preset(card, preset, config, overrides or {}, minutes, steps)
+    workshop, trainee = _workshop(card, chosen)
+    folder = Path(out)
+    corpora = [files.open_corpus(path) for path in data]
+    workshop.train(
+        trainee,
+        corpora,
+        folder,
+        seed=seed,
+        resume=resume,
+        start_from=None if start_from is None else Path(start_from),
+        threads=threads,
+    )
+    return folder
+
+
+def _preset(
+    card: Card,
+    name: str,
+    config: str | Path | None,
+    overrides: Mapping[str, Any],
+    minutes: float | None,
+    steps: int | None,
+) -> Config:
+    """Return a preset of the card with the file's options, then the given ones, laid over it."""
+    if name not in card.presets:
+        raise ConfigError("preset", f"{card.name} has none called {name!r}, but {[*card.presets]}")
+    base = card.presets[name]
+    values = base.model_dump()
+    if config is not None:
+        _lay_over(values, read_config(config))
+    for dotted, value in overrides.items():
+        *parents, last = dotted.split(".")
+        table: dict[str, Any] = {last: value}
+        for parent in reversed(parents):
+            table = {parent: table}
+        _lay_over(values, table)
+    if minutes is not None or steps is not None:
+        if minutes is not None and steps is not None:
+            raise ConfigError("minutes", "give minutes or steps, not both")
+        _lay_over(values, {"recipe": {"minutes": minutes, "steps": steps}})
+    return validate_config(type(base), values, "preset" if config is None else str(config))
+
+
+def _lay_over(values: dict[str, Any], table: Mapping[str, Any]) -> None:
+    for key, value in table.items():
+        inner = values.get(key)
+        if isinstance(inner, dict) and isinstance(value, Mapping):
+            _lay_over(inner, value)
+        else:
+            values[key] = value
+
+
+def export(model: str | Path, out: str | Path, *, precision: str | None = None) -> Path:
+    """Copy a model folder, or export the best weights of a training run, into a new folder.
+
+    Args:
+        model: a name, a model folder, or the folder of a run, finished or not.
+        out: the folder to make; new or empty.
+        precision: keep this graph alone; None keeps all.
+
+    Raises:
+        ModelError: if there is no such model, or it lacks this precision.
+        FileError: if ``out`` holds something or cannot be written.
+        MissingExtra: for a run that has no exported model yet, without torch.
+    """
+    target = Path(out)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise FileError(target, "is not empty", "name a new folder")
+    files.check_writable(target.resolve())
+    run = Path(model)
+    if (run / "training" / "preset.json").is_file() and not (run / CONFIG_FILE).is_file():
+        return _export_run(run, target)
+    folder = catalog.open_model(model)
+    graphs: dict[str, str] = dict(folder.config["graphs"])
+    if precision is not None:
+        folder.graph(precision)  # raises where there is none
+        graphs = {precision: graphs[precision]}
+    dropped = set(folder.config["graphs"].values()) - set(graphs.values())
+    kept = {
+        name: (folder.path / name).read_bytes()
+        for name in folder.config["files"]
+        if name not in dropped
+    }
+    config = {key: value for key, value in folder.config.items() if key not in ("files", "format")}
+    write_model_folder(target, {**config, "graphs": graphs}, kept, folder.card())
+    return target
+
+
+def _export_run(run: Path, target: Path) -> Path:
+    values = read_config(run / "training" / "preset.json")
+    card = catalog.find_card(values["system"])
+    base = next(iter(card.presets.values()))
+    chosen = validate_config(type(base), values["preset"], "preset")
+    workshop, trainee = _workshop(card, chosen)
+    workshop.export_best(trainee, run, target)
+    return target
+
+
+def _workshop(card: Card, preset: Config) -> tuple[Any, Any]:
+    """Return the workshop and the trainee of a preset.
+
+    Raises:
+        MissingExtra: without torch and what else trains.
+    """
+    try:
+        workshop = import_module("partimento.workshop.run")
+        training = import_module(f"partimento.systems.{card.name}.training")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("partimento"):
+            raise
+        raise MissingExtra("training", "train") from None
+    return workshop, training.trainee(preset)
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """A file made again: the piece, and what may make it differ."""
+
+    source: Path
+    result: Result
+    recipe: Recipe
+    notes: tuple[str, ...]  # what differs between then and now, in words
+
+    def is_same(self) -> bool:
+        """Return whether the piece, in the format of the source, is the source byte for byte."""
+        with tempfile.TemporaryDirectory() as folder:
+            again = self.result.save(Path(folder) / f"again{self.source.suffix}")
+            return again.read_bytes() == self.source.read_bytes()
+
+
+def replay(
+    path: str | Path,
+    *,
+    prompt: str | Path | None = None,
+    model: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Replay:
+    """Make a generated file again from the recipe inside it.
+
+    Args:
+        path: any file that we wrote.
+        prompt: where the prompt of a continuation is now; by default where it was, or beside
+            ``path``.
+        model: the model where it is no longer found by the name in the recipe.
+        progress: told (bars done, bars asked).
+
+    Raises:
+        FileError: if the file has no recipe, or the prompt is missing or another.
+        ModelError: if the model is missing or not the same.
+    """
+    source = Path(path)
+    recipe = parse_recipe(files.read_recipe(source), source)
+    instrument = load(
+        _model_of(recipe) if model is None else model,
+        threads=recipe.threads,
+        precision=recipe.precision,
+    )
+    if instrument.folder.hash != recipe.model_hash:
+        raise ModelError(
+            f"{source} was made by another version of {recipe.model} (hash "
+            f"{recipe.model_hash[:12]}, here {instrument.folder.hash[:12]}); install that one, "
+            "or name it with --model"
+        )
+    score = None
+    if recipe.prompt is not None:
+        score = read_score(_prompt_of(recipe, source, prompt))
+    result = instrument.perform(instrument.plan_again(recipe, score), progress)
+    return Replay(source, result, recipe, recipe.changed_versions())
+
+
+def _model_of(recipe: Recipe) -> str:
+    """Return the name or path under which the recipe's model is found here."""
+    names = [info.name for info in models()]
+    if recipe.model in names and not recipe.model_path:
+        return recipe.model
+    if recipe.model_path and (Path(recipe.model_path) / "config.json").is_file():
+        return recipe.model_path
+    return recipe.model
+
+
+def _prompt_of(recipe: Recipe, source: Path, given: str | Path | None) -> Path:
+    """Return the prompt's file, which must be the same bytes as it was.
+
+    Raises:
+        FileError: if it is nowhere or has changed.
+    """
+    record = recipe.prompt
+    assert record is not None
+    if given is None and not record.path:
+        raise FileError(source, "went on from notes in memory", "they cannot be replayed")
+    places = (
+        [Path(given)]
+        if given is not None
+        else [
+            Path(record.path),
+            source.parent / Path(record.path).name,
+        ]
+    )
+    found = [place for place in places if place.is_file()]
+    if not found:
+        raise FileError(places[0], "the prompt is not there", "say where it is with --prompt")
+    for place in found:
+        if file_sha256(place) == record.sha256:
+            return place
+    raise FileError(found[0], "the prompt has changed since", "give the old one with --prompt")

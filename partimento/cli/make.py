@@ -1,0 +1,101 @@
+"""``partimento generate`` and ``partimento continue``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from partimento import api
+from partimento.cli import show
+from partimento.cli.options import Loading, Settings, Sketch, Taste, gather
+from partimento.files import AUDIO_SUFFIXES
+from partimento.instrument import Result
+from partimento.outputs import destinations
+from partimento.runtime.contract import Task
+from partimento.seeds import new_seed
+
+__all__ = ["continue_", "generate"]
+
+Out = Annotated[
+    list[Path] | None,
+    Parameter(
+        name=["--out", "-o"],
+        help="Where to write: .mid .wav .flac .ogg .mp3 .musicxml .mxl .png; may be repeated.",
+    ),
+]
+Samples = Annotated[int | None, Parameter(help="So many pieces, with the seeds SEED, SEED+1, ...")]
+Config = Annotated[
+    Path | None, Parameter(help="A .toml or .json file with a table of the same options.")
+]
+
+
+def generate(
+    *,
+    sketch: Sketch | None = None,
+    taste: Taste | None = None,
+    loading: Loading | None = None,
+    out: Out = None,
+    num_samples: Samples = None,
+    config: Config = None,
+) -> None:
+    """Make music from nothing but your wishes.
+
+    With no option at all it writes partimento-SEED.mid and .wav into the current folder.
+    """
+    settings = gather(sketch, taste, loading, config, out, num_samples)
+    _play(settings, None)
+
+
+def continue_(
+    prompt: Path,
+    /,
+    *,
+    sketch: Sketch | None = None,
+    taste: Taste | None = None,
+    loading: Loading | None = None,
+    out: Out = None,
+    num_samples: Samples = None,
+    config: Config = None,
+) -> None:
+    """Go on from a piece: keep all its notes and add exactly BARS bars (8 if left out).
+
+    New bars start at the next bar line. Tempo and metre go on as they are unless you ask.
+
+    Parameters
+    ----------
+    prompt
+        The piece to go on from: .mid, .musicxml, .mxl or .abc.
+    """
+    _play(gather(sketch, taste, loading, config, out, num_samples), prompt)
+
+
+def _play(settings: Settings, prompt: Path | None) -> None:
+    """Make every sample of the settings, write it and say so."""
+    task = Task.GENERATE if prompt is None else Task.CONTINUE
+    first = new_seed() if settings.seed is None else settings.seed
+    seeds = range(first, first + settings.num_samples)
+    planned = destinations(settings.out, seeds)
+    score = None if prompt is None else api.read_score(prompt)
+    instrument = api.load(
+        settings.model,
+        threads=settings.threads,
+        precision=settings.precision,
+        task=task,
+        prompt=score,
+    )
+    for seed, paths in zip(seeds, planned, strict=True):
+        plan = instrument.plan(task, settings.wishes, settings.controls, seed=seed, prompt=prompt)
+        with show.bar_progress(instrument.name) as progress:
+            result = instrument.perform(plan, progress)
+        written = [str(result.save(path)) for path in paths]
+        _report(result, written)
+
+
+def _report(result: Result, written: list[str]) -> None:
+    show.say(result.summary())
+    heard = [name for name in written if Path(name).suffix.lower() in AUDIO_SUFFIXES]
+    hint = "" if heard else f"; to hear it: partimento render {written[0]} -o it.wav"
+    is_midi = written[0].endswith(".mid")
+    show.say(f"Wrote {' and '.join(written)}{hint if is_midi else ''}")

@@ -1,0 +1,123 @@
+"""``partimento stream``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from partimento import api, live
+from partimento.cli import show
+from partimento.cli.main import EXIT_INTERRUPTED, STARTED
+from partimento.cli.options import Loading, Settings, Sketch, Taste, gather
+from partimento.errors import NotSupported
+from partimento.files import AUDIO_SUFFIXES
+from partimento.instrument import Instrument, Plan
+from partimento.outputs import check_output
+from partimento.runtime.contract import Task
+
+__all__ = ["stream"]
+
+_PIPE = Path("-")
+
+
+def stream(
+    *,
+    sketch: Sketch | None = None,
+    taste: Taste | None = None,
+    loading: Loading | None = None,
+    out: Annotated[list[Path] | None, Parameter(name=["--out", "-o"])] = None,
+    play: Annotated[bool, Parameter(negative="")] = False,
+    raw: Annotated[bool, Parameter(negative="")] = False,
+    prompt: Path | None = None,
+    verbose: Annotated[bool, Parameter(negative="")] = False,
+    config: Path | None = None,
+) -> int:
+    """Play without an end, until Ctrl-C; what was written until then is whole.
+
+    Parameters
+    ----------
+    out
+        Where to write: a sound file, .mid, .musicxml, or - for WAV on stdout; may be repeated.
+    play
+        Play through the loudspeakers; so it does where no -o is given.
+    raw
+        With -o -, bare 16-bit stereo samples at 44100 Hz instead of WAV.
+    prompt
+        A piece to go on from.
+    verbose
+        Say when the first note came, and every bar.
+    config
+        A .toml or .json file with a table of the same options.
+    """
+    settings = gather(sketch, taste, loading, config, out)
+    paths = [path for path in settings.out if path != _PIPE]
+    for path in paths:
+        check_output(path)
+    if raw and _PIPE not in settings.out:
+        raise NotSupported("--raw is for -o -, samples into a pipe")
+    task = Task.GENERATE if prompt is None else Task.CONTINUE
+    score = None if prompt is None else api.read_score(prompt)
+    instrument = api.load(
+        settings.model,
+        threads=settings.threads,
+        precision=settings.precision,
+        task=task,
+        prompt=score,
+    )
+    is_endless = settings.wishes.bars is None and settings.wishes.seconds is None
+    plan = instrument.plan(
+        task,
+        settings.wishes,
+        settings.controls,
+        seed=settings.seed,
+        prompt=prompt,
+        endless=is_endless,
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    is_heard = play or not settings.out
+    sinks = _sinks(settings, plan.recipe.to_json(), is_heard, raw)
+    outcome = live.perform_live(
+        instrument,
+        plan,
+        sinks,
+        is_paced=is_endless and not is_heard and _PIPE not in settings.out,
+        on_bar=_tell if verbose else None,
+    )
+    _finish(instrument, plan, outcome, paths)
+    if verbose and outcome.pieces:
+        show.note(f"First note {outcome.first_note_at - STARTED:.2f} s after the start")
+    return EXIT_INTERRUPTED if outcome.is_stopped and not is_endless else 0
+
+
+def _sinks(settings: Settings, recipe: str, is_heard: bool, is_raw: bool) -> list[live.Sink]:
+    sinks: list[live.Sink] = [live.Loudspeaker()] if is_heard else []
+    for path in settings.out:
+        if path == _PIPE:
+            sinks.append(live.WavPipe(sys.stdout.buffer, is_raw))
+        elif path.suffix.lower() in AUDIO_SUFFIXES:
+            sinks.append(live.sink_of(path, recipe))
+    return sinks
+
+
+def _tell(bars: int, seconds: float) -> None:
+    show.note(
+        f"bar {bars}, {show.long_time(seconds)} of music, at {time.perf_counter() - STARTED:.2f} s"
+    )
+
+
+def _finish(instrument: Instrument, plan: Plan, outcome: live.Outcome, paths: list[Path]) -> None:
+    """Write the notes where they were asked for, and say what there is."""
+    for path in paths:
+        if path.suffix.lower() not in AUDIO_SUFFIXES and outcome.pieces:
+            live.result_of(instrument, plan, outcome).save(path)
+    how = "Stopped after" if outcome.is_stopped else "Played"
+    written = f"; wrote {', '.join(map(str, paths))}" if paths else ""
+    show.note(
+        f"{how} {outcome.bars} bars ({show.long_time(outcome.seconds)}) by {instrument.name}, "
+        f"seed {plan.recipe.seed}{written}"
+    )

@@ -1,0 +1,70 @@
+"""ABC tunes to scores, through verovio (the extra ``score``).
+
+verovio is C++ and can abort the whole process on bad input, so it runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import subprocess
+import sys
+from os import PathLike
+from pathlib import Path
+
+from partimento.errors import FileError, MissingExtra
+from partimento.files.midi import require_notes, score_of_midi
+from partimento.music import Score
+
+__all__ = ["read_abc", "score_of_abc"]
+
+_SECONDS = 60
+_SCRIPT = """
+import base64, sys
+import verovio
+verovio.enableLog(verovio.LOG_OFF)
+toolkit = verovio.toolkit()
+toolkit.setOptions({"inputFrom": "abc"})
+if not toolkit.loadData(sys.stdin.buffer.read().decode("utf-8", "replace")):
+    sys.exit(3)
+sys.stdout.write(toolkit.renderToMIDI())
+"""
+
+
+def read_abc(path: str | PathLike[str]) -> Score:
+    """Return the score of the first tune of an ABC file.
+
+    Raises:
+        MissingExtra: if verovio is not installed.
+        FileError: if it cannot be opened or verovio cannot read it.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {error.strerror}", "check the name") from error
+    return score_of_abc(data, path)
+
+
+def score_of_abc(data: bytes, path: str | PathLike[str] = "ABC data") -> Score:
+    """Return the score of the bytes of an ABC tune; ``path`` names it in errors.
+
+    Raises:
+        MissingExtra: if verovio is not installed.
+        FileError: if verovio cannot read it.
+    """
+    if importlib.util.find_spec("verovio") is None:
+        raise MissingExtra(f"{path}: reading ABC", "score")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _SCRIPT],
+            input=data,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FileError(path, f"verovio took over {_SECONDS} s", "make it shorter") from error
+    if done.returncode or not done.stdout:
+        raise FileError(path, "verovio cannot read this ABC", "check its X:, T:, M:, K: lines")
+    score = score_of_midi(base64.b64decode(done.stdout), path)
+    return require_notes(score, path)

@@ -1,0 +1,199 @@
+"""Audio files through soundfile: WAV, FLAC, OGG (Vorbis) and MP3; resampling through soxr.
+
+The recipe of a made file travels in its comment field (FLAC, OGG, MP3) or in an ``ICMT`` chunk
+(WAV, where libsndfile drops the comment).
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from partimento.errors import FileError
+from partimento.files.atomic import atomic_path
+from partimento.music import Audio
+
+__all__ = [
+    "audio_blocks",
+    "audio_of_bytes",
+    "read_audio",
+    "resample",
+    "riff_comment",
+    "write_audio",
+]
+
+_FORMATS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_MAX_CHANNELS = {".wav": 1024, ".flac": 8, ".ogg": 255, ".mp3": 2}
+_MAX_RATES = {".flac": 655_350, ".ogg": 200_000}
+_OGG_BLOCK = 2**16
+
+
+def read_audio(path: str | PathLike[str]) -> Audio:
+    """Return the whole of an audio file as float32, (channels, frames).
+
+    Raises:
+        FileError: if it cannot be opened, is no audio that is known here, or has no samples.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {error.strerror}", "check the name") from error
+    return audio_of_bytes(data, path)
+
+
+def audio_of_bytes(data: bytes, path: str | PathLike[str] = "audio data") -> Audio:
+    """Return the audio in the bytes of a file; ``path`` names it in errors.
+
+    Raises:
+        FileError: as ``read_audio``.
+    """
+    if not data:
+        raise FileError(path, "the file is empty", "get a whole copy of the file")
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            samples = file.read(dtype="float32", always_2d=True)
+            rate, comment = file.samplerate, file.comment
+    except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
+        raise FileError(
+            path, f"no audio that can be read ({_reason(error)})", "use WAV, FLAC, OGG or MP3"
+        ) from error
+    if not len(samples):
+        raise FileError(path, "there are no samples in it", "choose a file with sound")
+    if not np.isfinite(samples).all():
+        raise FileError(path, "has samples that are not numbers", "export it anew")
+    recipe = riff_comment(data) if data[:4] == b"RIFF" else comment
+    return Audio(np.ascontiguousarray(samples.T), rate, recipe if recipe.startswith("{") else "")
+
+
+def _reason(error: Exception) -> str:
+    return str(error).rpartition(": ")[2].strip(" .") or type(error).__name__
+
+
+def audio_blocks(
+    path: str | PathLike[str], block_seconds: float = 10.0, overlap_seconds: float = 0.0
+) -> Iterator[Audio]:
+    """Yield an audio file in blocks, each (channels, frames); only one is in memory at a time.
+
+    Raises:
+        FileError: if it cannot be opened or is no audio that is known here.
+    """
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            frames = max(1, round(block_seconds * file.samplerate))
+            overlap = min(frames - 1, round(overlap_seconds * file.samplerate))
+            blocks = file.blocks(frames, overlap=overlap, dtype="float32", always_2d=True)
+            for block in blocks:
+                yield Audio(np.ascontiguousarray(block.T), file.samplerate)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        raise FileError(
+            path, f"no audio that can be read ({_reason(error)})", "use WAV, FLAC, OGG or MP3"
+        ) from error
+
+
+def resample(audio: Audio, sample_rate_hz: int) -> Audio:
+    """Return the audio at another sample rate (soxr, high quality)."""
+    if sample_rate_hz == audio.sample_rate_hz:
+        return audio
+    out = soxr.resample(audio.samples.T, audio.sample_rate_hz, sample_rate_hz, quality="HQ")
+    samples = np.ascontiguousarray(np.asarray(out, dtype=np.float32).T)
+    return Audio(samples, sample_rate_hz, audio.recipe)
+
+
+def write_audio(audio: Audio, path: str | PathLike[str], subtype: str | None = None) -> None:
+    """Write audio in the format of the suffix; WAV and FLAC as 16-bit PCM unless told otherwise.
+
+    Samples beyond full scale are clipped. ``subtype`` is libsndfile's, e.g. ``"PCM_24"``,
+    ``"FLOAT"``.
+
+    Raises:
+        FileError: if the suffix, the sample rate or the number of channels does not fit the
+            format, there are no samples, some are not numbers, or it cannot be written.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FORMATS:
+        raise FileError(path, "this is no audio format", f"use one of {' '.join(_FORMATS)}")
+    _check(audio, path, suffix)
+    container, default = _FORMATS[suffix]
+    chosen = subtype or default
+    if not soundfile.check_format(container, chosen):
+        raise FileError(path, f"{container} holds no {chosen}", f"leave it out for {default}")
+    samples = audio.samples.T
+    if chosen not in ("FLOAT", "DOUBLE"):
+        samples = np.clip(samples, -1.0, 1.0)
+    channels = samples.shape[1]
+    with atomic_path(path) as temporary:
+        try:
+            rate = audio.sample_rate_hz
+            with soundfile.SoundFile(
+                temporary, "w", rate, channels, chosen, format=container
+            ) as file:
+                if audio.recipe and suffix != ".wav":
+                    file.comment = audio.recipe
+                # libsndfile's Vorbis encoder overflows the stack on very long writes.
+                for start in range(0, len(samples), _OGG_BLOCK):
+                    file.write(samples[start : start + _OGG_BLOCK])
+        except soundfile.LibsndfileError as error:
+            raise FileError(path, f"cannot be written ({_reason(error)})", "free space") from error
+        if audio.recipe and suffix == ".wav":
+            _add_riff_comment(temporary, audio.recipe)
+
+
+def _check(audio: Audio, path: str | PathLike[str], suffix: str) -> None:
+    channels, frames = audio.samples.shape
+    rate = audio.sample_rate_hz
+    if not frames:
+        raise FileError(path, "there is no sound to write", "make it at least one sample long")
+    if not np.isfinite(audio.samples).all():
+        raise FileError(path, "the sound has samples that are not numbers", "report how it came")
+    if not 1 <= channels <= _MAX_CHANNELS[suffix]:
+        most = _MAX_CHANNELS[suffix]
+        raise FileError(path, f"{suffix} holds 1..{most} channels, not {channels}", "mix them")
+    if suffix == ".mp3" and rate not in _MP3_RATES:
+        rates = ", ".join(map(str, _MP3_RATES))
+        raise FileError(path, f"MP3 holds no {rate} Hz", f"resample to one of {rates}")
+    most = _MAX_RATES.get(suffix, 2**31 - 1)
+    if rate > most:
+        raise FileError(path, f"{suffix} holds at most {most} Hz, not {rate}", "resample it")
+
+
+def _add_riff_comment(path: Path, text: str) -> None:
+    """Append a LIST INFO chunk with an ICMT to a WAV file."""
+    body = text.encode() + b"\0"
+    body += b"\0" * (len(body) % 2)
+    chunk = b"INFOICMT" + struct.pack("<I", len(body)) + body
+    with path.open("r+b") as file:
+        file.seek(0, 2)
+        file.write(b"\0" * (file.tell() % 2) + b"LIST" + struct.pack("<I", len(chunk)) + chunk)
+        size = file.tell() - 8
+        file.seek(4)
+        file.write(struct.pack("<I", size))
+
+
+def riff_comment(data: bytes) -> str:
+    """Return the ICMT comment of the bytes of a WAV file, empty if there is none."""
+    at = 12
+    while at + 8 <= len(data):
+        name, (size,) = data[at : at + 4], struct.unpack_from("<I", data, at + 4)
+        if name == b"LIST" and data[at + 8 : at + 12] == b"INFO":
+            inner, end = at + 12, min(len(data), at + 8 + size)
+            while inner + 8 <= end:
+                (length,) = struct.unpack_from("<I", data, inner + 4)
+                if data[inner : inner + 4] == b"ICMT":
+                    text = data[inner + 8 : inner + 8 + length]
+                    return text.rstrip(b"\0").decode("utf-8", errors="replace")
+                inner += 8 + length + length % 2
+        at += 8 + size + size % 2
+    return ""

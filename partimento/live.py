@@ -1,0 +1,257 @@
+"""Where a stream goes: loudspeakers, a pipe, or a file that is whole whenever it stops."""
+
+from __future__ import annotations
+
+import os
+import struct
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from partimento import sound
+from partimento.errors import FileError, MissingExtra, NotSupported
+from partimento.instrument import Instrument, Plan, Result, bar_count
+from partimento.music import Audio, Score, Timeline
+from partimento.recipe import Recipe
+
+__all__ = [
+    "Loudspeaker",
+    "Outcome",
+    "Sink",
+    "SoundFile",
+    "WavFile",
+    "WavPipe",
+    "perform_live",
+    "recipe_of",
+    "result_of",
+    "sink_of",
+]
+
+CHANNELS = 2
+SAMPLE_RATE_HZ = 44100
+_FRAME_BYTES = 2 * CHANNELS
+_UNKNOWN = 0xFFFFFFFF  # the size of a WAV that has no end yet
+_LEAD_SECONDS = 4.0  # how far an endless stream into a file may run ahead of the clock
+
+
+class Sink(Protocol):
+    """Takes sound bit by bit; ``close`` leaves something whole."""
+
+    def take(self, samples: npt.NDArray[np.float32]) -> None:
+        """Take samples (channels, frames)."""
+        ...
+
+    def close(self, recipe: str) -> None:
+        """Finish; ``recipe`` is written where the format has room for it."""
+        ...
+
+
+def _pcm(samples: npt.NDArray[np.float32]) -> bytes:
+    """Return samples (channels, frames) as interleaved 16-bit little-endian."""
+    scaled = np.round(np.clip(samples.T, -1.0, 1.0) * 32767.0)
+    return scaled.astype("<i2").tobytes()
+
+
+def _wav_header(data_bytes: int, riff_bytes: int) -> bytes:
+    rate = SAMPLE_RATE_HZ
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", min(riff_bytes, _UNKNOWN), b"WAVE", b"fmt ", 16, 1, CHANNELS),
+        *(rate, rate * _FRAME_BYTES, _FRAME_BYTES, 16, b"data", min(data_bytes, _UNKNOWN)),
+    )
+
+
+class WavPipe:
+    """WAV, or bare 16-bit samples, into a pipe that cannot go back."""
+
+    def __init__(self, pipe: BinaryIO, is_raw: bool = False) -> None:
+        self._pipe = pipe
+        if not is_raw:
+            pipe.write(_wav_header(_UNKNOWN, _UNKNOWN))
+
+    def take(self, samples: npt.NDArray[np.float32]) -> None:
+        """Write samples (channels, frames) at once."""
+        self._pipe.write(_pcm(samples))
+        self._pipe.flush()
+
+    def close(self, recipe: str) -> None:
+        """Leave the pipe to its owner."""
+        self._pipe.flush()
+
+
+class WavFile:
+    """A WAV file whose header is right after every write, so that it is whole if we are killed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._bytes = 0
+        try:
+            self._file = path.open("w+b")
+            self._file.write(_wav_header(0, 36))
+        except OSError as error:
+            raise FileError(path, f"cannot be written ({error.strerror})", "try another") from None
+
+    def take(self, samples: npt.NDArray[np.float32]) -> None:
+        """Append samples (channels, frames).
+
+        Raises:
+            FileError: if the disk is full; what was written stays whole.
+        """
+        data = _pcm(samples)
+        try:
+            self._file.seek(0, os.SEEK_END)
+            self._file.write(data)
+            self._bytes += len(data)
+            self._head(36 + self._bytes)
+            self._file.flush()
+        except OSError as error:
+            raise FileError(self._path, f"cannot grow ({error.strerror})", "free space") from None
+
+    def close(self, recipe: str) -> None:
+        """Add the recipe as the comment that sound programs show, and close."""
+        text = recipe.encode() + b"\0"
+        text += b"\0" * (len(text) % 2)
+        chunk = b"INFO" + b"ICMT" + struct.pack("<I", len(text)) + text
+        self._file.seek(0, os.SEEK_END)
+        self._file.write(b"LIST" + struct.pack("<I", len(chunk)) + chunk)
+        self._head(36 + self._bytes + 8 + len(chunk))
+        self._file.close()
+
+    def _head(self, riff_bytes: int) -> None:
+        self._file.seek(0)
+        self._file.write(_wav_header(self._bytes, riff_bytes))
+
+
+class SoundFile:
+    """FLAC, OGG or MP3, written beside its place and moved there when it is whole."""
+
+    def __init__(self, path: Path, recipe: str) -> None:
+        self._path = path
+        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=".stream-", dir=path.parent)
+        os.close(handle)
+        self._temporary = Path(name)
+        self._file = soundfile.SoundFile(name, "w", SAMPLE_RATE_HZ, CHANNELS)
+        self._file.comment = recipe  # these formats take it before the sound only
+
+    def take(self, samples: npt.NDArray[np.float32]) -> None:
+        """Append samples (channels, frames)."""
+        self._file.write(np.clip(samples.T, -1.0, 1.0))
+
+    def close(self, recipe: str) -> None:
+        """Finish the file and move it to its place."""
+        self._file.close()
+        os.replace(self._temporary, self._path)
+
+
+class Loudspeaker:
+    """The default audio device, through sounddevice."""
+
+    def __init__(self) -> None:
+        try:
+            import sounddevice
+        except ImportError:
+            raise MissingExtra("playing through loudspeakers", "live") from None
+        except OSError:
+            raise NotSupported(
+                "the PortAudio library is missing: install it (Debian: libportaudio2), or use -o"
+            ) from None
+        try:
+            self._stream: Any = sounddevice.OutputStream(SAMPLE_RATE_HZ, channels=CHANNELS)
+            self._stream.start()
+        except sounddevice.PortAudioError as error:
+            raise NotSupported(f"no audio device plays here ({error}); use -o") from None
+
+    def take(self, samples: npt.NDArray[np.float32]) -> None:
+        """Play samples (channels, frames); waits while the device has enough."""
+        self._stream.write(np.ascontiguousarray(samples.T))
+
+    def close(self, recipe: str) -> None:
+        """Play what is left and let the device go."""
+        self._stream.stop()
+        self._stream.close()
+
+
+def sink_of(path: Path, recipe: str) -> Sink:
+    """Return the sink of a sound file by its ending."""
+    return WavFile(path) if path.suffix.lower() == ".wav" else SoundFile(path, recipe)
+
+
+@dataclass
+class Outcome:
+    """What a stream made until it ended or was stopped."""
+
+    pieces: list[Score] = field(default_factory=list)
+    bars: int = 0
+    seconds: float = 0.0
+    first_note_at: float = 0.0  # on the clock of time.perf_counter
+    is_stopped: bool = False
+
+
+def perform_live(
+    instrument: Instrument,
+    plan: Plan,
+    sinks: Sequence[Sink],
+    *,
+    is_paced: bool = False,
+    on_bar: Callable[[int, float], None] | None = None,
+) -> Outcome:
+    """Play a plan into the sinks, piece by piece, until it ends or Ctrl-C.
+
+    Args:
+        instrument: what plays.
+        plan: what it plays; endless plans are stopped by KeyboardInterrupt.
+        sinks: where the sound goes; they are closed whatever happens. None: nothing is rendered.
+        is_paced: do not run ahead of the clock by more than a few seconds.
+        on_bar: told (bars so far, seconds of music so far) after each piece.
+    """
+    outcome = Outcome()
+    renderer = sound.StreamRenderer(SAMPLE_RATE_HZ) if sinks else None
+    state = renderer.start() if renderer is not None else None
+    started = time.perf_counter()
+    try:
+        for piece in instrument.pieces(plan):
+            if renderer is not None and state is not None:
+                heard, state = renderer.feed(state, piece)
+                _give(sinks, heard)
+            outcome.pieces.append(piece)
+            outcome.bars += bar_count(piece)
+            outcome.seconds += float(Timeline(piece).seconds(piece.written_length_ticks))
+            outcome.first_note_at = outcome.first_note_at or time.perf_counter()
+            if on_bar is not None:
+                on_bar(outcome.bars, outcome.seconds)
+            if is_paced:
+                ahead = outcome.seconds - (time.perf_counter() - started) - _LEAD_SECONDS
+                time.sleep(max(0.0, ahead))
+        if renderer is not None and state is not None:
+            _give(sinks, renderer.finish(state))
+    except KeyboardInterrupt:
+        outcome.is_stopped = True
+    finally:
+        recipe = recipe_of(plan, outcome)
+        for sink in sinks:
+            sink.close(recipe.to_json())
+    return outcome
+
+
+def recipe_of(plan: Plan, outcome: Outcome) -> Recipe:
+    """Return the recipe of what was made, the place where it was stopped in it."""
+    if not outcome.is_stopped:
+        return plan.recipe
+    return plan.recipe.model_copy(update={"stopped_after_bars": outcome.bars})
+
+
+def result_of(instrument: Instrument, plan: Plan, outcome: Outcome) -> Result:
+    """Return all that a stream made as one piece, its prompt before it."""
+    return instrument.result_of(outcome.pieces, replace(plan, recipe=recipe_of(plan, outcome)))
+
+
+def _give(sinks: Sequence[Sink], heard: Audio) -> None:
+    for sink in sinks:
+        sink.take(heard.samples)

@@ -1,0 +1,56 @@
+"""Where results go: names, endings and permissions, all checked before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from partimento import files
+from partimento.errors import FileError, MusicError
+
+__all__ = ["check_output", "destinations"]
+
+_DEFAULT_SUFFIXES = (".mid", ".wav")
+_MOST_SAMPLES = 10_000
+
+
+def check_output(path: str | Path) -> None:
+    """Check that a result can be written to ``path`` later.
+
+    Raises:
+        FileError: if the ending is unknown, the folder is missing, or it cannot be written.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in files.WRITABLE_SUFFIXES:
+        shown = f"{ending!r} files" if ending else "files without a suffix"
+        known = " ".join(files.WRITABLE_SUFFIXES)
+        raise FileError(path, f"{shown} cannot be written", f"known are {known}")
+    files.check_writable(path)
+
+
+def destinations(out: Sequence[Path], seeds: Sequence[int]) -> list[list[Path]]:
+    """Return for each seed the files to write, and check that every one can be written.
+
+    Nothing asked, or a folder, means ``partimento-SEED.mid`` and ``.wav`` there. Where there are
+    several seeds each name gets its seed: ``out.mid`` becomes ``out-7.mid``.
+
+    Raises:
+        FileError: if one cannot be written.
+        MusicError: if there are more samples than anyone can want, or none.
+    """
+    if not 1 <= len(seeds) <= _MOST_SAMPLES:
+        raise MusicError(f"the number of samples is 1..{_MOST_SAMPLES}, not {len(seeds)}")
+    planned: list[list[Path]] = []
+    for seed in seeds:
+        paths: list[Path] = []
+        for target in out or (Path("."),):
+            if target.is_dir():
+                paths += [target / f"partimento-{seed}{s}" for s in _DEFAULT_SUFFIXES]
+            elif len(seeds) > 1:
+                paths.append(target.with_name(f"{target.stem}-{seed}{target.suffix}"))
+            else:
+                paths.append(target)
+        for path in paths:
+            check_output(path)
+        planned.append(paths)
+    return planned

@@ -1,0 +1,68 @@
+"""Configs of networks and of training, shared by the workshop that obeys them and the cards.
+
+They stand here, without torch, so that a card can show its presets in the instrument.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from partimento.config import Config
+
+__all__ = ["Recipe", "RecurrentConfig", "TokenPreset", "TransformerConfig"]
+
+
+class TransformerConfig(Config):
+    """Sizes of a causal Transformer; ``max_distance`` is the largest context in tokens."""
+
+    layers: int = Field(5, ge=1)
+    width: int = Field(256, ge=8)
+    heads: int = Field(8, ge=1)
+    kv_heads: int = Field(8, ge=1)
+    feedforward: int = Field(1024, ge=8)
+    attention: Literal["relative", "rotary", "absolute"] = "relative"
+    max_distance: int = Field(512, ge=2)
+    local_width: int = Field(16, ge=1)
+    token_width: int = Field(64, ge=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
+
+
+class RecurrentConfig(Config):
+    """Sizes of an LSTM."""
+
+    layers: int = Field(3, ge=1)
+    width: int = Field(512, ge=8)
+    local_width: int = Field(1, ge=1)
+    token_width: int = Field(64, ge=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
+
+
+class Recipe(Config):
+    """How a stage is trained."""
+
+    steps: int | None = Field(None, ge=1, description="updates; without: from minutes")
+    minutes: float | None = Field(None, gt=0, description="time budget; the speed is measured")
+    batch_size: int = Field(6, ge=1, description="sequences a step and process")
+    length: int = Field(512, ge=4, description="tokens a sequence")
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup_steps: int = Field(100, ge=0)
+    schedule: Literal["cosine", "constant", "inverse_sqrt"] = "cosine"
+    weight_decay: float = Field(0.1, ge=0)
+    beta2: float = Field(0.98, gt=0, lt=1)
+    clip: float = Field(1.0, gt=0, description="largest norm of all gradients together")
+    ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights; 0: none")
+    validate_every: int = Field(250, ge=1, description="steps")
+    patience: int = Field(0, ge=0, description="stop after so many validations without gain; 0: no")
+
+
+class TokenPreset(Config):
+    """Everything that makes a token model: representation, network, training, playing."""
+
+    representation: dict[str, Any]
+    network: TransformerConfig | RecurrentConfig
+    recipe: Recipe = Recipe()
+    transpose: int = Field(6, ge=0, le=12, description="augmentation, semitones up and down")
+    stretches: tuple[float, ...] = Field((1.0,), description="augmentation, factors of time")
+    defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")

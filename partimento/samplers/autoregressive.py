@@ -1,0 +1,143 @@
+"""Token after token from any decoder, under any constraint, one stream or many in lockstep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from partimento.samplers.constraints.base import Constraint
+from partimento.samplers.picks import Pick
+
+__all__ = ["Decoder", "sample", "sample_batch"]
+
+S = TypeVar("S")
+
+
+class Decoder(Protocol[S]):
+    """A network that says what comes next. It holds weights only; the state is passed along."""
+
+    vocabulary_size: int
+
+    def begin(self, batch: int) -> S:
+        """Return the state of ``batch`` streams before their first token."""
+        ...
+
+    def append(self, state: S, tokens: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float32], S]:
+        """Append tokens (batch, n); return logits (batch, V) of the next token, and the new state.
+
+        With n = 0 at the very start these are the logits of the first token: the decoder itself
+        supplies the start token. The old state need not be usable any more.
+        """
+        ...
+
+
+def sample(
+    decoder: Decoder[S],
+    pick: Pick,
+    constraint: Constraint[Any] | None,
+    rng: np.random.Generator,
+    prompt: Sequence[int] = (),
+) -> Iterator[int]:
+    """Yield tokens until the constraint is done; without a constraint, for ever.
+
+    The prompt's tokens go through the constraint, whose promises then start anew
+    (``after_prompt``), and are not yielded. A token is yielded before the network is asked for
+    the next one, so whoever stops early pays for nothing more.
+    """
+    stream = _Stream(pick, constraint, rng, prompt)
+    state = decoder.begin(1)
+    tokens = np.asarray(prompt, dtype=np.int64).reshape(1, -1)
+    while stream.runs():
+        logits, state = decoder.append(state, tokens)
+        token = stream.push(logits[0])
+        yield token
+        tokens = np.array([[token]], dtype=np.int64)
+
+
+def sample_batch(
+    decoder: Decoder[S],
+    picks: Pick | Sequence[Pick],
+    constraints: Sequence[Constraint[Any] | None],
+    rngs: Sequence[np.random.Generator],
+    prompt: Sequence[int] = (),
+    max_tokens: int | None = None,
+) -> list[list[int]]:
+    """Return the tokens of one stream for each of ``rngs``, all run in lockstep.
+
+    Each stream has its own constraint and its own generator, and gives what ``sample`` would give
+    with these, whatever the others do (up to the rounding of the network's batched arithmetic).
+    Finished streams are fed padding until the last one is done. ``picks`` is one for all or one
+    each; ``max_tokens`` bounds every stream.
+
+    Raises:
+        ValueError: if the sequences differ in length, or a stream has no end.
+    """
+    count = len(rngs)
+    each = [picks] * count if isinstance(picks, Pick) else list(picks)
+    if len(each) != count or len(constraints) != count:
+        raise ValueError(
+            f"{count} generators ask for as many picks and constraints, "
+            f"not {len(each)} and {len(constraints)}"
+        )
+    if max_tokens is None and any(constraint is None for constraint in constraints):
+        raise ValueError("a stream without a constraint has no end; give max_tokens")
+    streams = [_Stream(*parts, prompt) for parts in zip(each, constraints, rngs, strict=True)]
+    written: list[list[int]] = [[] for _ in streams]
+    state = decoder.begin(count)
+    column = np.tile(np.asarray(prompt, dtype=np.int64), (count, 1))
+    running = _running(streams, written, max_tokens)
+    while running:
+        logits, state = decoder.append(state, column)
+        column = np.zeros((count, 1), dtype=np.int64)
+        for row in running:
+            column[row, 0] = token = streams[row].push(logits[row])
+            written[row].append(token)
+        running = _running(streams, written, max_tokens)
+    return written
+
+
+class _Stream:
+    """One stream of tokens: what it may pick, and with which luck."""
+
+    def __init__(
+        self,
+        pick: Pick,
+        constraint: Constraint[Any] | None,
+        rng: np.random.Generator,
+        prompt: Sequence[int],
+    ) -> None:
+        self._pick, self._constraint, self._rng = pick, constraint, rng
+        self._rules: Any = None
+        if constraint is not None:
+            self._rules = constraint.begin()
+            for token in prompt:
+                self._rules = constraint.advance(self._rules, int(token))
+            if len(prompt):
+                self._rules = constraint.after_prompt(self._rules)
+
+    def runs(self) -> bool:
+        """Return whether another token may come."""
+        return self._constraint is None or not self._constraint.is_done(self._rules)
+
+    def push(self, logits: npt.NDArray[np.float32]) -> int:
+        """Pick and return the next token."""
+        if self._constraint is None:
+            return self._pick(logits, None, self._rng)
+        picked = self._pick(logits, self._constraint.allowed(self._rules), self._rng)
+        token = self._constraint.written(self._rules, picked)
+        self._rules = self._constraint.advance(self._rules, token)
+        return token
+
+
+def _running(
+    streams: Sequence[_Stream], written: Sequence[Sequence[int]], max_tokens: int | None
+) -> list[int]:
+    """Return the rows that want another token."""
+    return [
+        row
+        for row, stream in enumerate(streams)
+        if stream.runs() and (max_tokens is None or len(written[row]) < max_tokens)
+    ]

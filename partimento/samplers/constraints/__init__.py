@@ -1,0 +1,22 @@
+"""Musical promises as masks over tokens: one state machine a representation.
+
+A constraint enforces the grammar of its representation and every promise of
+``partimento.music.Promises`` exactly, whatever the logits are, and never runs into a dead end.
+What cannot be met is refused when the constraint is made.
+"""
+
+from partimento.samplers.constraints.bars import BarEventConstraint, BarEventState
+from partimento.samplers.constraints.base import Constraint, Mask
+from partimento.samplers.constraints.grid import GridConstraint, GridState
+from partimento.samplers.constraints.performance import PerformanceConstraint, PerformanceState
+
+__all__ = [
+    "BarEventConstraint",
+    "BarEventState",
+    "Constraint",
+    "GridConstraint",
+    "GridState",
+    "Mask",
+    "PerformanceConstraint",
+    "PerformanceState",
+]

@@ -1,0 +1,26 @@
+"""The network of Music Transformer (Huang et al. 2018, arXiv 1809.04281).
+
+Equations and where they live::
+
+    Eq. 1, scaled dot-product attention -> workshop/nn/attention.py  PlainAttention.mix
+    Eq. 3, relative attention           -> workshop/nn/attention.py  RelativeAttention.mix
+    section 3.4.1, skewing              -> workshop/nn/attention.py  relative_logits_skew
+
+What differs from the paper in the presets that ship: the last sixteen tokens enter together
+(workshop/nn/embedding.py), norms stand before the layers, voice and place in the bar are embedded.
+"""
+
+from __future__ import annotations
+
+from partimento.runtime.presets import TokenPreset, TransformerConfig
+from partimento.workshop.nn.transformer import CausalTransformer
+
+__all__ = ["network"]
+
+
+def network(
+    preset: TokenPreset, vocabulary: int, feature_sizes: tuple[int, ...]
+) -> CausalTransformer:
+    """Return the network of a preset: columns (B, L, C) -> logits (B, L, V)."""
+    assert isinstance(preset.network, TransformerConfig)
+    return CausalTransformer(preset.network, vocabulary, feature_sizes)

@@ -1,0 +1,132 @@
+"""What a user asks for in words and numbers, and the promises it comes to.
+
+The same table of wishes is taken by Python keywords, by the options of the shell and by a
+config file; all three end in ``Wishes.promises``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field
+
+from partimento.config import Config
+from partimento.errors import MusicError
+from partimento.music import (
+    Chord,
+    Key,
+    PitchRange,
+    Promises,
+    TimeSignature,
+    parse_chords,
+    parse_key,
+)
+from partimento.music.promises import MAX_BARS, parse_range, parse_time_signature
+
+__all__ = ["Ranges", "Wishes"]
+
+Ranges = str | PitchRange | Sequence[str] | Mapping[str, PitchRange | str]
+
+_COMMON_TIME = TimeSignature(0, 4, 4)
+
+
+class Wishes(Config):
+    """What may be asked of generated music; None means free.
+
+    - ``bars``: exactly so many; ``seconds``: the whole bars that cover so long; one of the two.
+    - ``tempo``: quarter notes a minute.
+    - ``key``: ``"A minor"``; ``time_signature``: ``"3/4"``; ``chords``: ``"Am F C G"``, one a bar.
+    - ``range``: ``"C3-C5"`` for every pitched track, ``"Soprano=C4-A5"`` for one, or several.
+    - ``polyphony``: at most so many notes at once.
+    - ``max_silence``: the longest rest of all tracks together, in quarter notes.
+    """
+
+    bars: int | None = None
+    seconds: float | None = Field(default=None, gt=0, le=86400)
+    tempo: float | None = None
+    key: str | Key | None = None
+    time_signature: str | TimeSignature | None = None
+    chords: str | tuple[str | Chord, ...] | None = None
+    range: str | PitchRange | tuple[str, ...] | dict[str, PitchRange | str] | None = None
+    polyphony: int | None = None
+    max_silence: float | None = None
+
+    def promises(
+        self, default_bars: int | None, tempo: float, metre: TimeSignature = _COMMON_TIME
+    ) -> Promises:
+        """Return the promises that these wishes come to.
+
+        Args:
+            default_bars: the bars where neither bars nor seconds are asked; None for no end.
+            tempo: quarters a minute, for turning seconds into bars.
+            metre: the metre where none is asked, for turning seconds into bars.
+
+        Raises:
+            MusicError: for a key, metre, chord, range or number that makes no sense.
+            CannotBeMet: for wishes that exclude each other.
+        """
+        asked = self.metre()
+        bars = self.bars if self.bars is not None else default_bars
+        if self.seconds is not None:
+            if self.bars is not None:
+                raise MusicError("give bars or seconds, not both")
+            asked = asked or metre
+            bars = bars_that_cover(self.seconds, tempo, asked)
+        return Promises(
+            bars=bars,
+            time_signature=asked,
+            key=parse_key(self.key) if isinstance(self.key, str) else self.key,
+            ranges=_ranges(self.range),
+            max_polyphony=self.polyphony,
+            chords=_chords(self.chords),
+            max_silence_quarters=self.max_silence,
+        )
+
+    def metre(self) -> TimeSignature | None:
+        """Return the metre that was asked.
+
+        Raises:
+            MusicError: if it does not parse.
+        """
+        asked = self.time_signature
+        return parse_time_signature(asked) if isinstance(asked, str) else asked
+
+
+def bars_that_cover(seconds: float, tempo: float, metre: TimeSignature) -> int:
+    """Return the least number of whole bars that lasts at least ``seconds``."""
+    quarters = seconds * tempo / 60
+    bars = max(1, math.ceil(quarters / float(metre.quarters_per_bar) - 1e-9))
+    if bars > MAX_BARS:
+        raise MusicError(
+            f"{seconds:g} seconds are {bars} bars, more than {MAX_BARS}; ask for less, or stream"
+        )
+    return bars
+
+
+def _chords(asked: str | tuple[str | Chord, ...] | None) -> tuple[Chord, ...]:
+    if asked is None:
+        return ()
+    if isinstance(asked, str):
+        return parse_chords(asked)
+    chords: list[Chord] = []
+    for chord in asked:
+        chords.extend(parse_chords(chord) if isinstance(chord, str) else (chord,))
+    return tuple(chords)
+
+
+def _ranges(
+    asked: str | PitchRange | tuple[str, ...] | dict[str, PitchRange | str] | None,
+) -> dict[str, PitchRange]:
+    if asked is None:
+        return {}
+    if isinstance(asked, PitchRange):
+        return {"*": asked}
+    if isinstance(asked, str):
+        asked = tuple(part for part in asked.split(",") if part.strip())
+    if isinstance(asked, dict):
+        return {
+            name: parse_range(span)[1] if isinstance(span, str) else span
+            for name, span in asked.items()
+        }
+    return dict(parse_range(part) for part in asked)

@@ -1,0 +1,52 @@
+"""Checkpoints: tensors in safetensors, numbers as JSON in its header; written atomically."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from partimento.errors import FileError, TrainingError
+from partimento.files.atomic import atomic_path
+
+__all__ = ["read_checkpoint", "write_checkpoint"]
+
+
+def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON state as one file; the old file stays until the new one is whole.
+
+    Raises:
+        TrainingError: if the disk is full or the folder cannot be written.
+    """
+    flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    data = save(flat, metadata={"state": json.dumps(state)})
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
+    except (OSError, FileError) as error:
+        kept = "the checkpoint before it is kept" if path.exists() else "no checkpoint exists yet"
+        raise TrainingError(
+            f"{path} could not be written ({error}); {kept}; free some space and use --resume"
+        ) from None
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors and the state of a checkpoint.
+
+    Raises:
+        TrainingError: if it is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state = json.loads((file.metadata() or {})["state"])
+    except FileNotFoundError:
+        raise TrainingError(f"{path} does not exist; start without --resume") from None
+    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); start without --resume") from None
+    return tensors, state

@@ -1,0 +1,121 @@
+"""One training run: a folder in which data, checkpoints and log live, and the model at its end.
+
+``OUT/training/`` holds what training needs (preset, encoded data, checkpoint, best weights, log);
+``OUT/`` itself becomes the model folder that the instrument plays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from partimento import seeds
+from partimento.errors import FileError, TrainingError
+from partimento.files.atomic import atomic_path
+from partimento.files.corpora import Corpus
+from partimento.workshop import distributed
+from partimento.workshop.checkpoints import read_checkpoint
+from partimento.workshop.device import set_threads
+from partimento.workshop.export import export_token_model
+from partimento.workshop.progress import Progress
+from partimento.workshop.token_trainee import TokenTrainee
+from partimento.workshop.trainer import BEST, CHECKPOINT, Outcome, Trainer
+
+__all__ = ["load_best", "train"]
+
+
+def train(
+    trainee: TokenTrainee,
+    corpora: Sequence[Corpus],
+    out: Path,
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    start_from: Path | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train into ``out`` and export the best weights as a model folder.
+
+    ``start_from`` is the ``OUT`` of an earlier run whose network has the same shape.
+
+    Raises:
+        TrainingError: if ``out`` holds a run already and neither resume was asked, or training
+            cannot go on.
+    """
+    progress = progress or Progress()
+    folder = out / "training"
+    set_threads(threads)
+    with distributed.process_group():
+        if distributed.rank() == 0:
+            _make_folder(folder, resume)
+            _remember(folder / "preset.json", trainee)
+        distributed.barrier()
+        if distributed.rank() != 0:
+            progress = Progress(quiet=True)
+        torch.manual_seed(int(seeds.generator(seed).integers(2**62)))
+        _reset(trainee)
+        trainee.prepare(corpora, folder, progress.say)
+        if start_from is not None and not resume:
+            load_best(trainee, start_from)
+        trainer = Trainer(trainee.stages(), folder, seed, progress)
+        outcome = trainer.run(resume=resume)
+        if distributed.rank() == 0:
+            if (folder / BEST).exists():
+                load_best(trainee, out)
+                facts = {**trainee.facts, "seed": seed, "steps": outcome.steps}
+                export_token_model(trainee, out, facts | {"valid_nll": outcome.best})
+                progress.say(f"{out} can be played: partimento generate --model {out}")
+            if outcome.overfits:
+                progress.say(
+                    "the validation loss rose at the end: the model began to learn the pieces by "
+                    "heart; the best weights were kept; more music or more dropout helps"
+                )
+        distributed.barrier()
+    return outcome
+
+
+def _reset(trainee: TokenTrainee) -> None:
+    """Draw the initial weights anew, so that they come from the seed alone."""
+    fresh = type(trainee)(trainee.system, trainee.preset, trainee.factory)
+    trainee.network.load_state_dict(fresh.network.state_dict())
+
+
+def _make_folder(folder: Path, resume: bool) -> None:
+    if resume and not (folder / CHECKPOINT).exists():
+        raise TrainingError(f"{folder.parent} holds no run to resume; start without --resume")
+    if not resume and (folder / CHECKPOINT).exists():
+        raise TrainingError(
+            f"{folder.parent} holds a run already; use --resume to go on, or another -o"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(folder, f"cannot be made ({error.strerror})", "choose another -o") from None
+
+
+def _remember(path: Path, trainee: TokenTrainee) -> None:
+    text = json.dumps(
+        {"system": trainee.system, "preset": trainee.preset.model_dump(mode="json")}, indent=1
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def load_best(trainee: TokenTrainee, out: Path) -> dict[str, Any]:
+    """Load the best weights of a run into the trainee's network; returns the saved state.
+
+    Raises:
+        TrainingError: if there are none, or the network has another shape.
+    """
+    tensors, state = read_checkpoint(out / "training" / BEST)
+    weights = {key.partition("/")[2]: value for key, value in tensors.items()}
+    try:
+        trainee.network.load_state_dict(weights)
+    except RuntimeError:
+        raise TrainingError(f"{out} holds a network of another shape; use its preset") from None
+    return state

@@ -1,0 +1,196 @@
+"""Training of every token model: pieces to tokens, one likelihood stage, export.
+
+A system's ``training.py`` makes one of these with a network of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from partimento.errors import TrainingError
+from partimento.files.corpora import Corpus
+from partimento.music import Score
+from partimento.representations import make_representation
+from partimento.representations.base import input_columns
+from partimento.runtime.presets import TokenPreset
+from partimento.workshop import token_data
+from partimento.workshop.contract import Batch, Loss, Player, Stage
+from partimento.workshop.objectives.likelihood import next_token_loss
+from partimento.workshop.token_data import TokenPiece, TokenSet
+
+__all__ = ["TokenTrainee", "sequence_nll"]
+
+_VALID_CROPS = 48
+_TAIL_SHARE = 0.1
+
+NetworkFactory = Callable[[TokenPreset, int, tuple[int, ...]], nn.Module]
+
+
+class TokenTrainee:
+    """One token model in training: its preset, its network, its data."""
+
+    def __init__(self, system: str, preset: TokenPreset, network: NetworkFactory) -> None:
+        self.system, self.preset = system, preset
+        self.representation = make_representation(preset.representation)
+        self.vocabulary = self.representation.vocabulary.size
+        self.factory = network
+        self.network = network(preset, self.vocabulary, self.representation.feature_sizes)
+        self.sets: dict[str, TokenSet] = {}
+        self.facts: dict[str, Any] = {}
+
+    @property
+    def local_width(self) -> int:
+        """How many past tokens stand in the input columns."""
+        return self.preset.network.local_width
+
+    @property
+    def align(self) -> int:
+        """Crops start at multiples of this many tokens."""
+        return 4 if self.preset.representation["name"] == "four_voice_grid" else 1
+
+    def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
+        """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.
+
+        Raises:
+            TrainingError: if nothing can be learnt from.
+        """
+        made_from = {
+            "corpora": [(corpus.name, len(corpus.items)) for corpus in corpora],
+            "representation": self.preset.representation,
+            "transpose": self.preset.transpose,
+            "stretches": self.preset.stretches,
+        }
+        cache = folder / "tokens.npz"
+        sets = token_data.load_sets(cache, made_from)
+        if sets is None:
+            sets = self._encode(corpora, say)
+            token_data.save_sets(cache, sets, made_from)
+        self.sets = {split: TokenSet(self.representation, pieces) for split, pieces in sets.items()}
+        counts = {split: len(tokens.pieces) for split, tokens in self.sets.items()}
+        self.facts = {
+            "corpora": [corpus.name for corpus in corpora],
+            "pieces": counts,
+            "tokens": {split: tokens.token_count for split, tokens in self.sets.items()},
+        }
+        say(
+            f"{counts['train']} pieces to learn from ({self.sets['train'].token_count:,} tokens), "
+            f"{counts['valid']} to validate"
+        )
+
+    def _encode(
+        self, corpora: Sequence[Corpus], say: Callable[[str], None]
+    ) -> dict[str, list[TokenPiece]]:
+        sets: dict[str, list[TokenPiece]] = {"train": [], "valid": [], "test": []}
+        ranges: dict[str, tuple[int, int]] | None = None
+        for corpus in corpora:
+            for split in sets:
+                scores = [piece for _, piece in corpus.pieces(split) if isinstance(piece, Score)]
+                if split == "train":
+                    ranges = token_data.pitch_ranges(scores)
+                factors = self.preset.stretches if split == "train" else (1.0,)
+                pieces, skipped = token_data.encode_pieces(
+                    self.representation, scores, self.preset.transpose, factors, ranges
+                )
+                sets[split] += pieces
+                if skipped:
+                    say(f"{corpus.name} {split}: {skipped} pieces do not fit this representation")
+        if not sets["train"]:
+            raise TrainingError("no piece to learn from was found; see the preflight above")
+        if not sets["valid"]:
+            sets["train"], sets["valid"] = _hold_out_tails(sets["train"], self.align)
+            say("too few pieces for a validation set: the last tenth of each piece is held out")
+        return sets
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the one stage: maximum likelihood."""
+        player = Player("model", (self.network,), self._loss)
+        return (Stage("likelihood", (player,), self.preset.recipe, self._batch, self._validate),)
+
+    def _batch(self, draw: np.random.Generator) -> Batch:
+        recipe = self.preset.recipe
+        return self.sets["train"].batch(
+            draw, recipe.batch_size, recipe.length, self.local_width, self.align
+        )
+
+    def _loss(self, batch: Batch) -> Loss:
+        return next_token_loss(self.network(batch["columns"]), batch["targets"], batch["mask"])
+
+    def _validate(self) -> Mapping[str, float]:
+        """Return the loss over a fixed, even choice of crops of the validation pieces."""
+        draw = np.random.default_rng(0)
+        total, count = 0.0, 0
+        recipe = self.preset.recipe
+        device = next(self.network.parameters()).device
+        size = 8
+        for _ in range(0, _VALID_CROPS, size):
+            batch = self.sets["valid"].batch(
+                draw, size, recipe.length, self.local_width, self.align
+            )
+            batch = {key: value.to(device) for key, value in batch.items()}
+            places = int(batch["mask"].sum())
+            total += float(self._loss(batch).total) * places
+            count += places
+        return {"loss": total / max(1, count)}
+
+    def test_nll(self, split: str = "test", window: int | None = None) -> float:
+        """Return the mean NLL, nats a token, over every token of a split, in fp32."""
+        self.network.eval()
+        window = window or self.preset.recipe.length
+        tokens = self.sets[split]
+        total, count = 0.0, 0
+        for index in range(len(tokens.pieces)):
+            sequence, features = tokens.piece(index)
+            nll = sequence_nll(
+                self.network, self.representation, sequence, features, self.local_width, window
+            )
+            total, count = total + float(nll.sum()), count + len(nll)
+        self.network.train()
+        return total / max(1, count)
+
+
+def sequence_nll(
+    network: nn.Module,
+    representation: Any,
+    tokens: np.ndarray[Any, np.dtype[np.int64]],
+    features: np.ndarray[Any, np.dtype[np.int64]],
+    local_width: int,
+    window: int,
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the NLL of each token, every token seeing at least half a window of its past."""
+    from_columns = input_columns(tokens, features, representation.start_token, local_width)
+    device = next(network.parameters()).device
+    out = np.zeros(len(tokens))
+    done = 0
+    while done < len(tokens):
+        begin = max(0, done - window // 2) if done else 0
+        begin -= begin % 4
+        end = min(len(tokens), begin + window)
+        columns = torch.from_numpy(from_columns[begin:end])[None].to(device)
+        with torch.no_grad():
+            logits = network(columns)[0].float()
+        targets = torch.from_numpy(tokens[begin:end]).to(device)
+        nll = nn.functional.cross_entropy(logits, targets, reduction="none").cpu().numpy()
+        out[done:end] = nll[done - begin :]
+        done = end
+    return out
+
+
+def _hold_out_tails(
+    pieces: Sequence[TokenPiece], align: int
+) -> tuple[list[TokenPiece], list[TokenPiece]]:
+    """Split the last tenth off every piece; a tail of fewer than 8 tokens stays."""
+    heads, tails = [], []
+    for piece in pieces:
+        cut = int(len(piece.tokens) * (1 - _TAIL_SHARE)) // align * align
+        if len(piece.tokens) - cut >= 8 and cut >= 8:
+            heads.append(TokenPiece(piece.tokens[:cut], piece.shifts))
+            tails.append(TokenPiece(piece.tokens[cut:]))
+        else:
+            heads.append(piece)
+    return heads, tails or heads[:1]

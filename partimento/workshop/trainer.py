@@ -1,0 +1,314 @@
+"""The training loop: stages of players, with checkpoints, exact resume and honest progress.
+
+Every random draw of a step comes from (seed, stage, step, rank) alone, so a run that was killed
+and resumed gives the losses of an unbroken one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from partimento import seeds
+from partimento.errors import FileError, TrainingError
+from partimento.workshop import distributed
+from partimento.workshop.checkpoints import read_checkpoint, write_checkpoint
+from partimento.workshop.contract import Batch, Stage
+from partimento.workshop.device import autocast, best_device
+from partimento.workshop.optimizer import PlayerOptimizer, learning_rate_at
+from partimento.workshop.progress import Progress
+
+__all__ = ["BEST", "CHECKPOINT", "Outcome", "Trainer"]
+
+CHECKPOINT = "checkpoint.safetensors"
+BEST = "best.safetensors"
+_MEASURED_STEPS = 12
+_SAVE_SECONDS = 60.0
+
+
+@dataclass
+class Outcome:
+    """How training ended: ``finished``, or stopped early by the user; the best validation."""
+
+    finished: bool
+    steps: int
+    best: float | None
+    figures: Mapping[str, float]
+    overfits: bool = False
+
+
+class Trainer:
+    """Runs stages in order inside a folder that holds the checkpoint, the best weights, the log."""
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        folder: Path,
+        seed: int,
+        progress: Progress,
+        save_seconds: float = _SAVE_SECONDS,
+    ) -> None:
+        self.stages, self.folder, self.seed, self.progress = stages, folder, seed, progress
+        self.save_seconds = save_seconds
+        self.device = best_device()
+        self.modules = _all_modules(stages)
+        self.stage_index, self.step = 0, 0
+        self.total_steps: int | None = None
+        self.best: float | None = None
+        self.stale = 0
+
+    def run(self, resume: bool = False) -> Outcome:
+        """Train every stage to its end.
+
+        Ctrl-C saves a checkpoint and returns an unfinished outcome.
+
+        Raises:
+            TrainingError: if a loss is not finite or a checkpoint cannot be written or read.
+        """
+        for module in self.modules.values():
+            module.to(self.device)
+        tensors: dict[str, Tensor] = {}
+        if resume:
+            tensors = self._restore()
+        figures: Mapping[str, float] = {}
+        overfits = False
+        while self.stage_index < len(self.stages):
+            stage = self.stages[self.stage_index]
+            try:
+                figures, overfits = self._run_stage(stage, tensors)
+            except KeyboardInterrupt:
+                self.progress.say(f"stopped at step {self.step}; --resume goes on from there")
+                return Outcome(False, self.step, self.best, figures, overfits)
+            tensors = {}
+            self.stage_index, self.step, self.total_steps, self.stale = (
+                self.stage_index + 1,
+                0,
+                None,
+                0,
+            )
+        return Outcome(True, self.step, self.best, figures, overfits)
+
+    def _run_stage(
+        self, stage: Stage, restored: dict[str, Tensor]
+    ) -> tuple[Mapping[str, float], bool]:
+        optimizers = [PlayerOptimizer(player, stage.recipe) for player in stage.players]
+        for optimizer in optimizers:
+            prefix = f"{optimizer.player.name}/"
+            own = {k.removeprefix(prefix): v for k, v in restored.items() if k.startswith(prefix)}
+            if own:
+                optimizer.load(own)
+        for frozen in stage.freezes:
+            frozen.requires_grad_(False)
+        self.total_steps = self.total_steps or stage.recipe.steps
+        if not restored:
+            self.best = None
+        figures: Mapping[str, float] = {}
+        history: list[float] = []
+        started, first_step, saved = time.monotonic(), self.step, time.monotonic()
+        self.progress.begin(stage.name, self.step, self.total_steps)
+        log = _Log(self.folder / "log.jsonl", stage.name, self.step) if self._leads else None
+        try:
+            while self.total_steps is None or self.step < self.total_steps:
+                line = self._one_step(stage, optimizers)
+                self.step += 1
+                if self.total_steps is None and self.step == first_step + _MEASURED_STEPS:
+                    self.total_steps = self._steps_for(stage, time.monotonic() - started)
+                is_last = self.step == self.total_steps
+                if stage.validate and (self.step % stage.recipe.validate_every == 0 or is_last):
+                    figures = self._validate(stage, optimizers)
+                    line |= {f"valid_{key}": value for key, value in figures.items()}
+                    history.append(figures["loss"])
+                if log:
+                    log.write({"step": self.step, **line})
+                self.progress.advance(self.step, self.total_steps, line)
+                if self._leads and (time.monotonic() - saved > self.save_seconds or is_last):
+                    self._save(optimizers)
+                    saved = time.monotonic()
+                if stage.recipe.patience and self.stale >= stage.recipe.patience:
+                    self.progress.say(f"no gain in {self.stale} validations: stopped at the best")
+                    break
+        except KeyboardInterrupt:
+            if self._leads:
+                self._save(optimizers)
+            raise
+        finally:
+            self.progress.end()
+            if log:
+                log.close()
+        if stage.validate is None:
+            for optimizer in optimizers:
+                optimizer.swap_average()
+            self._save_best({})
+        elif self._leads:
+            self._load_best()
+        worst_gap = len(history) > 3 and min(history) < history[-1] - 0.05
+        return figures, bool(worst_gap)
+
+    @property
+    def _leads(self) -> bool:
+        return distributed.rank() == 0
+
+    def _one_step(self, stage: Stage, optimizers: Sequence[PlayerOptimizer]) -> dict[str, float]:
+        line: dict[str, float] = {}
+        draw = seeds.generator(self.seed, self.stage_index, self.step, distributed.rank())
+        torch.manual_seed(int(draw.integers(2**62)))
+        began = time.monotonic()
+        for optimizer in optimizers:
+            for _ in range(optimizer.player.updates):
+                batch = self._to_device(stage.batches(draw))
+                with autocast(self.device):
+                    loss = optimizer.player.loss(batch)
+                norm = optimizer.update(loss, self.step, self.total_steps or 10**9)
+                if not (math.isfinite(norm) and math.isfinite(float(loss.total.detach()))):
+                    raise TrainingError(
+                        f"{stage.name}: the loss of {optimizer.player.name} is not finite at step "
+                        f"{self.step}; the last checkpoint is kept; lower learning_rate and --resume"
+                    )
+            name = optimizer.player.name
+            line |= {f"{name}_{key}": float(value) for key, value in loss.parts.items()}
+            line[f"{name}_loss"] = float(loss.total.detach())
+            line[f"{name}_gradient_norm"] = norm
+        line["learning_rate"] = learning_rate_at(stage.recipe, self.step, self.total_steps or 10**9)
+        line["seconds"] = time.monotonic() - began
+        return line
+
+    def _to_device(self, batch: Batch) -> Batch:
+        return {key: value.to(self.device) for key, value in batch.items()}
+
+    def _steps_for(self, stage: Stage, elapsed: float) -> int | None:
+        if stage.recipe.minutes is None:
+            raise TrainingError(f"{stage.name}: a recipe names steps or minutes")
+        speed = (_MEASURED_STEPS - 1) / max(1e-6, elapsed)
+        steps = max(_MEASURED_STEPS + 1, int(stage.recipe.minutes * 60 * speed))
+        return int(distributed.agree(float(steps)))
+
+    def _validate(self, stage: Stage, optimizers: Sequence[PlayerOptimizer]) -> Mapping[str, float]:
+        assert stage.validate is not None
+        for optimizer in optimizers:
+            optimizer.swap_average()
+        for module in self.modules.values():
+            module.eval()
+        try:
+            with torch.no_grad(), autocast(self.device):
+                figures = dict(stage.validate())
+            if self.best is None or figures["loss"] < self.best:
+                self.best, self.stale = figures["loss"], 0
+                self._save_best(figures)
+            else:
+                self.stale += 1
+        finally:
+            for module in self.modules.values():
+                module.train()
+            for optimizer in optimizers:
+                optimizer.swap_average()
+        return figures
+
+    def _save(self, optimizers: Sequence[PlayerOptimizer]) -> None:
+        tensors = _weights(self.modules)
+        for optimizer in optimizers:
+            for key, value in optimizer.tensors():
+                tensors[f"{optimizer.player.name}/{key}"] = value
+        state = {
+            "stage": self.stage_index,
+            "step": self.step,
+            "total_steps": self.total_steps,
+            "best": self.best,
+            "stale": self.stale,
+            "seed": self.seed,
+        }
+        write_checkpoint(self.folder / CHECKPOINT, tensors, state)
+
+    def _save_best(self, figures: Mapping[str, float]) -> None:
+        if self._leads:
+            state = {"stage": self.stage_index, "step": self.step, "figures": dict(figures)}
+            write_checkpoint(self.folder / BEST, _weights(self.modules), state)
+
+    def _load_best(self) -> None:
+        if (self.folder / BEST).exists():
+            tensors, _ = read_checkpoint(self.folder / BEST)
+            _load_weights(self.modules, tensors)
+
+    def _restore(self) -> dict[str, Tensor]:
+        tensors, state = read_checkpoint(self.folder / CHECKPOINT)
+        if state["seed"] != self.seed:
+            raise TrainingError(
+                f"the checkpoint was made with --seed {state['seed']}, not {self.seed}; "
+                "resume with that seed"
+            )
+        _load_weights(self.modules, tensors)
+        self.stage_index, self.step = int(state["stage"]), int(state["step"])
+        self.total_steps, self.best = state["total_steps"], state["best"]
+        self.stale = int(state["stale"])
+        if self.total_steps is not None and self.step >= self.total_steps:
+            # A restart after the last step has nothing to train; the best weights are the result.
+            self._load_best()
+        return tensors
+
+
+class _Log:
+    """One JSON object a line; lines that a resumed run will write again are dropped first."""
+
+    def __init__(self, path: Path, stage: str, step: int) -> None:
+        self.stage = stage
+        kept = []
+        if path.exists() and step:
+            for text in path.read_text(encoding="utf-8").splitlines():
+                entry = json.loads(text)
+                if entry["stage"] != stage or entry["step"] <= step:
+                    kept.append(text)
+        try:
+            self.file = path.open("w", encoding="utf-8")
+            self.file.writelines(text + "\n" for text in kept)
+        except OSError as error:
+            raise FileError(path, f"cannot be written ({error.strerror})", "free space") from None
+
+    def write(self, values: Mapping[str, float]) -> None:
+        self.file.write(json.dumps({"stage": self.stage, **values}) + "\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def _all_modules(stages: Sequence[Stage]) -> dict[str, nn.Module]:
+    """Return every module of every stage once, under a stable name."""
+    modules: dict[str, nn.Module] = {}
+    seen: set[int] = set()
+    for stage in stages:
+        for player in stage.players:
+            for index, module in enumerate(player.modules):
+                if id(module) not in seen:
+                    seen.add(id(module))
+                    modules[f"{stage.name}.{player.name}.{index}"] = module
+    return modules
+
+
+def _weights(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    return {
+        f"{name}/{key}": value
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
+
+
+def _load_weights(modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor]) -> None:
+    for name, module in modules.items():
+        own = {
+            key.removeprefix(f"{name}/"): value
+            for key, value in tensors.items()
+            if key.startswith(f"{name}/")
+        }
+        try:
+            module.load_state_dict(own)
+        except RuntimeError:
+            raise TrainingError(
+                "the checkpoint belongs to a network of another shape; use the options it was "
+                "started with, or start without --resume"
+            ) from None

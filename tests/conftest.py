@@ -1,0 +1,52 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from partimento import catalog, systems
+from partimento.runtime.folder import ModelFolder, write_model_folder
+
+FAKES = Path(__file__).parent / "fakes"
+CARD = "---\nlicense: CC0-1.0\n---\n# A model that hums\n"
+
+MakeModel = Callable[..., ModelFolder]
+
+
+@pytest.fixture
+def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeModel:
+    """Return a maker of models of the fake system ``hum``, the only ones that are found."""
+    root = tmp_path / "models"
+    root.mkdir()
+    monkeypatch.setattr(systems, "__path__", [*systems.__path__, str(FAKES)])
+    monkeypatch.setattr(catalog, "SHIPPED", root)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv(catalog.MODELS_VARIABLE, raising=False)
+
+    def make(name: str = "humming", **config: Any) -> ModelFolder:
+        values = {
+            "name": name,
+            "system": "hum",
+            "preset": "default",
+            "domain": "humming",
+            "representation": {},
+            "network": {},
+            "graphs": {"int8": "int8.onnx", "fp32": "fp32.onnx"},
+            "defaults": {"bars": 16, "tempo": 90.0, "temperature": 0.9},
+            "parameters": 1234,
+            **config,
+        }
+        graphs = {"int8.onnx": b"int8", "fp32.onnx": b"fp32"}
+        return write_model_folder(root / name, values, graphs, CARD)
+
+    return make
+
+
+@pytest.fixture
+def hum(make_model: MakeModel) -> ModelFolder:
+    """Return one model of the fake system ``hum``."""
+    return make_model()
