@@ -154,7 +154,13 @@ def train(
     chosen = _preset(card, preset, config, overrides or {}, minutes, steps)
     workshop, trainee = _workshop(card, chosen)
     folder = Path(out)
-    corpora = [files.open_corpus(path) for path in data]
+    progress = workshop.Progress()
+    corpora = []
+    for place in data:
+        corpus = files.open_corpus(place)
+        found = corpus.preflight()
+        progress.say(f"{corpus.name}: {found.summary()}")
+        corpora.append(corpus.only(found.usable))
     workshop.train(
         trainee,
         corpora,
@@ -163,6 +169,7 @@ def train(
         resume=resume,
         start_from=None if start_from is None else Path(start_from),
         threads=threads,
+        progress=progress,
     )
     return folder
 

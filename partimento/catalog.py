@@ -270,7 +270,8 @@ def _info(folder: Path, is_shipped: bool) -> ModelInfo | None:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         name, system = str(config.get("name") or folder.name), str(config["system"])
-        size = sum((folder / file).stat().st_size for file in config.get("files", ()))
+        found = [folder / file for file in config.get("files", ()) if (folder / file).is_file()]
+        size = sum(file.stat().st_size for file in found)
     except (OSError, ValueError, KeyError, AttributeError):
         return None
     return ModelInfo(name, system, folder, size, _licence(folder), is_shipped, False)

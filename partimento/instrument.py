@@ -45,6 +45,7 @@ Progress = Callable[[int, int], None]  # (bars done, bars asked)
 
 PRECISIONS = ("int8", "fp32")
 _DEFAULT_BARS = 16
+_DEFAULT_ADDED_BARS = 8
 _DEFAULT_TEMPO = 120.0
 _SIXTEENTHS = 4  # a prompt's tick grid must be able to hold at least these
 
@@ -98,7 +99,7 @@ class Result:
         bars = "1 bar" if self.bar_count == 1 else f"{self.bar_count} bars"
         return (
             f"Made {bars}{in_key} ({self.duration_seconds:.1f} s of music) with "
-            f"{self.recipe.model}, seed {self.seed}, in {self.seconds_taken:.1f} s "
+            f"{self.recipe.model}, seed {self.seed}, composed in {self.seconds_taken:.1f} s "
             f"({speed:.0f}x real time)"
         )
 
@@ -192,7 +193,7 @@ class Instrument:
     def continue_(
         self,
         prompt: Score | str | Path,
-        bars: int | None = 8,
+        bars: int | None = None,
         seconds: float | None = None,
         tempo: float | None = None,
         key: str | Key | None = None,
@@ -205,7 +206,7 @@ class Instrument:
         progress: Progress | None = None,
         **controls: Any,
     ) -> Result:
-        """Go on from a prompt: every note of it is kept, and exactly ``bars`` bars are added.
+        """Go on from a prompt: every note of it is kept, and exactly ``bars`` (8) bars are added.
 
         New bars start at the first bar line at or after the prompt's end. Tempo and metre are
         those that rule there unless others are asked. Wishes bind the new bars alone.
@@ -215,8 +216,6 @@ class Instrument:
             MusicError, CannotBeMet, NotSupported, ConfigError: as in ``generate``.
         """
         wishes = _wishes(locals())
-        if seconds is not None:
-            wishes = wishes.model_copy(update={"bars": None})
         plan = self.plan(Task.CONTINUE, wishes, controls, seed=seed, prompt=prompt)
         return self.perform(plan, progress)
 
@@ -278,9 +277,11 @@ class Instrument:
         if tempo is None and wishes.seconds is not None:
             tempo = asked_tempo = _DEFAULT_TEMPO  # seconds are bars only at a known tempo
         checked = Tempo(0, _DEFAULT_TEMPO if tempo is None else tempo)
-        bars = None if endless else int(defaults.get("bars") or _DEFAULT_BARS)
+        bars = int(defaults.get("bars") or _DEFAULT_BARS)
+        if task is Task.CONTINUE:
+            bars = _DEFAULT_ADDED_BARS
         promises = wishes.promises(
-            bars, checked.quarters_per_minute, metre or _metre_of(defaults)
+            None if endless else bars, checked.quarters_per_minute, metre or _metre_of(defaults)
         )
         if metre is not None and promises.time_signature is None:
             promises = replace(promises, time_signature=metre)

@@ -36,7 +36,7 @@ def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeModel:
             "representation": {},
             "network": {},
             "graphs": {"int8": "int8.onnx", "fp32": "fp32.onnx"},
-            "defaults": {"bars": 16, "tempo": 90.0, "temperature": 0.9},
+            "defaults": {"bars": 4, "tempo": 200.0, "temperature": 0.9},
             "parameters": 1234,
             **config,
         }

@@ -11,14 +11,14 @@ from cyclopts import Parameter
 
 from partimento import api
 from partimento.catalog import MODELS_VARIABLE, user_models_folder
-from partimento.cli import show
+from partimento.cli import screen, show
 
 __all__ = ["describe", "export", "models"]
 
 _MIB = 2**20
 
 
-def models(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+def models(*, json_: Annotated[bool, Parameter(name="--json")] = False) -> None:
     """List the models that are here; * marks the one that generate takes.
 
     Parameters
@@ -41,13 +41,11 @@ def models(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = Fa
         )
         for info in infos
     ]
-    show.table(("model", "system", "MiB", "licence", "where"), rows)
+    screen.table(("model", "system", "MiB", "licence", "where"), rows)
     show.say(f"More are found in {user_models_folder()} and in ${MODELS_VARIABLE}.")
 
 
-def describe(
-    name: str, /, *, json_: Annotated[bool, Parameter(name="--json", negative="")] = False
-) -> None:
+def describe(name: str, /, *, json_: Annotated[bool, Parameter(name="--json")] = False) -> None:
     """Say all there is to know of a system or a model.
 
     Parameters
@@ -68,7 +66,7 @@ def describe(
     for key, value in known.facts.items():
         show.say(f"{key.capitalize()}: {value}")
     rows = [(c.name, c.kind, c.default, c.bounds, c.meaning) for c in known.controls]
-    show.table(("control", "type", "default", "bounds", "meaning"), rows)
+    screen.table(("control", "type", "default", "bounds", "meaning"), rows)
     if known.text:
         show.say(known.text)
 

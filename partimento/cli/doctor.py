@@ -7,14 +7,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from partimento import api
-from partimento.cli import show
+from partimento.cli import screen, show
 
 __all__ = ["doctor"]
 
 
 def doctor(
     *,
-    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    json_: Annotated[bool, Parameter(name="--json")] = False,
     bars: int = 8,
     threads: int | None = None,
 ) -> None:
@@ -40,7 +40,7 @@ def doctor(
          f"{m.load_seconds:.2f} s", m.problem or "plays")
         for m in report.models
     ]  # fmt: skip
-    show.table(("model", "real time", "first bar", "loads in", "state"), rows)
+    screen.table(("model", "real time", "first bar", "loads in", "state"), rows)
     for extra in report.extras:
         state = "installed" if extra.is_installed else f"pip install 'partimento[{extra.name}]'"
         show.say(f"{extra.name} ({extra.purpose}): {state}")

@@ -21,9 +21,9 @@ def evaluate(
     training: str | None = None,
     model: str | None = None,
     plots: Path | None = None,
-    no_plots: Annotated[bool, Parameter(negative="")] = False,
+    no_plots: bool = False,
     seed: int = 0,
-    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    json_: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
     """Measure made music against real music: distributions, structure, copying, a judge.
 

@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from partimento import __version__
 from partimento.errors import PartimentoError
@@ -46,6 +46,7 @@ def make_app() -> App:
         version=__version__,
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(negative=()),
     )
     for verb, (target, text) in VERBS.items():
         app.command(f"partimento.cli.{target}", name=verb, help=text)
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"{_one_line(error)} (see partimento --help)")
         return EXIT_USAGE
     except KeyboardInterrupt:
-        _say("stopped; nothing was written")
+        print("partimento: stopped; nothing was written", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         _close_stdout()

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from partimento import api
-from partimento.cli import show
+from partimento.cli import screen, show
 from partimento.cli.options import Loading, Settings, Sketch, Taste, gather
 from partimento.files import AUDIO_SUFFIXES
 from partimento.instrument import Result
@@ -87,7 +87,7 @@ def _play(settings: Settings, prompt: Path | None) -> None:
     )
     for seed, paths in zip(seeds, planned, strict=True):
         plan = instrument.plan(task, settings.wishes, settings.controls, seed=seed, prompt=prompt)
-        with show.bar_progress(instrument.name) as progress:
+        with screen.bar_progress(instrument.name) as progress:
             result = instrument.perform(plan, progress)
         written = [str(result.save(path)) for path in paths]
         _report(result, written)

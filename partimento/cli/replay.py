@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from partimento import api
-from partimento.cli import show
+from partimento.cli import screen, show
 from partimento.outputs import check_output
 
 __all__ = ["replay"]
@@ -39,7 +39,7 @@ def replay(
     targets = out or [Path(f"{file.stem}-replay{file.suffix}")]
     for target in targets:
         check_output(target)
-    with show.bar_progress("replay") as progress:
+    with screen.bar_progress("replay") as progress:
         again = api.replay(file, prompt=prompt, model=model, progress=progress)
     written = [again.result.save(target) for target in targets]
     for note in again.notes:

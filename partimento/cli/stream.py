@@ -23,6 +23,7 @@ from partimento.runtime.contract import Task
 __all__ = ["stream"]
 
 _PIPE = Path("-")
+Out = Annotated[list[Path] | None, Parameter(name=["--out", "-o"], allow_leading_hyphen=True)]
 
 
 def stream(
@@ -30,11 +31,11 @@ def stream(
     sketch: Sketch | None = None,
     taste: Taste | None = None,
     loading: Loading | None = None,
-    out: Annotated[list[Path] | None, Parameter(name=["--out", "-o"])] = None,
-    play: Annotated[bool, Parameter(negative="")] = False,
-    raw: Annotated[bool, Parameter(negative="")] = False,
+    out: Out = None,
+    play: bool = False,
+    raw: bool = False,
     prompt: Path | None = None,
-    verbose: Annotated[bool, Parameter(negative="")] = False,
+    verbose: bool = False,
     config: Path | None = None,
 ) -> int:
     """Play without an end, until Ctrl-C; what was written until then is whole.
@@ -78,7 +79,8 @@ def stream(
         prompt=prompt,
         endless=is_endless,
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop_once)
     is_heard = play or not settings.out
     sinks = _sinks(settings, plan.recipe.to_json(), is_heard, raw)
     outcome = live.perform_live(
@@ -92,6 +94,13 @@ def stream(
     if verbose and outcome.pieces:
         show.note(f"First note {outcome.first_note_at - STARTED:.2f} s after the start")
     return EXIT_INTERRUPTED if outcome.is_stopped and not is_endless else 0
+
+
+def _stop_once(_number: int, _frame: object) -> None:
+    """Stop the stream at the first signal, and let later ones not disturb the writing."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _sinks(settings: Settings, recipe: str, is_heard: bool, is_raw: bool) -> list[live.Sink]:

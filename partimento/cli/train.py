@@ -22,7 +22,7 @@ def train(
     preset: str = "default",
     minutes: float | None = None,
     steps: int | None = None,
-    resume: Annotated[bool, Parameter(negative="")] = False,
+    resume: bool = False,
     start_from: Path | None = None,
     seed: int = 0,
     threads: int | None = None,

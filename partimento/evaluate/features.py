@@ -44,12 +44,15 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float64]
-_MAJOR_SCALE = np.array([1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1], dtype=np.float64)
-_MAJOR_PROFILE = np.array(
-    [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88]
-)
-_MINOR_PROFILE = np.array(
-    [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17]
+_MAJOR_SCALE = (1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1)
+_SCALES = np.array([np.roll(_MAJOR_SCALE, tonic) for tonic in range(12)], dtype=np.float64)
+_MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+_MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+_PROFILES = np.array(
+    [
+        [np.roll((np.array(p) - np.mean(p)) / np.std(p), tonic) for tonic in range(12)]
+        for p in (_MAJOR_PROFILE, _MINOR_PROFILE)
+    ]
 )
 _STEPS_PER_SIXTEENTH = STEPS_PER_QUARTER // 4
 _WIDEST_INTERVAL = 12
@@ -147,8 +150,7 @@ def scale_consistency(pitch_class_counts: Floats) -> float:
     total = float(pitch_class_counts.sum())
     if not total > 0:
         return float("nan")
-    scales = np.stack([np.roll(_MAJOR_SCALE, tonic) for tonic in range(12)])
-    return float((scales @ pitch_class_counts).max() / total)
+    return float((_SCALES @ pitch_class_counts).max() / total)
 
 
 def estimate_tonic(pitch_class_weights: Floats) -> int:
@@ -156,11 +158,7 @@ def estimate_tonic(pitch_class_weights: Floats) -> int:
     weights = pitch_class_weights - pitch_class_weights.mean()
     if not np.abs(weights).max() > 0:
         return 0
-    best = []
-    for profile in (_MAJOR_PROFILE, _MINOR_PROFILE):
-        shape = (profile - profile.mean()) / profile.std()
-        best.append([float(np.roll(shape, tonic) @ weights) for tonic in range(12)])
-    return int(np.argmax(np.max(best, axis=0)))
+    return int(np.argmax((_PROFILES @ weights).max(axis=0)))
 
 
 def groove_consistency(table: NoteTable) -> float:

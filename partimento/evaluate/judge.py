@@ -24,11 +24,11 @@ __all__ = ["JudgeReport", "auc", "judge"]
 
 Floats = npt.NDArray[np.float32]
 Floats64 = npt.NDArray[np.float64]
-_LINEAR_STEPS = 150
+_LINEAR_STEPS = 100
 _LINEAR_RATE = 0.01
-_LINEAR_DECAY = 0.03
+_LINEAR_DECAY = 0.1
 _HIDDEN = 32
-_EPOCHS = 20
+_EPOCHS = 10
 _BATCH = 64
 _RATE = 2e-3
 _DECAY = 0.05
@@ -194,9 +194,7 @@ def _class_weights(label: Floats, piece: npt.NDArray[np.int64]) -> Floats:
     return weight.astype(np.float32)
 
 
-def _held_out(
-    sample: _Sample, folds: int, rng: np.random.Generator
-) -> tuple[Floats64, Floats64]:
+def _held_out(sample: _Sample, folds: int, rng: np.random.Generator) -> tuple[Floats64, Floats64]:
     """Return the log-odds of each window by a judge that had not heard its piece: both halves."""
     fold = _folds(sample, folds, rng)
     linear = np.zeros(len(sample.label))

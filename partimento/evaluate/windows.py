@@ -92,9 +92,7 @@ def _count_rhythm(counter: _Counter, table: NoteTable, lines: list[Voice]) -> No
     drums = table.rows(table.is_drum)
     counter.add("rhythm", 2, drums.bar, [drums.in_bar // _STEPS_PER_SIXTEENTH, drums.pitch])
     patterns = [(0, table.bar, place)]
-    patterns += [
-        (i + 1, x.bar, x.in_bar // _STEPS_PER_SIXTEENTH) for i, x in enumerate(lines)
-    ]
+    patterns += [(i + 1, x.bar, x.in_bar // _STEPS_PER_SIXTEENTH) for i, x in enumerate(lines)]
     for who, bar, at in patterns:
         beat = at // 4
         key = bar * 64 + np.minimum(beat, 63)

@@ -1,5 +1,6 @@
 """ABC tunes to scores, through verovio (the extra ``score``).
 
+Of a book of tunes the first is read. Notes, metre, key and title are kept; chord symbols are not.
 verovio is C++ and can abort the whole process on bad input, so it runs in a process of its own.
 """
 
@@ -7,14 +8,16 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 from partimento.errors import FileError, MissingExtra
 from partimento.files.midi import require_notes, score_of_midi
-from partimento.music import Score
+from partimento.music import Note, Score
 
 __all__ = ["read_abc", "score_of_abc"]
 
@@ -53,11 +56,12 @@ def score_of_abc(data: bytes, path: str | PathLike[str] = "ABC data") -> Score:
         FileError: if verovio cannot read it.
     """
     if importlib.util.find_spec("verovio") is None:
-        raise MissingExtra(f"{path}: reading ABC", "score")
+        raise MissingExtra("reading ABC", "score")
+    tune = _first_tune(data.decode("utf-8", errors="replace"))
     try:
         done = subprocess.run(
             [sys.executable, "-c", _SCRIPT],
-            input=data,
+            input=tune.encode(),
             capture_output=True,
             timeout=_SECONDS,
             check=False,
@@ -66,5 +70,23 @@ def score_of_abc(data: bytes, path: str | PathLike[str] = "ABC data") -> Score:
         raise FileError(path, f"verovio took over {_SECONDS} s", "make it shorter") from error
     if done.returncode or not done.stdout:
         raise FileError(path, "verovio cannot read this ABC", "check its X:, T:, M:, K: lines")
-    score = score_of_midi(base64.b64decode(done.stdout), path)
-    return require_notes(score, path)
+    score = require_notes(score_of_midi(base64.b64decode(done.stdout), path), path)
+    title = re.search(r"^T:[ \t]*(.+)", tune, re.MULTILINE)
+    return replace(
+        score,
+        tracks=tuple(replace(t, notes=tuple(map(_whole, t.notes))) for t in score.tracks),
+        title=title[1].strip() if title else "",
+    )
+
+
+def _first_tune(text: str) -> str:
+    """Return the first tune of a book, from its X: line to the next."""
+    lines = text.splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith("X:")]
+    first, after = [*starts, None, None][:2]
+    return "\n".join(lines[first:after]) + "\n"
+
+
+def _whole(note: Note) -> Note:
+    # verovio ends each note a tick early, so that a repeated one is heard anew.
+    return replace(note, duration_ticks=note.duration_ticks + 1)

@@ -197,7 +197,8 @@ def open_corpus(
     splits follow ``split_of(folder name, path without suffix)``.
 
     Args:
-        name_or_path: one of ``corpus_names()``, a folder, a zip, or one file of music.
+        name_or_path: one of ``corpus_names()``, a folder, a zip, or one file of music. A folder
+            that bears the name of a corpus is reached as ``./nottingham`` or by a ``Path``.
         data_dir: where the data pack is; else PARTIMENTO_DATA, else ``../shared/data``.
         pd_world: of ``openewld_pd``, only what is in the public domain everywhere.
         one_edition: of ``chopin_first_editions``, one edition of each work.
@@ -211,11 +212,12 @@ def open_corpus(
     name = str(name_or_path)
     options = {"pd_world": pd_world, "one_edition": one_edition, "part": part}
     path = Path(name)
-    if name in NAMED and not (path.is_dir() and not (path / f"{name}.zip").exists()):
+    if isinstance(name_or_path, str) and name in NAMED:
         items = named_items(name, data_dir, pd_world, one_edition, part)
         return Corpus(name, NAMED[name].licence, items)
     if options != {"pd_world": False, "one_edition": False, "part": "all"}:
         raise NotSupported(f"{name} is no corpus of the data pack and takes no options")
+    found: list[tuple[str, Callable[[], Piece]]]
     if path.is_dir():
         files = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
         found = [(member, partial(load_file, str(path / member))) for member in files]
@@ -236,7 +238,9 @@ def _unknown(name: str) -> FileError:
     close = difflib.get_close_matches(name, NAMED, n=1, cutoff=0.6)
     hint = f"did you mean {close[0]}? " if close else ""
     return FileError(
-        name, "there is no such corpus or folder", f"{hint}known corpora: {', '.join(sorted(NAMED))}"
+        name,
+        "there is no such corpus or folder",
+        f"{hint}known corpora: {', '.join(sorted(NAMED))}",
     )
 
 

@@ -60,7 +60,9 @@ def member_names(archive: str | PathLike[str]) -> list[str]:
         with zipfile.ZipFile(archive) as opened:
             return sorted(info.filename for info in opened.infolist() if not info.is_dir())
     except (OSError, zipfile.BadZipFile, ValueError) as error:
-        raise FileError(archive, f"no zip that can be read ({error})", "get a whole copy") from error
+        raise FileError(
+            archive, f"no zip that can be read ({error})", "get a whole copy"
+        ) from error
 
 
 def read_member(archive: str, member: str) -> bytes:

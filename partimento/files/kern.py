@@ -177,7 +177,7 @@ def _assign_part(state: _State, spine: _Spine, name: str) -> None:
     spine.part = name
     if spine.kind == "**kern":
         state.part(spine)
-    
+
 
 def _read_interpretation(state: _State, spine: _Spine, token: str) -> None:
     if found := _METRE.match(token):
@@ -381,16 +381,15 @@ def _instruments(state: _State) -> dict[str, _Part]:
 
 def _track(part: _Part, ticks: int) -> Track:
     name, program = part.name, _program(part)
-    times = [time for time, _ in part.dynamics]
+    times = [round(time * ticks) for time, _ in part.dynamics]
     notes = []
     for held in part.notes:
-        index = bisect_right(times, held.onset) - 1
-        velocity = part.dynamics[index][1] if index >= 0 else _DEFAULT_VELOCITY
         start = round(held.onset * ticks)
+        index = bisect_right(times, start) - 1
+        velocity = part.dynamics[index][1] if index >= 0 else _DEFAULT_VELOCITY
         length = max(1, round(held.end * ticks) - start)
         notes.append(Note(start, held.pitch, length, velocity))
     pedals = tuple(
-        Pedal(round(a * ticks), max(1, round(b * ticks) - round(a * ticks)))
-        for a, b in part.pedals
+        Pedal(round(a * ticks), max(1, round(b * ticks) - round(a * ticks))) for a, b in part.pedals
     )
     return Track(name, tuple(notes), program, pedals=pedals)

@@ -151,7 +151,7 @@ class _Maps:
 
     def add(self, parsed: symusic.Score) -> None:
         for tempo in parsed.tempos:
-            if not _MICROS / 4000 <= tempo.mspq:
+            if tempo.mspq < _MICROS / 4000:
                 raise FileError(
                     self.path,
                     f"the tempo at tick {tempo.time} is {tempo.mspq} microseconds a quarter",
@@ -196,7 +196,7 @@ def _tracks(chunk: mm.Chunk, parsed: symusic.Score) -> list[Track]:
         name = name or _default_name(program, is_drum)
         return [Track(name, (), program, is_drum, pedals, lyrics, volume, pan)]
     found = [track for track in parsed.tracks if len(track.notes)]
-    tracks = []
+    tracks: list[Track] = []
     for track in found:
         own = name if len(found) == 1 else ""
         controls = {control.number: control.value for control in reversed(track.controls)}
@@ -419,9 +419,7 @@ def _track_chunk(track: Track, channel: int) -> bytes:
         end = pedal.onset_ticks + pedal.duration_ticks
         events.append((end, 1, bytes((0xB0 | channel, _SUSTAIN, 0))))
     for note in track.notes:
-        events.append(
-            (note.onset_ticks, 4, bytes((0x90 | channel, note.pitch, note.velocity)))
-        )
+        events.append((note.onset_ticks, 4, bytes((0x90 | channel, note.pitch, note.velocity))))
         events.append((note.end_ticks, 1, bytes((0x80 | channel, note.pitch, 64))))
     events.sort(key=lambda event: event[:2])
     return mm.track_bytes((tick, data) for tick, _, data in events)

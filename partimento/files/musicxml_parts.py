@@ -46,7 +46,7 @@ class _Sound:
     unpitched: dict[str, int] = field(default_factory=dict)  # instrument id -> MIDI pitch
 
 
-@dataclass
+@dataclass(slots=True)
 class _Heard:
     """A note on its way: times in ticks, ``velocity`` None where the dynamics decide."""
 
@@ -54,6 +54,8 @@ class _Heard:
     pitch: int
     end: int
     velocity: int | None
+    tie_start: bool = False
+    tie_stop: bool = False
 
 
 @dataclass
@@ -62,7 +64,6 @@ class _Part:
 
     sound: _Sound
     notes: list[_Heard] = field(default_factory=list)
-    open_ties: dict[int, _Heard] = field(default_factory=dict)
     lyrics: list[Lyric] = field(default_factory=list)
     pedals: list[Pedal] = field(default_factory=list)
     pedal_down: int | None = None
@@ -104,7 +105,7 @@ def score_of_tree(root: Element) -> Score:
         length = _bar_length(reached - onset, metre, ticks)
         written.append((onset, length, metre))
         onset += length
-    tracks = [_track(part, onset) for part in parts]
+    tracks = [] if ours.get("tracks") == "0" else [_track(part, onset) for part in parts]
     score = _assembled(root, parts, tracks, time_signatures(written, ticks), ticks)
     length = int(ours["length"]) if ours.get("length", "").isdecimal() else onset
     return Score(
@@ -135,8 +136,7 @@ def _assembled(
     for key in sorted(keyed, key=lambda k: k.onset_ticks):
         if keys and keys[-1].onset_ticks == key.onset_ticks:
             keys.pop()
-        if not keys or keys[-1].key != key.key:
-            keys.append(key)
+        keys.append(key)
     return Score(
         tuple(unique_names(tracks)),
         ticks,
@@ -276,18 +276,11 @@ def _read_note(part: _Part, element: Element, start: int, end: int) -> None:
     if pitch is None:
         return
     ties = {tie.get("type") for tie in element.findall("tie")}
-    held = part.open_ties.get(pitch) if "stop" in ties else None
-    if held is not None and held.end == start:
-        held.end = max(end, start + 1)
-        if "start" not in ties:
-            del part.open_ties[pitch]
-    else:
-        dynamics = element.get("dynamics")
-        velocity = None if dynamics is None else _velocity(float(dynamics))
-        note = _Heard(start, pitch, max(end, start + 1), velocity)
-        part.notes.append(note)
-        if "start" in ties:
-            part.open_ties[pitch] = note
+    dynamics = element.get("dynamics")
+    velocity = None if dynamics is None else _velocity(float(dynamics))
+    part.notes.append(
+        _Heard(start, pitch, max(end, start + 1), velocity, "start" in ties, "stop" in ties)
+    )
     text = lyric_of_note(element)
     if text:
         part.lyrics.append(Lyric(start, text))
@@ -388,12 +381,27 @@ def _add_tempo(part: _Part, quarters: float, at: int) -> None:
         part.tempos.append(Tempo(at, quarters))
 
 
+def _tied(notes: list[_Heard]) -> list[_Heard]:
+    """Return the notes with tied ones joined; voices may stand in any order in the file."""
+    out: list[_Heard] = []
+    open_ties: dict[tuple[int, int], _Heard] = {}
+    for note in sorted(notes, key=lambda n: n.onset):
+        held = open_ties.pop((note.pitch, note.onset), None) if note.tie_stop else None
+        if held is None:
+            held = note
+            out.append(note)
+        held.end = note.end
+        if note.tie_start:
+            open_ties[note.pitch, held.end] = held
+    return out
+
+
 def _track(part: _Part, end: int) -> Track:
     _lift_pedal(part, end)
     part.dynamics.sort(key=lambda change: change[0])
     ticks = [tick for tick, _ in part.dynamics]
     notes = []
-    for note in part.notes:
+    for note in _tied(part.notes):
         velocity = note.velocity
         if velocity is None:
             index = bisect_right(ticks, note.onset) - 1

@@ -90,9 +90,7 @@ def named_items(
     if one_edition:
         rows = _one_edition(rows)
     return tuple(
-        CorpusItem(
-            row["id"], row["split"], row["group"], _loader(name, archive, row["id"], part)
-        )
+        CorpusItem(row["id"], row["split"], row["group"], _loader(name, archive, row["id"], part))
         for row in rows
     )
 

@@ -4,6 +4,7 @@
 ``four_voice_grid``       four voices, a pitch a voice and a sixteenth (chorales)
 ``bar_events``            bars, positions, notes with durations, any instruments
 ``performance_events``    note on, note off, time shift in 10 ms (piano playing)
+``countdown``             the first or second, each token knowing how near the end is
 ========================  =====================================================
 
 Each keeps the laws of ``partimento.representations.base``; ``make_representation`` rebuilds one
@@ -18,11 +19,13 @@ from typing import Any
 from partimento.errors import ConfigError
 from partimento.representations.bar_events import BarEvents
 from partimento.representations.base import TokenRepresentation, Tokens, Vocabulary, Walk
+from partimento.representations.countdown import Countdown
 from partimento.representations.four_voice_grid import FourVoiceGrid
 from partimento.representations.performance_events import PerformanceEvents
 
 __all__ = [
     "BarEvents",
+    "Countdown",
     "FourVoiceGrid",
     "PerformanceEvents",
     "TokenRepresentation",
@@ -34,6 +37,7 @@ __all__ = [
 
 _KEYS: dict[str, tuple[str, ...]] = {
     "bar_events": ("track_names",),
+    "countdown": ("bars", "base"),
     "four_voice_grid": ("denominator", "highest", "lowest", "steps_per_bar"),
     "performance_events": (),
 }
@@ -58,6 +62,11 @@ def make_representation(spec: Mapping[str, Any]) -> TokenRepresentation:
         return BarEvents(_track_names(values.get("track_names", {})))
     if name == "performance_events":
         return PerformanceEvents()
+    if name == "countdown":
+        base = make_representation(values["base"])
+        if not isinstance(base, BarEvents | FourVoiceGrid):
+            raise ConfigError("representation.base", "only bar events and grids have bars to count")
+        return Countdown(base, int(values.get("bars", 8)))
     for key, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool):
             raise ConfigError(f"representation.{key}", f"is an integer, not {value!r}")

@@ -87,6 +87,7 @@ class BarEventsWalk:
     vocabulary: Vocabulary
     position: int = 0  # 1 + position; 0 where the bar has none yet
     metre: int = 0  # 1 + index into METRES; 0 where none was said
+    bars_begun: int = 0
 
     def __post_init__(self) -> None:
         self._bar = self.vocabulary.first("bar")
@@ -105,6 +106,7 @@ class BarEventsWalk:
             self.position = token - self._position + 1
         elif token == self._bar:
             self.position = 0
+            self.bars_begun += 1
         elif self._metre <= token < self._tempo:
             self.metre = token - self._metre + 1
 
@@ -394,6 +396,16 @@ class BarEvents:
         span = self.vocabulary.span(name)
         inside: npt.NDArray[np.bool_] = (tokens >= span.start) & (tokens < span.stop)
         return inside
+
+    def bars_begun(self, tokens: Tokens) -> npt.NDArray[np.int64]:
+        """Return (n,): how many bars have begun before each token."""
+        is_bar = np.asarray(tokens) == self._first["bar"]
+        begun: npt.NDArray[np.int64] = np.cumsum(is_bar) - is_bar
+        return begun
+
+    def bar_count(self, tokens: Tokens) -> int:
+        """Return how many bars a piece has."""
+        return int((np.asarray(tokens) == self._first["bar"]).sum())
 
     def walk(self) -> BarEventsWalk:
         """Return a walk at the start of a piece."""

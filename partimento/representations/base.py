@@ -71,10 +71,25 @@ class Walk(Protocol):
 class TokenRepresentation(Protocol):
     """Scores as sequences of integers."""
 
-    vocabulary: Vocabulary
-    start_token: int  # stands before the first token; never predicted
-    end_token: int | None  # ends a piece; None where pieces have no end
-    feature_sizes: tuple[int, ...]  # how many values each feature takes
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens there are."""
+        ...
+
+    @property
+    def start_token(self) -> int:
+        """What stands before the first token; never predicted."""
+        ...
+
+    @property
+    def end_token(self) -> int | None:
+        """What ends a piece; None where pieces have no end."""
+        ...
+
+    @property
+    def feature_sizes(self) -> tuple[int, ...]:
+        """How many values each feature takes."""
+        ...
 
     def encode(self, score: Score) -> Tokens:
         """Return the tokens of a score, without the start token, with the end token if any."""

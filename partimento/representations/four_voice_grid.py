@@ -51,6 +51,11 @@ class GridWalk:
         """Count one more token."""
         self.count += 1
 
+    @property
+    def bars_begun(self) -> int:
+        """How many bars have begun, that of the next token among them."""
+        return self.count // (4 * self.steps_per_bar) + 1
+
 
 class FourVoiceGrid:
     """Scores of four voices as tokens: pitches ``lowest``..``highest``, a rest, the start.
@@ -203,6 +208,14 @@ class FourVoiceGrid:
         """Return (n, 2): voice and sixteenth in the bar."""
         at = np.arange(len(tokens))
         return np.stack([at % 4, at // 4 % self.steps_per_bar % _PHASES], axis=1)
+
+    def bars_begun(self, tokens: Tokens) -> npt.NDArray[np.int64]:
+        """Return (n,): how many bars have begun at each token."""
+        return np.arange(len(tokens)) // (4 * self.steps_per_bar) + 1
+
+    def bar_count(self, tokens: Tokens) -> int:
+        """Return how many bars a piece has, a last one cut short included."""
+        return -(-len(tokens) // (4 * self.steps_per_bar))
 
     def walk(self) -> GridWalk:
         """Return a walk at the first sixteenth of a bar."""

@@ -6,6 +6,7 @@ is full, the last half of the window is read anew and decoding goes on, so a str
 
 from __future__ import annotations
 
+import copy
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,12 @@ class AttentionDecoder:
         self.local_width = int(network["local_width"])
         self._layers = int(network["layers"])
         self._cache_shape = (int(network["kv_heads"]), self.window, int(network["head_width"]))
+
+    def following(self, representation: TokenRepresentation) -> AttentionDecoder:
+        """Return this decoder with inputs made by another form of its representation."""
+        other = copy.copy(self)
+        other.representation = representation
+        return other
 
     def begin(self, batch: int) -> AttentionState:
         """Return the state of ``batch`` streams before their first token."""
@@ -202,6 +209,12 @@ class RecurrentDecoder:
         self.local_width = int(network["local_width"])
         self._layers, self._width = int(network["layers"]), int(network["width"])
         self._names = [f"{part}_{layer}" for layer in range(self._layers) for part in ("h", "c")]
+
+    def following(self, representation: TokenRepresentation) -> RecurrentDecoder:
+        """Return this decoder with inputs made by another form of its representation."""
+        other = copy.copy(self)
+        other.representation = representation
+        return other
 
     def begin(self, batch: int) -> RecurrentState:
         """Return the state of ``batch`` streams before their first token."""

@@ -13,7 +13,7 @@ from partimento.errors import NotSupported
 from partimento.music import KeySignature, Score, Tempo, Timeline, TimeSignature, Track
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.music.transform import crop
-from partimento.representations import BarEvents, FourVoiceGrid, PerformanceEvents
+from partimento.representations import BarEvents, Countdown, FourVoiceGrid, PerformanceEvents
 from partimento.representations.bar_events import TEMPOS, Ruling
 from partimento.representations.base import TokenRepresentation, Tokens
 from partimento.runtime.contract import Request
@@ -31,6 +31,7 @@ class Realiser(Protocol):
     """How one representation answers one request."""
 
     constraint: Constraint[Any]
+    representation: TokenRepresentation  # as this request wants it: its metre, its end
 
     def prompt(self) -> Tokens:
         """Return the tokens of the request's prompt; empty without one."""
@@ -50,13 +51,21 @@ def realiser_for(
         NotSupported: if the request asks for what the representation cannot hold.
         CannotBeMet: if no output could keep the promises together.
     """
-    if isinstance(representation, FourVoiceGrid):
-        return _GridRealiser(representation, request, config)
-    if isinstance(representation, BarEvents):
-        return _BarRealiser(representation, request, config)
-    if isinstance(representation, PerformanceEvents):
-        return _PerformanceRealiser(representation, request, config)
-    raise NotSupported(f"no way is known to play {type(representation).__name__}")
+    base = representation.base if isinstance(representation, Countdown) else representation
+    realiser: _GridRealiser | _BarRealiser
+    if isinstance(base, FourVoiceGrid):
+        realiser = _GridRealiser(base, request, config)
+    elif isinstance(base, BarEvents):
+        realiser = _BarRealiser(base, request, config)
+    elif isinstance(base, PerformanceEvents):
+        return _PerformanceRealiser(base, request, config)
+    else:
+        raise NotSupported(f"no way is known to play {type(base).__name__}")
+    if isinstance(representation, Countdown):
+        bars = request.promises.bars
+        total = None if bars is None else bars + realiser.bars_in(realiser.prompt())
+        realiser.representation = representation.on(realiser.representation, total)
+    return realiser
 
 
 def _tempo(request: Request, config: dict[str, Any]) -> float | None:
@@ -95,6 +104,8 @@ class _GridRealiser:
     ) -> None:
         metre = _metre(request)
         self.grid = representation.with_metre(metre)
+        self.representation: Any = self.grid
+        self.bars_in = self.grid.bar_count
         self.request, self.tempo = request, _tempo(request, config)
         promises = replace(request.promises, time_signature=metre)
         self.constraint: Constraint[Any] = GridConstraint(self.grid, promises)
@@ -120,6 +131,8 @@ class _BarRealiser:
 
     def __init__(self, representation: BarEvents, request: Request, config: dict[str, Any]) -> None:
         self.events, self.request = representation, request
+        self.representation: Any = representation
+        self.bars_in = representation.bar_count
         self.tempo = _tempo(request, config)
         nearest = None
         if self.tempo is not None:
@@ -168,6 +181,7 @@ class _PerformanceRealiser:
         self, representation: PerformanceEvents, request: Request, config: dict[str, Any]
     ) -> None:
         self.events, self.request = representation, request
+        self.representation: TokenRepresentation = representation
         self.tempo = _tempo(request, config) or DEFAULT_QUARTERS_PER_MINUTE
         self.metre = _metre(request)
         self.constraint: Constraint[Any] = PerformanceConstraint(

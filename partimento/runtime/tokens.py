@@ -63,7 +63,8 @@ class TokenPerformer:
             raise NotSupported("this model has no notion of an end; ask for bars or for a stream")
         realiser = realiser_for(self.representation, request, self.config)
         pick = Pick(controls.temperature, controls.top_k, controls.top_p, controls.min_p)
-        decoder: Decoder[Any] = self.decoder
+        # The walk of this request knows its metre and its end; the weights are shared.
+        decoder: Decoder[Any] = self.decoder.following(realiser.representation)
         tokens = sample(decoder, pick, realiser.constraint, rng, realiser.prompt().tolist())
         return realiser.pieces(tokens)
 

@@ -79,8 +79,7 @@ def render_stems(
         total[:, : part.shape[1]] += part
     gain = np.float32(_gain(total))
     return {
-        name: Audio(_padded(part * gain, longest), sample_rate_hz)
-        for name, part in raw.items()
+        name: Audio(_padded(part * gain, longest), sample_rate_hz) for name, part in raw.items()
     }
 
 

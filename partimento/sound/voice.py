@@ -29,7 +29,7 @@ NOISE_LENGTH = 2 * BLOCK
 _SEED = 1685
 _REFERENCE_RMS = 0.11  # of a note at full velocity, weighted by hearing, both channels together
 _FLOOR = 1e-4  # a partial this far below the tone (-80 dB) is dropped
-_LOUDNESS_SECONDS = 0.3
+_LOUDNESS_SECONDS = 0.18
 _NYQUIST_SHARE = 0.45
 _MOST_SWING = 1.1  # radians of vibrato; beyond 1.4 the sidebands outweigh the note
 _MOST_DRIFT = 0.7
@@ -171,7 +171,9 @@ class Voice:
         towards = np.clip((pitch - 62) / 40, -1, 1) * ensemble.pitch_pan
         angle = np.pi / 4 * (1 + np.clip(places * ensemble.width + towards, -1, 1))
         gains = np.stack([np.cos(angle), np.sin(angle)])[:, :, None]
-        gains = gains * 10 ** (rng.uniform(-1, 1, (2, count, partials)) * 8 * ensemble.width / 20)
+        uneven = rng.uniform(-1, 1, (2, count, partials)) * 8 * ensemble.width
+        uneven[:, 0] *= 0.25  # whoever leads is heard in every partial
+        gains = gains * 10 ** (uneven / 20)
         gains[:, 1:] *= 10 ** (ensemble.others_db / 20)
         phases = rng.uniform(-np.pi, np.pi, (count, partials))
         if self._tone.envelope.ring_seconds:
@@ -182,6 +184,9 @@ class Voice:
         """Scale the weights so that all tones are equally loud when they begin."""
         span = np.maximum(2 * self._decay * _LOUDNESS_SECONDS, 1e-6)
         mean = (1 - np.exp(-span)) / span
+        envelope = self._tone.envelope
+        settled = 2 * np.log(max(1 - 0.7 * envelope.accent, 0.1))
+        mean *= np.exp(settled * (1 + envelope.bloom * np.log2(np.maximum(self._ratios, 1))))
         power = (np.abs(self._weights) ** 2).sum(axis=(0, 1)) / 2 * mean
         loudness = np.sqrt((power * weighting(self._hz) ** 2).sum()) + 1e-12
         gain = _REFERENCE_RMS * 10 ** (self._tone.trim_db / 20) / loudness

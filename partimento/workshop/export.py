@@ -27,7 +27,7 @@ _WINDOWS_OF_TRAINING = 2  # how much longer the cache is than the longest distan
 
 
 def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the graph with the weights of its matrix products in int8, activations quantised live."""
+    """Return the graph with the weights of its products in int8, activations quantised live."""
     with tempfile.TemporaryDirectory() as folder:
         full, small = Path(folder) / "full.onnx", Path(folder) / "small.onnx"
         onnx.save(model, full)
@@ -129,8 +129,8 @@ def _plain_card(name: str, config: Mapping[str, Any]) -> str:
     corpora = ", ".join(trained.get("corpora", [])) or "not recorded"
     return (
         f"---\nname: {name}\nsystem: {config['system']}\nlicence: yours to choose\n---\n\n"
-        f"# {name}\n\nA {config['system']} model of {config['parameters']:,} parameters, trained on "
-        f"{corpora} for {trained.get('steps', 0):,} steps.\n\n"
+        f"# {name}\n\nA {config['system']} model of {config['parameters']:,} parameters, "
+        f"trained on {corpora} for {trained.get('steps', 0):,} steps.\n\n"
         f"- validation loss: {trained.get('valid_nll')} nats a token\n"
         "- data licences: those of the music it was trained on\n"
     )

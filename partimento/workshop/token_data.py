@@ -16,6 +16,7 @@ from partimento.errors import MusicError, NotSupported, TrainingError
 from partimento.files.atomic import atomic_path
 from partimento.music import Score
 from partimento.music.transform import stretch
+from partimento.representations import Countdown
 from partimento.representations.base import TokenRepresentation, Tokens, input_columns
 from partimento.workshop.contract import Batch
 
@@ -137,6 +138,8 @@ class TokenSet:
             spare = max(0, len(piece.tokens) - length)
             start = int(draw.integers(spare // align + 1)) * align
             inputs, wanted = self.crop(index, shift, start, length, local_width)
+            if isinstance(self.representation, Countdown) and draw.random() < 0.5:
+                inputs[:, -1] = 0
             columns[row, : len(wanted)], targets[row, : len(wanted)] = inputs, wanted
             mask[row, : len(wanted)] = True
         return {

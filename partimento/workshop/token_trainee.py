@@ -16,7 +16,7 @@ from torch import nn
 from partimento.errors import TrainingError
 from partimento.files.corpora import Corpus
 from partimento.music import Score
-from partimento.representations import make_representation
+from partimento.representations import FourVoiceGrid, make_representation
 from partimento.representations.base import input_columns
 from partimento.runtime.presets import TokenPreset
 from partimento.workshop import token_data
@@ -52,7 +52,8 @@ class TokenTrainee:
     @property
     def align(self) -> int:
         """Crops start at multiples of this many tokens."""
-        return 4 if self.preset.representation["name"] == "four_voice_grid" else 1
+        base = getattr(self.representation, "base", self.representation)
+        return 4 if isinstance(base, FourVoiceGrid) else 1
 
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
         """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.

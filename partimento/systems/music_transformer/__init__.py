@@ -12,6 +12,8 @@ __all__ = ["CARD", "PRESETS"]
 
 _GRID = {"name": "four_voice_grid", "lowest": 36, "highest": 81}
 _BARS = {"name": "bar_events"}
+_PIECES = {"name": "countdown", "base": _BARS, "bars": 8}
+_CHORALE_PIECES = {"name": "countdown", "base": _GRID, "bars": 8}
 _EVENTS = {"name": "performance_events"}
 
 _CHORALES = TokenPreset(
@@ -22,9 +24,9 @@ _CHORALES = TokenPreset(
     defaults={"bars": 16, "tempo": 84.0, "temperature": 0.95, "top_p": 0.97},
 )
 _PIANO = TokenPreset(
-    representation=_BARS,
+    representation=_PIECES,
     network=TransformerConfig(layers=4, width=256, max_distance=384, dropout=0.1),
-    recipe=Recipe(minutes=60, batch_size=6, length=384, learning_rate=8e-4),
+    recipe=Recipe(steps=5500, batch_size=6, length=384, learning_rate=8e-4),
     transpose=6,
     defaults={"bars": 16, "temperature": 0.95, "top_p": 0.97},
 )
@@ -36,6 +38,7 @@ PRESETS: Mapping[str, TokenPreset] = {
     "chorales_absolute": _CHORALES.model_copy(
         update={"network": _CHORALES.network.model_copy(update={"attention": "absolute"})}
     ),
+    "chorale_pieces": _CHORALES.model_copy(update={"representation": _CHORALE_PIECES}),
     "piano": _PIANO,
     "paper_jsb": TokenPreset(
         representation=_GRID,

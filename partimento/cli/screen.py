@@ -1,0 +1,39 @@
+"""Tables on stdout, and a progress bar on stderr where it is a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+__all__ = ["bar_progress", "table"]
+
+
+@contextmanager
+def bar_progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a callback for (bars done, bars asked), or None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} bars"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=1)
+        yield lambda done, asked: progress.update(task, completed=done, total=asked)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+    """Print a table on stdout; wide enough for its words where stdout is no terminal."""
+    view = Table(*heads, title=title or None, title_justify="left")
+    for row in rows:
+        view.add_row(*row)
+    width = None if sys.stdout.isatty() else 160
+    Console(file=sys.stdout, width=width, highlight=False).print(view, markup=False)

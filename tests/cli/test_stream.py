@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import io
+import shlex
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from partimento import api, files, live
+from partimento.cli.main import main
+from partimento.errors import NotSupported
+from partimento.music import Timeline
+from partimento.runtime.contract import Task
+from partimento.wishes import Wishes
+
+
+def run(command: str) -> int:
+    return main(shlex.split(command))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Run each test in a folder of its own, the signal handlers left alone."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    return folder
+
+
+class StopAfter:
+    """A sink that presses Ctrl-C after some bars."""
+
+    def __init__(self, pieces: int) -> None:
+        self.left = pieces
+        self.recipe = ""
+
+    def take(self, samples):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+    def close(self, recipe):
+        self.recipe = recipe
+
+
+@pytest.fixture
+def endless(hum):
+    instrument = api.load()
+    return instrument, instrument.plan(Task.GENERATE, Wishes(), {}, seed=3, endless=True)
+
+
+def test_stream_writes_sound_and_notes(hum, capsys):
+    assert run("stream --bars 3 --seed 4 -o s.wav -o s.mid -o s.flac --verbose") == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Played 3 bars" in err
+    assert "First note" in err
+    assert len(Timeline(api.read_score("s.mid")).bars) == 3
+    music = float(Timeline(api.read_score("s.mid")).seconds(3 * 1920))
+    for name in ("s.wav", "s.flac"):
+        heard = files.read_audio(name)
+        assert heard.duration_seconds >= music
+        assert heard.peak > 0.01
+        assert files.read_recipe(name) == files.read_recipe("s.mid")
+    assert api.replay("s.mid").is_same()
+
+
+def test_a_stopped_stream_is_whole_and_can_be_replayed(endless):
+    instrument, plan = endless
+    wav = live.WavFile(Path("s.wav"))
+    outcome = live.perform_live(instrument, plan, [wav, StopAfter(5)])
+    assert outcome.is_stopped
+    live.result_of(instrument, plan, outcome).save("s.mid")
+    assert files.read_audio("s.wav").duration_seconds > 4
+    assert len(Timeline(api.read_score("s.mid")).bars) == outcome.bars == 5
+    assert api.replay("s.mid").is_same()
+
+
+def test_a_wav_is_whole_after_every_write():
+    sink = live.WavFile(Path("s.wav"))
+    for count in range(1, 4):
+        sink.take(np.full((2, 100), 0.5, dtype=np.float32))
+        heard = files.read_audio("s.wav")
+        assert heard.samples.shape == (2, 100 * count)
+        assert np.allclose(heard.samples, 0.5, atol=1e-4)
+    sink.close('{"a": 1}')
+    assert files.read_recipe("s.wav") == '{"a": 1}'
+    assert (
+        struct.unpack("<I", Path("s.wav").read_bytes()[4:8])[0] == Path("s.wav").stat().st_size - 8
+    )
+
+
+@pytest.mark.parametrize(("raw", "extra"), [("", 44), (" --raw", 0)])
+def test_a_pipe_gets_wav_or_bare_samples(hum, monkeypatch, raw, extra):
+    pipe = io.BytesIO()
+
+    class Stdout:
+        buffer = pipe
+
+        def flush(self):
+            pass
+
+    monkeypatch.setattr(sys, "stdout", Stdout())
+    assert run(f"stream --bars 1 --seed 1 -o -{raw}") == 0
+    data = pipe.getvalue()
+    assert (data[:4] == b"RIFF") == (extra == 44)
+    assert (len(data) - extra) % 4 == 0
+    assert len(data) > 100_000
+
+
+def test_without_loudspeakers_it_says_what_to_do(hum, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    assert run("stream") == 1
+    assert "partimento[live]" in capsys.readouterr().err
+
+
+def test_loudspeakers_play_what_is_made(endless, monkeypatch):
+    heard = []
+
+    class Device:
+        PortAudioError = OSError
+
+        class OutputStream:
+            def __init__(self, rate, channels):
+                assert (rate, channels) == (44100, 2)
+
+            def start(self):
+                heard.append("start")
+
+            def write(self, samples):
+                assert samples.shape[1] == 2
+                heard.append("write")
+
+            def stop(self):
+                heard.append("stop")
+
+            def close(self):
+                heard.append("close")
+
+    monkeypatch.setitem(sys.modules, "sounddevice", Device)
+    instrument, plan = endless
+    live.perform_live(instrument, plan, [live.Loudspeaker(), StopAfter(1)])
+    assert heard == ["start", "write", "write", "stop", "close"]
+
+    def none(*_args, **_options):
+        raise OSError("no device")
+
+    monkeypatch.setattr(Device, "OutputStream", none)
+    with pytest.raises(NotSupported, match="no audio device"):
+        live.Loudspeaker()
+
+
+def test_an_endless_stream_into_a_file_keeps_pace(endless, monkeypatch):
+    slept = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    instrument, plan = endless
+    live.perform_live(instrument, plan, [StopAfter(5)], is_paced=True)
+    assert slept[0] == 0.0
+    assert max(slept) > 1
