@@ -17,11 +17,13 @@ from partimento import catalog, files, sound
 from partimento.catalog import describe, models, systems
 from partimento.checkup import doctor
 from partimento.config import Config, read_config, validate_config
-from partimento.errors import ConfigError, FileError, MissingExtra, ModelError
-from partimento.instrument import Instrument, Progress, Result, load
+from partimento.errors import ConfigError, FileError, MissingExtra, ModelError, NotSupported
+from partimento.instrument import PRECISIONS, Instrument, Progress, load
+from partimento.measuring import evaluate
 from partimento.music import Audio, Piece, Score
 from partimento.outputs import check_output
 from partimento.recipe import Recipe, file_sha256, parse_recipe
+from partimento.result import Result
 from partimento.runtime.contract import Card
 from partimento.runtime.folder import CONFIG_FILE, write_model_folder
 
@@ -103,10 +105,7 @@ def write_stems(
         FileError: if the folder cannot be made or written.
     """
     target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(folder, f"cannot be made ({error.strerror})", "choose another") from None
+    _make_folder(target)
     paths: list[Path] = []
     for track, heard in sound.render_stems(score, soundfont=soundfont).items():
         safe = re.sub(r"[^\w .()+-]", "_", track).strip() or "track"
@@ -155,9 +154,10 @@ def train(
     workshop, trainee = _workshop(card, chosen)
     folder = Path(out)
     progress = workshop.Progress()
+    opened = [files.open_corpus(place) for place in data]
+    _make_folder(folder)
     corpora = []
-    for place in data:
-        corpus = files.open_corpus(place)
+    for corpus in opened:
         found = corpus.preflight()
         progress.say(f"{corpus.name}: {found.summary()}")
         corpora.append(corpus.only(found.usable))
@@ -172,6 +172,13 @@ def train(
         progress=progress,
     )
     return folder
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(folder, f"cannot be made ({error.strerror})", "choose another") from None
 
 
 def _preset(
@@ -217,22 +224,27 @@ def export(model: str | Path, out: str | Path, *, precision: str | None = None) 
     Args:
         model: a name, a model folder, or the folder of a run, finished or not.
         out: the folder to make; new or empty.
-        precision: keep this graph alone; None keeps all.
+        precision: keep this graph alone, ``"int8"`` or ``"fp32"``; None keeps all.
 
     Raises:
         ModelError: if there is no such model, or it lacks this precision.
         FileError: if ``out`` holds something or cannot be written.
         MissingExtra: for a run that has no exported model yet, without torch.
     """
+    if precision is not None and precision not in PRECISIONS:
+        raise NotSupported(f"precision is {' or '.join(PRECISIONS)}, not {precision!r}")
     target = Path(out)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise FileError(target, "is not empty", "name a new folder")
     files.check_writable(target.resolve())
     run = Path(model)
-    if (run / "training" / "preset.json").is_file() and not (run / CONFIG_FILE).is_file():
-        return _export_run(run, target)
+    is_run = (run / "training" / "preset.json").is_file()
+    if is_run and not (run / CONFIG_FILE).is_file():
+        return _export_run(run, target, precision)
     folder = catalog.open_model(model)
     graphs: dict[str, str] = dict(folder.config["graphs"])
+    if is_run and precision is not None and precision not in graphs:
+        return _export_run(run, target, precision)
     if precision is not None:
         folder.graph(precision)  # raises where there is none
         graphs = {precision: graphs[precision]}
@@ -247,13 +259,16 @@ def export(model: str | Path, out: str | Path, *, precision: str | None = None) 
     return target
 
 
-def _export_run(run: Path, target: Path) -> Path:
+def _export_run(run: Path, target: Path, precision: str | None) -> Path:
     values = read_config(run / "training" / "preset.json")
     card = catalog.find_card(values["system"])
     base = next(iter(card.presets.values()))
     chosen = validate_config(type(base), values["preset"], "preset")
     workshop, trainee = _workshop(card, chosen)
-    workshop.export_best(trainee, run, target)
+    workshop.load_best(trainee, run)
+    workshop.export_token_model(
+        trainee, target, {"exported_from": run.name}, (precision or "int8",)
+    )
     return target
 
 

@@ -211,7 +211,7 @@ def _description(card: Card, folder: ModelFolder | None) -> Description:
     paper = card.paper
     facts: dict[str, str] = {}
     if folder is not None:
-        shown = ("preset", "domain", "parameters", "defaults")
+        shown = ("domain", "parameters", "defaults", "trained")
         facts = {key: _plain(folder.config[key]) for key in shown if key in folder.config}
         facts["folder"], facts["hash"] = str(folder.path), folder.hash
     return Description(

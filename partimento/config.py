@@ -9,7 +9,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -39,9 +39,24 @@ def validate_config(schema: type[C], values: Mapping[str, Any], where: str = "co
         first = error.errors()[0]
         path = ".".join([where, *(str(part) for part in first["loc"])])
         if first["type"] == "extra_forbidden":
-            known = ", ".join(sorted(schema.model_fields))
-            raise ConfigError(path, f"unknown option; known here: {known}") from None
+            known = _fields_at(schema, first["loc"][:-1])
+            here = f"; known here: {', '.join(sorted(known))}" if known else ""
+            raise ConfigError(path, f"unknown option{here}") from None
         raise ConfigError(path, f"{first['msg']} (got {first['input']!r})") from None
+
+
+def _fields_at(schema: type[BaseModel], place: tuple[str | int, ...]) -> tuple[str, ...]:
+    """Return the options known at a place inside a config; none where it cannot be told."""
+    for name in place:
+        known = [schema.model_fields[name].annotation] if name in schema.model_fields else []
+        for option in (*known, *(get_args(known[0]) if known else ())):
+            if isinstance(option, type) and issubclass(option, BaseModel):
+                schema = option
+                break
+        else:
+            if name != schema.__name__:  # the members of a union are told by their names
+                return ()
+    return tuple(schema.model_fields)
 
 
 def read_config(path: str | Path) -> dict[str, Any]:

@@ -1,21 +1,20 @@
-"""A loaded model that plays, and what it hands back."""
+"""A loaded model that plays."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from math import gcd
 from pathlib import Path
 from typing import Any, cast
 
-from partimento import catalog, files, sound
+import numpy as np
+import numpy.typing as npt
+
+from partimento import catalog
 from partimento.config import validate_config
-from partimento.errors import CannotBeMet, FileError, MusicError, NotSupported
+from partimento.errors import CannotBeMet, MusicError, NotSupported
 from partimento.music import (
-    Audio,
     ChordSymbol,
     Key,
     KeySignature,
@@ -24,30 +23,28 @@ from partimento.music import (
     Timeline,
     TimeSignature,
 )
-from partimento.music.transform import concatenate, join, rescale
-from partimento.outputs import check_output
+from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
+from partimento.music.transform import concatenate, join
+from partimento.prompts import places, read_prompt, ready_prompt
 from partimento.recipe import (
-    PromptRecord,
     Recipe,
     current_versions,
-    file_sha256,
     promises_from_record,
     promises_to_record,
 )
+from partimento.result import Result
 from partimento.runtime.contract import Card, Controls, Performer, Request, Task
 from partimento.runtime.folder import ModelFolder
 from partimento.seeds import generator, new_seed
 from partimento.wishes import Ranges, Wishes
 
-__all__ = ["Instrument", "Plan", "Progress", "Result", "bar_count", "load"]
+__all__ = ["PRECISIONS", "Instrument", "Plan", "Progress", "bar_count", "load"]
 
 Progress = Callable[[int, int], None]  # (bars done, bars asked)
 
 PRECISIONS = ("int8", "fp32")
 _DEFAULT_BARS = 16
 _DEFAULT_ADDED_BARS = 8
-_DEFAULT_TEMPO = 120.0
-_SIXTEENTHS = 4  # a prompt's tick grid must be able to hold at least these
 
 
 @dataclass(frozen=True)
@@ -59,71 +56,6 @@ class Plan:
     recipe: Recipe
     tempo: float | None  # None where the model may choose
     join_ticks: int = 0  # where new material starts in the prompt
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """A piece that was made: the score, how it was made, and its sound when asked for."""
-
-    score: Score
-    recipe: Recipe
-    seconds_taken: float = 0.0
-
-    @property
-    def seed(self) -> int:
-        """The seed that makes it again."""
-        return self.recipe.seed
-
-    @cached_property
-    def audio(self) -> Audio:
-        """The sound, stereo at 44.1 kHz; rendered when first asked for."""
-        soundfont = self.recipe.soundfont or None
-        heard = sound.render(self.score, soundfont=soundfont)
-        return replace(heard, recipe=self.recipe.to_json())
-
-    @property
-    def duration_seconds(self) -> float:
-        """How long the written music lasts, its last notes' decay left out."""
-        return float(Timeline(self.score).seconds(self.score.length_ticks))
-
-    @property
-    def bar_count(self) -> int:
-        """How many bars there are, a prompt's bars among them."""
-        return len(Timeline(self.score).bars)
-
-    def summary(self) -> str:
-        """Return in one line what was made, with what, and how fast."""
-        keys = self.score.key_signatures
-        in_key = f" in {keys[-1].key}" if keys else ""
-        speed = self.duration_seconds / self.seconds_taken if self.seconds_taken > 0 else 0.0
-        bars = "1 bar" if self.bar_count == 1 else f"{self.bar_count} bars"
-        return (
-            f"Made {bars}{in_key} ({self.duration_seconds:.1f} s of music) with "
-            f"{self.recipe.model}, seed {self.seed}, composed in {self.seconds_taken:.1f} s "
-            f"({speed:.0f}x real time)"
-        )
-
-    def with_soundfont(self, soundfont: str | Path) -> Result:
-        """Return the same piece, to be heard through a SoundFont file."""
-        return Result(
-            self.score,
-            self.recipe.model_copy(update={"soundfont": str(soundfont)}),
-            self.seconds_taken,
-        )
-
-    def save(self, path: str | Path) -> Path:
-        """Write the piece in the format that the name's ending says, and return the path.
-
-        Endings: .mid .wav .flac .ogg .mp3 .musicxml .mxl .xml .png (a piano roll).
-
-        Raises:
-            FileError: if the ending is unknown or the place cannot be written.
-        """
-        target = Path(path)
-        check_output(target)
-        is_sound = target.suffix.lower() in files.AUDIO_SUFFIXES
-        files.write(self.audio if is_sound else self.score, target)
-        return target
 
 
 class Instrument:
@@ -266,17 +198,19 @@ class Instrument:
     ) -> Plan:
         """Return a request in full, everything parsed and checked, nothing played yet."""
         self.card.check_task(task)
-        score, record = _read_prompt(prompt)
+        score, record = read_prompt(prompt)
         metre: TimeSignature | None = None
         at, ruling_tempo = 0, None
         if score is not None:
-            score, at, metre, ruling_tempo = _ready_prompt(score)
+            score, at, metre, ruling_tempo = ready_prompt(score)
         defaults = self.folder.config.get("defaults", {})
         asked_tempo = wishes.tempo
         tempo = _first_known(asked_tempo, ruling_tempo, defaults.get("tempo"))
         if tempo is None and wishes.seconds is not None:
-            tempo = asked_tempo = _DEFAULT_TEMPO  # seconds are bars only at a known tempo
-        checked = Tempo(0, _DEFAULT_TEMPO if tempo is None else tempo)
+            tempo = asked_tempo = (
+                DEFAULT_QUARTERS_PER_MINUTE  # seconds are bars only at a known tempo
+            )
+        checked = Tempo(0, DEFAULT_QUARTERS_PER_MINUTE if tempo is None else tempo)
         bars = int(defaults.get("bars") or _DEFAULT_BARS)
         if task is Task.CONTINUE:
             bars = _DEFAULT_ADDED_BARS
@@ -307,7 +241,7 @@ class Instrument:
         """Return the request that a recipe records; ``prompt`` is what its file holds."""
         score, at, ruling_tempo = prompt, 0, None
         if prompt is not None:
-            score, at, _, ruling_tempo = _ready_prompt(prompt)
+            score, at, _, ruling_tempo = ready_prompt(prompt)
         defaults = self.folder.config.get("defaults", {})
         tempo = _first_known(recipe.tempo, ruling_tempo, defaults.get("tempo"))
         settings = validate_config(self.card.controls, recipe.controls, "recipe.controls")
@@ -327,7 +261,7 @@ class Instrument:
                 raise NotSupported(f"{self.card.name} makes sound, not notes; not served here yet")
             changes: dict[str, Any] = {}
             if plan.recipe.tempo is not None or not piece.tempos:
-                changes["tempos"] = (Tempo(0, plan.tempo or _DEFAULT_TEMPO),)
+                changes["tempos"] = (Tempo(0, plan.tempo or DEFAULT_QUARTERS_PER_MINUTE),)
             if piece.time_signatures:
                 metre = piece.time_signatures[-1]
             elif metre is not None:
@@ -361,12 +295,24 @@ class Instrument:
         """Return the pieces of a plan as one whole, after its prompt if it has one."""
         made = _with_chords(join(pieces), plan)
         if plan.request.prompt is not None:
-            onto = _places(plan.request.prompt, made)
+            onto = places(plan.request.prompt, made)
             made = concatenate(plan.request.prompt, made, plan.join_ticks, onto)
         else:
             made = replace(made, title=f"{self.name}, seed {plan.recipe.seed}")
         made = replace(made, recipe=plan.recipe.to_json())
         return Result(made, plan.recipe, seconds_taken)
+
+    def nll(self, score: Score) -> npt.NDArray[np.float64]:
+        """Return the negative log-likelihood of each token of a score, in nats.
+
+        Raises:
+            NotSupported: if this model tells no likelihoods or cannot hold the score.
+        """
+        measure = getattr(self._performer, "nll", None)
+        if measure is None:
+            raise NotSupported(f"{self.card.name} tells no likelihoods")
+        tokens = getattr(self._performer, "representation").encode(score)  # noqa: B009
+        return np.asarray(measure(tokens), dtype=np.float64)
 
     def _controls(self, given: Mapping[str, Any]) -> Controls:
         schema = self.card.controls
@@ -390,7 +336,7 @@ def load(
     name_or_path: str | Path | None = None,
     *,
     threads: int | None = None,
-    precision: str = "int8",
+    precision: str | None = None,
     task: Task = Task.GENERATE,
     prompt: Score | None = None,
 ) -> Instrument:
@@ -400,18 +346,20 @@ def load(
         name_or_path: a name that ``models`` lists or a model folder; None takes the default for
             ``task`` and ``prompt``.
         threads: how many threads decode; None lets the machine choose.
-        precision: ``"int8"`` or ``"fp32"``.
+        precision: ``"int8"`` or ``"fp32"``; None takes int8 where the model has it.
 
     Raises:
         ModelError: if there is no such model, or its folder is incomplete or altered.
         NotSupported: if the model lacks this precision.
     """
-    if precision not in PRECISIONS:
+    if precision is not None and precision not in PRECISIONS:
         raise NotSupported(f"precision is {' or '.join(PRECISIONS)}, not {precision!r}")
     if threads is not None and threads < 1:
         raise NotSupported(f"threads are 1 or more, not {threads}")
     name = catalog.default_model(task, prompt) if name_or_path is None else name_or_path
     folder = catalog.open_model(name)
+    graphs = folder.config["graphs"]
+    precision = precision or next((p for p in PRECISIONS if p in graphs), PRECISIONS[0])
     card = catalog.find_card(folder.system)
     make = cast("Callable[..., Performer]", card.load)
     performer = make(folder, threads=threads, precision=precision)
@@ -444,62 +392,6 @@ def _checked_seed(seed: int) -> int:
 def _metre_of(defaults: Mapping[str, Any]) -> TimeSignature:
     metre = Wishes(time_signature=defaults.get("time_signature")).metre()
     return metre or TimeSignature(0, 4, 4)
-
-
-def _read_prompt(prompt: Score | str | Path | None) -> tuple[Score | None, PromptRecord | None]:
-    if prompt is None:
-        return None, None
-    if isinstance(prompt, Score):
-        text = repr(replace(prompt, recipe="")).encode()
-        return prompt, PromptRecord(sha256=hashlib.sha256(text).hexdigest())
-    record = PromptRecord(sha256=file_sha256(prompt), path=str(prompt))
-    piece = files.read(prompt)
-    if not isinstance(piece, Score):
-        raise FileError(prompt, "is sound", "a prompt is notes: MIDI or MusicXML")
-    return piece, record
-
-
-def _ready_prompt(prompt: Score) -> tuple[Score, int, TimeSignature, float]:
-    """Return the prompt filled up to its next bar line, that line, and what rules there.
-
-    Raises:
-        MusicError: if the prompt has no notes.
-    """
-    if not prompt.notes:
-        raise MusicError("the prompt has no notes to go on from; use generate instead")
-    factor = _SIXTEENTHS // gcd(_SIXTEENTHS, prompt.ticks_per_quarter)
-    if factor > 1:  # a finer grid on which every note of the prompt stays where it is
-        prompt = rescale(prompt, prompt.ticks_per_quarter * factor)
-    last = Timeline(prompt).bars[-1]
-    at = last.end_ticks
-    tempos = [tempo for tempo in prompt.tempos if tempo.onset_ticks <= at]
-    ruling = tempos[-1].quarters_per_minute if tempos else _DEFAULT_TEMPO
-    metre = replace(last.time_signature, onset_ticks=0)
-    return replace(prompt, written_length_ticks=at), at, metre, ruling
-
-
-def _places(prompt: Score, made: Score) -> list[int | None]:
-    """Return for each new track the prompt's track that it carries on, None for a new one.
-
-    By name where every pitched track of the prompt has its like; otherwise in order.
-    """
-    pitched = [i for i, t in enumerate(prompt.tracks) if t.notes and not t.is_drum]
-    names = [prompt.tracks[i].name for i in pitched]
-    made_names = [track.name for track in made.tracks]
-    if len(set(names)) == len(names) and set(names) <= set(made_names):
-        by_name = dict(zip(names, pitched, strict=True))
-        return [by_name.get(name) for name in made_names]
-    free = list(pitched)
-    drums = [i for i, t in enumerate(prompt.tracks) if t.is_drum]
-    places: list[int | None] = []
-    for track in made.tracks:
-        pool = drums if track.is_drum else free
-        alike = [i for i in pool if prompt.tracks[i].program == track.program]
-        place = alike[0] if len(made.tracks) == 1 and alike else next(iter(pool), None)
-        if place is not None:
-            pool.remove(place)
-        places.append(place)
-    return places
 
 
 def _with_chords(made: Score, plan: Plan) -> Score:

@@ -17,9 +17,10 @@ import soundfile
 
 from partimento import sound
 from partimento.errors import FileError, MissingExtra, NotSupported
-from partimento.instrument import Instrument, Plan, Result, bar_count
+from partimento.instrument import Instrument, Plan, bar_count
 from partimento.music import Audio, Score, Timeline
 from partimento.recipe import Recipe
+from partimento.result import Result
 
 __all__ = [
     "Loudspeaker",

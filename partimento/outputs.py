@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from partimento import files
-from partimento.errors import FileError, MusicError
+from partimento.errors import FileError, MissingExtra, MusicError
 
 __all__ = ["check_output", "destinations"]
 
@@ -19,12 +20,15 @@ def check_output(path: str | Path) -> None:
 
     Raises:
         FileError: if the ending is unknown, the folder is missing, or it cannot be written.
+        MissingExtra: if the format needs an extra that is not installed.
     """
     ending = Path(path).suffix.lower()
     if ending not in files.WRITABLE_SUFFIXES:
         shown = f"{ending!r} files" if ending else "files without a suffix"
         known = " ".join(files.WRITABLE_SUFFIXES)
         raise FileError(path, f"{shown} cannot be written", f"known are {known}")
+    if ending == ".svg" and find_spec("verovio") is None:
+        raise MissingExtra("engraving a score", "score")
     files.check_writable(path)
 
 

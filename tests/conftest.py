@@ -31,7 +31,6 @@ def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeModel:
         values = {
             "name": name,
             "system": "hum",
-            "preset": "default",
             "domain": "humming",
             "representation": {},
             "network": {},

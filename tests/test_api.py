@@ -271,10 +271,12 @@ def test_loading_checks_precision_and_threads(hum):
 def test_export_copies_one_precision(hum, tmp_path):
     out = api.export("humming", tmp_path / "copy", precision="fp32")
     assert sorted(p.name for p in out.iterdir()) == ["card.md", "config.json", "fp32.onnx"]
-    assert api.load(out, precision="fp32").generate(bars=1).bar_count == 1
+    assert api.load(out).precision == "fp32"
     with pytest.raises(FileError, match="not empty"):
         api.export("humming", out)
-    with pytest.raises(ModelError, match="no int4"):
+    with pytest.raises(ModelError, match="no int8"):
+        api.export(out, tmp_path / "other", precision="int8")
+    with pytest.raises(NotSupported, match="int8 or fp32"):
         api.export("humming", tmp_path / "other", precision="int4")
 
 
@@ -301,6 +303,11 @@ def test_training_lays_options_over_the_preset(hum, tmp_path):
         api.train("hum", [], tmp_path / "out", overrides={"size": "many"})
     with pytest.raises(ConfigError, match="has none called 'big'"):
         api.train("hum", [], tmp_path / "out", preset="big")
+
+
+def test_an_unknown_option_deep_inside_names_its_neighbours(tmp_path):
+    with pytest.raises(ConfigError, match=r"preset\.recipe\.lr: unknown .* learning_rate"):
+        api.train("music_transformer", [], tmp_path / "out", overrides={"recipe.lr": 1})
 
 
 def test_training_without_torch_names_the_extra(hum, tmp_path, monkeypatch):

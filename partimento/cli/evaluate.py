@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from partimento import api
-from partimento.cli import show
+from partimento.cli import screen, show
+from partimento.errors import MissingExtra
 
 __all__ = ["evaluate"]
 
@@ -35,7 +36,7 @@ def evaluate(
         A folder or zip of real music of the same kind, or the name of a known corpus.
     training
         The music that the model learnt from, for the copy check; by default the model's own
-        index, or else the reference.
+        index, or else the reference itself.
     model
         A model whose copy index is used, and whose NLL a token of both sets is measured.
     plots
@@ -51,8 +52,13 @@ def evaluate(
     if json_:
         show.say(found.to_json())
     else:
-        show.report(found.rows())
-    if not no_plots:
-        folder = plots or made / "evaluation"
-        written = found.save_plots(folder)
-        show.warn(f"plots are in {folder}") if not written else show.note(f"Plots are in {folder}")
+        rows = [(r.measure, r.generated, r.reference, r.comparison) for r in found.rows()]
+        screen.table(("measure", "made", "reference", "comparison"), rows)
+    if no_plots:
+        return
+    folder = plots or (made if made.is_dir() else made.parent) / "evaluation"
+    try:
+        found.save_plots(folder)
+        show.note(f"Plots are in {folder}")
+    except MissingExtra as error:
+        show.warn(f"no plots: {error}")

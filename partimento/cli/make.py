@@ -11,8 +11,8 @@ from partimento import api
 from partimento.cli import screen, show
 from partimento.cli.options import Loading, Settings, Sketch, Taste, gather
 from partimento.files import AUDIO_SUFFIXES
-from partimento.instrument import Result
 from partimento.outputs import destinations
+from partimento.result import Result
 from partimento.runtime.contract import Task
 from partimento.seeds import new_seed
 

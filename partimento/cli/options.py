@@ -66,7 +66,9 @@ class Loading:
     """What plays."""
 
     model: Annotated[str | None, Parameter(help="A name of 'models', or a folder.")] = None
-    precision: Annotated[str | None, Parameter(help="int8 (the default) or fp32.")] = None
+    precision: Annotated[str | None, Parameter(help="int8 (where the model has it) or fp32.")] = (
+        None
+    )
     threads: Annotated[int | None, Parameter(help="Threads to decode with.")] = None
 
 
@@ -95,7 +97,7 @@ class Settings:
     seed: int | None
     num_samples: int
     model: str | None
-    precision: str
+    precision: str | None
     threads: int | None
     out: tuple[Path, ...]
 
@@ -137,7 +139,7 @@ def gather(
         seed=values.get("seed"),
         num_samples=values.get("num_samples", 1),
         model=values.get("model"),
-        precision=values.get("precision", "int8"),
+        precision=values.get("precision"),
         threads=values.get("threads"),
         out=tuple(Path(p) for p in ([paths] if isinstance(paths, str) else paths)),
     )

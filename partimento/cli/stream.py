@@ -61,24 +61,8 @@ def stream(
         check_output(path)
     if raw and _PIPE not in settings.out:
         raise NotSupported("--raw is for -o -, samples into a pipe")
-    task = Task.GENERATE if prompt is None else Task.CONTINUE
-    score = None if prompt is None else api.read_score(prompt)
-    instrument = api.load(
-        settings.model,
-        threads=settings.threads,
-        precision=settings.precision,
-        task=task,
-        prompt=score,
-    )
-    is_endless = settings.wishes.bars is None and settings.wishes.seconds is None
-    plan = instrument.plan(
-        task,
-        settings.wishes,
-        settings.controls,
-        seed=settings.seed,
-        prompt=prompt,
-        endless=is_endless,
-    )
+    instrument, plan = _prepare(settings, prompt)
+    is_endless = plan.request.endless
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_once)
     is_heard = play or not settings.out
@@ -94,6 +78,28 @@ def stream(
     if verbose and outcome.pieces:
         show.note(f"First note {outcome.first_note_at - STARTED:.2f} s after the start")
     return EXIT_INTERRUPTED if outcome.is_stopped and not is_endless else 0
+
+
+def _prepare(settings: Settings, prompt: Path | None) -> tuple[Instrument, Plan]:
+    task = Task.GENERATE if prompt is None else Task.CONTINUE
+    score = None if prompt is None else api.read_score(prompt)
+    instrument = api.load(
+        settings.model,
+        threads=settings.threads,
+        precision=settings.precision,
+        task=task,
+        prompt=score,
+    )
+    wishes = settings.wishes
+    plan = instrument.plan(
+        task,
+        wishes,
+        settings.controls,
+        seed=settings.seed,
+        prompt=prompt,
+        endless=wishes.bars is None and wishes.seconds is None,
+    )
+    return instrument, plan
 
 
 def _stop_once(_number: int, _frame: object) -> None:

@@ -17,8 +17,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +42,23 @@ _FORMAT = 1
 _LEAST_KINDS = 3
 _MOST_PLACES = 64  # of one n-gram: beyond these it is a common formula and says little
 _MOST_BAR_STEP = 255
+# What numpy, zipfile, zlib and json raise on files that are damaged or something else.
+_DAMAGE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -292,6 +311,8 @@ class CopyIndex:
             pieces = table["line_pieces"].astype(np.int64)
             steps = table["bar_steps"].astype(np.int64)
             names = tuple(str(name) for name in head["names"])
+            if not 4 <= int(head["notes"]) <= 64:
+                raise ValueError("its n-grams have no length")
             whole = int(lengths.sum()) == len(table["prints"]) == len(steps)
             owned = len(pieces) == len(lengths) == len(table["first_bars"])
             if not (whole and owned and pieces.max(initial=-1) < len(names)):
@@ -309,8 +330,9 @@ class CopyIndex:
             )
         except OSError as error:
             raise FileError(path, f"cannot be read ({error.strerror or error})", remedy) from None
-        except (ValueError, KeyError, TypeError, IndexError, EOFError, zipfile.BadZipFile) as error:
-            raise FileError(path, f"is no copy index ({error})", remedy) from None
+        except _DAMAGE as error:
+            text = " ".join(str(error).split())[:80]
+            raise FileError(path, f"is no copy index ({text})", remedy) from None
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -329,19 +351,25 @@ def _write(path: Path, content: bytes) -> None:
         ) from None
 
 
-def copy_rate(index: CopyIndex, pieces: Mapping[str, Score]) -> CopyRate:
+def copy_rate(
+    index: CopyIndex, pieces: Mapping[str, Score], leave_one_out: bool = False
+) -> CopyRate:
     """Return the copy check over a set of pieces.
 
     Over held-out real pieces this is the base rate: what real music of the style has in common
-    with the training music, and what a generated set is to be judged against. A piece whose name
-    is in the index is held against all others of it.
+    with the training music, and what a generated set is to be judged against. With
+    ``leave_one_out`` a piece whose name is in the index is held against all others of it: for
+    pieces of the training music itself.
 
     Raises:
         MusicError: if there are no pieces.
     """
     if not pieces:
         raise MusicError("a copy rate needs at least one piece")
-    reports = {name: index.check(score, exclude=name) for name, score in pieces.items()}
+    reports = {
+        name: index.check(score, exclude=name if leave_one_out else None)
+        for name, score in pieces.items()
+    }
     shares = [report.copied_share for report in reports.values() if report.ngrams]
     longest = [report.longest_notes for report in reports.values()]
     worst = max(reports, key=lambda name: reports[name].longest_notes)

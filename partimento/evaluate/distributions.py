@@ -105,17 +105,18 @@ def pair_distances(first: Floats, second: Floats | None = None) -> Floats:
     """
     other = first if second is None else second
     squares = (first**2).sum(1)[:, None] + (other**2).sum(1)[None, :] - 2 * first @ other.T
-    distances = np.sqrt(np.maximum(squares, 0.0))
+    distances: Floats = np.sqrt(np.maximum(squares, 0.0))
     if second is not None:
         return distances.reshape(-1)
-    return np.asarray(distances[np.triu_indices(len(first), 1)])
+    inside: Floats = distances[np.triu_indices(len(first), 1)]
+    return inside
 
 
 def _clean(values: npt.ArrayLike, name: str) -> Floats:
     table = np.asarray(values, dtype=np.float64)
     if table.ndim not in (1, 2):
         raise MusicError(f"{name} values have shape (pieces,) or (pieces, width), not {table.ndim}")
-    table = table.reshape(len(table), -1)
+    table = table if table.ndim == 2 else table[:, None]
     return np.asarray(table[np.isfinite(table).all(axis=1)])
 
 
@@ -128,7 +129,7 @@ def compare_values(generated: npt.ArrayLike, reference: npt.ArrayLike) -> Distan
         MusicError: if the two differ in width.
     """
     made, real = _clean(generated, "generated"), _clean(reference, "reference")
-    if made.shape[1] != real.shape[1]:
+    if made.shape[1] != real.shape[1] and len(made) and len(real):
         raise MusicError(f"values of width {made.shape[1]} do not compare with {real.shape[1]}")
     if len(made) < 1 or len(real) < 2:
         return Distance(None, None, None)

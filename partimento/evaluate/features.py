@@ -227,9 +227,9 @@ def features(score: Score) -> Features:
     table = note_table(score)
     pitched = table.pitched()
     counts = np.bincount(pitched.pitch % 12, minlength=12).astype(np.float64)
-    weights = np.bincount(pitched.pitch % 12, pitched.duration, minlength=12)
+    weights = np.bincount(pitched.pitch % 12, pitched.duration, minlength=12).astype(np.float64)
     relative = (pitched.pitch - estimate_tonic(weights)) % 12
-    gaps = np.diff(np.unique(table.onset))
+    gaps = np.diff(np.unique(table.onset)).astype(np.int64)
     mean_polyphony, rate = polyphony(pitched)
     quarters = float(table.bar_steps.sum()) / STEPS_PER_QUARTER
     some = len(pitched) > 0

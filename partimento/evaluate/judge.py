@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import MusicError
-from partimento.evaluate.windows import HASHED_WIDTH, window_vectors
+from partimento.evaluate.windows import window_vectors
 from partimento.music import Score
 
-__all__ = ["JudgeReport", "auc", "judge"]
+__all__ = ["LEAST_PIECES", "JudgeReport", "auc", "judge"]
 
 Floats = npt.NDArray[np.float32]
 Floats64 = npt.NDArray[np.float64]
@@ -33,7 +34,7 @@ _BATCH = 64
 _RATE = 2e-3
 _DECAY = 0.05
 _DROP = 0.3
-_LEAST_PIECES = 4
+LEAST_PIECES = 4
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,24 @@ def _sample(generated: Mapping[str, Score], real: Mapping[str, Score], bars: int
 
 
 def _folds(sample: _Sample, folds: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return the fold of each window: pieces dealt out evenly, each class by itself."""
+    """Return the fold of each window: pieces dealt out evenly, each class by itself.
+
+    Pieces that are in both classes go together, or a judge would have heard the twin of one that
+    it is tested on, with the other label.
+    """
     pieces, first = np.unique(sample.piece, return_index=True)
+    borders = [*first.tolist(), len(sample.piece)]
+    content = [sample.hashed[a:b].tobytes() for a, b in pairwise(borders)]
+    classes = [pieces[sample.label[first] == label] for label in (0.0, 1.0)]
+    first_set, second_set = ({content[piece] for piece in mine.tolist()} for mine in classes)
+    shared = first_set & second_set
     fold_of = np.zeros(len(pieces), dtype=np.int64)
-    for label in (0.0, 1.0):
-        mine = rng.permutation(pieces[sample.label[first] == label])
-        fold_of[mine] = np.arange(len(mine)) % folds
+    twins: dict[bytes, int] = {}
+    for mine in classes:
+        for count, piece in enumerate(rng.permutation(mine).tolist()):
+            fold_of[piece] = count % folds
+            if content[piece] in shared:
+                fold_of[piece] = twins.setdefault(content[piece], count % folds)
     return fold_of[sample.piece]
 
 
@@ -123,7 +136,8 @@ def _design(sample: _Sample, train: npt.NDArray[np.bool_]) -> Floats:
     both = np.concatenate([counts[:, common], sample.values], axis=1)
     mean, spread = both[train].mean(axis=0), both[train].std(axis=0)
     scaled = (both - mean) / np.maximum(spread, 1e-3)
-    return np.clip(scaled, -6, 6).astype(np.float32)
+    out: Floats = np.clip(scaled, -6, 6).astype(np.float32)
+    return out
 
 
 class _Adam:
@@ -147,7 +161,8 @@ class _Adam:
 
 
 def _sigmoid(x: Floats) -> Floats:
-    return (0.5 * (1 + np.tanh(0.5 * x))).astype(np.float32)
+    out: Floats = (0.5 * (1 + np.tanh(0.5 * x))).astype(np.float32)
+    return out
 
 
 def _fit_linear(x: Floats, label: Floats, weight: Floats) -> tuple[Floats, Floats]:
@@ -201,8 +216,8 @@ def _held_out(sample: _Sample, folds: int, rng: np.random.Generator) -> tuple[Fl
     network = np.zeros(len(sample.label))
     for held in range(folds):
         train, test = fold != held, fold == held
-        if not test.any():
-            continue
+        if not test.any() or len(np.unique(sample.label[train])) < 2:
+            continue  # nothing to learn from: undecided, which counts half
         x = _design(sample, train)
         label = sample.label[train]
         weight = _class_weights(label, sample.piece[train])
@@ -242,9 +257,9 @@ def judge(
     _, first = np.unique(sample.piece, return_index=True)
     made = int((sample.label[first] > 0).sum())
     pieces = (made, len(first) - made)
-    if min(pieces) < _LEAST_PIECES:
+    if min(pieces) < LEAST_PIECES:
         raise MusicError(
-            f"a judge needs {_LEAST_PIECES} pieces with notes of each kind, not {pieces[0]} "
+            f"a judge needs {LEAST_PIECES} pieces with notes of each kind, not {pieces[0]} "
             f"generated and {pieces[1]} real"
         )
     folds = min(folds, *pieces)

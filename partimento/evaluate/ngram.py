@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import MusicError
-from partimento.evaluate.hashing import hash_columns
+from partimento.evaluate.hashing import hash_prefixes, hash_row_prefixes
 
 __all__ = ["NGramModel", "Smoothing"]
 
@@ -38,6 +38,7 @@ class _Level:
     contexts: npt.NDArray[np.uint64]  # (contexts,)
     first: Ints  # (contexts + 1,) into the entries
     tokens: Ints  # (entries,)
+    keys: Ints  # (entries,) context number * vocabulary + token, rising
     counts: Floats  # (entries,) after the discount
     totals: Floats  # (contexts,)
     rest: Floats  # (contexts,) the weight that goes to the shorter context, 0..1
@@ -74,9 +75,9 @@ class NGramModel:
         """How many tokens back the model looks; ``logits`` needs no more than these."""
         return max(self.offsets, default=0)
 
-    def _columns(self, tokens: Ints, position: int = 0) -> Ints:
+    def _columns(self, tokens: Ints) -> Ints:
         """Return (n, periods + offsets): the context of each token, the last given up first."""
-        at = np.arange(position, position + len(tokens))
+        at = np.arange(len(tokens))
         reach = self.context_length
         padded = np.concatenate([np.full(reach, _BEFORE, dtype=np.int64), tokens])
         columns = [at % period for period in self.periods]
@@ -102,10 +103,7 @@ class NGramModel:
             raise MusicError("an n-gram model needs at least one token to count")
         tokens = np.concatenate(arrays)
         columns = np.concatenate([self._columns(array) for array in arrays])
-        self._levels = [
-            self._count(hash_columns(columns[:, :width]), tokens)
-            for width in range(columns.shape[1] + 1)
-        ]
+        self._levels = [self._count(context, tokens) for context in hash_prefixes(columns)]
         return self
 
     def _count(self, context: npt.NDArray[np.uint64], tokens: Ints) -> _Level:
@@ -125,7 +123,9 @@ class NGramModel:
             counts = raw
             totals = sums + np.diff(first)
         rest = 1 - np.add.reduceat(counts, first[:-1]) / totals
-        return _Level(contexts, first, tokens[entry], counts, totals, rest)
+        keys = np.repeat(np.arange(len(contexts)), np.diff(first)) * self.vocabulary
+        keys += tokens[entry]
+        return _Level(contexts, first, tokens[entry], keys, counts, totals, rest)
 
     def _fitted(self) -> list[_Level]:
         if not self._levels:
@@ -139,13 +139,15 @@ class NGramModel:
         """
         past = self._checked(context)
         place = len(past) if position is None else position
-        tail = past[-self.context_length :] if self.context_length else past[:0]
-        row = self._columns(np.append(tail, 0), place - len(tail))[-1:]
+        return self._probabilities(past[max(0, len(past) - self.context_length) :].tolist(), place)
+
+    def _probabilities(self, past: list[int], position: int) -> Floats:
+        row = [position % period for period in self.periods]
+        row += [past[-back] if back <= len(past) else _BEFORE for back in self.offsets]
         out = np.full(self.vocabulary, 1.0 / self.vocabulary)
-        for width, level in enumerate(self._fitted()):
-            key = hash_columns(row[:, :width])
-            index = int(np.searchsorted(level.contexts, key)[0])
-            if index == len(level.contexts) or level.contexts[index] != key[0]:
+        for key, level in zip(hash_row_prefixes(row), self._fitted(), strict=True):
+            index = int(level.contexts.searchsorted(np.uint64(key)))
+            if index == len(level.contexts) or int(level.contexts[index]) != key:
                 break  # a longer context is unknown where a shorter one is
             span = slice(int(level.first[index]), int(level.first[index + 1]))
             out *= level.rest[index]
@@ -154,26 +156,24 @@ class NGramModel:
 
     def logits(self, context: npt.ArrayLike, position: int | None = None) -> Floats:
         """Return (vocabulary,) natural logarithms of ``probabilities``."""
-        return np.log(self.probabilities(context, position))
+        out: Floats = np.log(self.probabilities(context, position))
+        return out
 
     def nll(self, tokens: npt.ArrayLike) -> Floats:
         """Return (n,) negative log-likelihoods in nats of each token of one piece."""
         array = self._checked(tokens)
-        columns = self._columns(array)
         share = np.full(len(array), 1.0 / self.vocabulary)
-        for width, level in enumerate(self._fitted()):
-            keys = hash_columns(columns[:, :width])
+        contexts = hash_prefixes(self._columns(array))
+        for keys, level in zip(contexts, self._fitted(), strict=True):
             index = np.minimum(np.searchsorted(level.contexts, keys), len(level.contexts) - 1)
             known = level.contexts[index] == keys
-            # Entries of one context are sorted by token, so (context, token) is a sorted key.
-            entry_key = np.repeat(np.arange(len(level.contexts)), np.diff(level.first))
-            entry_key = entry_key * self.vocabulary + level.tokens
             wanted = index * self.vocabulary + array
-            entry = np.minimum(np.searchsorted(entry_key, wanted), len(entry_key) - 1)
-            count = np.where(entry_key[entry] == wanted, level.counts[entry], 0.0)
+            entry = np.minimum(np.searchsorted(level.keys, wanted), len(level.keys) - 1)
+            count = np.where(level.keys[entry] == wanted, level.counts[entry], 0.0)
             mixed = share * level.rest[index] + count / level.totals[index]
             share = np.where(known, mixed, share)
-        return -np.log(share)
+        out: Floats = -np.log(share)
+        return out
 
     def stream(
         self, rng: np.random.Generator, prompt: npt.ArrayLike = (), temperature: float = 1.0
@@ -188,13 +188,12 @@ class NGramModel:
         past = self._checked(prompt).tolist()
         position = len(past)
         while True:
-            past = past[-self.context_length :] if self.context_length else []
-            weights = self.probabilities(past, position) ** (1 / temperature)
+            weights = self._probabilities(past, position) ** (1 / temperature)
             total = np.cumsum(weights)
             token = int(np.searchsorted(total, rng.random() * total[-1], side="right"))
             token = min(token, self.vocabulary - 1)
             yield token
-            past.append(token)
+            past = [*past, token][-self.context_length :] if self.context_length else []
             position += 1
 
     def sample(

@@ -130,7 +130,8 @@ def time_class(steps: npt.ArrayLike) -> Ints:
     """
     quarters = np.maximum(np.asarray(steps, dtype=np.float64), 1e-9) / STEPS_PER_QUARTER
     classes = np.rint(2 * np.log2(quarters)).astype(np.int64) + _MIDDLE_CLASS
-    return np.clip(classes, 0, TIME_CLASSES - 1)
+    out: Ints = np.clip(classes, 0, TIME_CLASSES - 1)
+    return out
 
 
 def _skyline(table: NoteTable) -> npt.NDArray[np.bool_]:

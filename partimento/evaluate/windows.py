@@ -41,6 +41,7 @@ _FAMILIES = ("melody", "harmony", "rhythm", "leading")
 HASHED_WIDTH = _FAMILY_WIDTH * len(_FAMILIES)
 _STEPS_PER_SIXTEENTH = STEPS_PER_QUARTER // 4
 _MOST_LINES = 6
+_MOST_WINDOWS = 512
 _REST = 255
 
 
@@ -120,9 +121,8 @@ def _count_leading(counter: _Counter, lines: list[Voice], at: Ints, bar: Ints) -
         for low in range(high + 1, len(rows)):
             first, second = rows[high], rows[low]
             both = (first >= 0) & (second >= 0)
-            here = both[:-1] & both[1:]
             moves = (first[:-1] != first[1:]) | (second[:-1] != second[1:])
-            here = np.flatnonzero(here & moves)
+            here = np.flatnonzero(both[:-1] & both[1:] & moves)
             before = (first[here] - second[here]) % 12
             after = (first[here + 1] - second[here + 1]) % 12
             up = np.clip(first[here + 1] - first[here], -13, 13)
@@ -164,7 +164,7 @@ def _window_values(table: NoteTable, bars: int, lines: list[Voice], window: int)
     inside = table.rows(table.bar // bars == window)
     pitched = inside.pitched()
     counts = np.bincount(pitched.pitch % 12, minlength=12).astype(np.float64)
-    weights = np.bincount(pitched.pitch % 12, pitched.duration, minlength=12)
+    weights = np.bincount(pitched.pitch % 12, pitched.duration, minlength=12).astype(np.float64)
     tonic = np.roll(weights, -estimate_tonic(weights))
     gaps = np.diff(np.unique(inside.onset))
     own = [line.pitch[line.bar // bars == window] for line in lines[:_MOST_LINES]]
@@ -222,7 +222,7 @@ def _repetition(inside: NoteTable, bars: int, window: int) -> Floats:
 def window_vectors(score: Score, bars: int) -> Windows:
     """Return the vectors of the whole windows of ``bars`` bars; of the piece where it is shorter.
 
-    Windows without notes are left out.
+    Windows without notes, and those beyond the first 512, are left out.
 
     Raises:
         MusicError: if ``bars`` is below 2.
@@ -233,7 +233,7 @@ def window_vectors(score: Score, bars: int) -> Windows:
     lines = voices(score, table)
     # Lines from high to low, so that the order of tracks in a file tells nothing.
     lines = sorted(lines, key=lambda line: -float(line.pitch.mean()))[:_MOST_LINES]
-    count = max(1, table.bars // bars)
+    count = min(max(1, table.bars // bars), _MOST_WINDOWS)
     counter = _Counter(np.zeros((count, HASHED_WIDTH)), bars)
     pitched = table.pitched()
     at = np.unique(pitched.onset)

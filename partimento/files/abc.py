@@ -80,11 +80,18 @@ def score_of_abc(data: bytes, path: str | PathLike[str] = "ABC data") -> Score:
 
 
 def _first_tune(text: str) -> str:
-    """Return the first tune of a book, from its X: line to the next."""
+    """Return the first tune of a book, from its X: line to the next, without annotations.
+
+    Chord symbols are not read, and some of them make verovio abort.
+    """
     lines = text.splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith("X:")]
     first, after = [*starts, None, None][:2]
-    return "\n".join(lines[first:after]) + "\n"
+    body = [
+        line if re.match(r"[A-Za-z]:", line) else re.sub(r'"[^"]*"', "", line)
+        for line in lines[first:after]
+    ]
+    return "\n".join(body).rstrip() + "\n"
 
 
 def _whole(note: Note) -> Note:

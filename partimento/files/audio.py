@@ -11,8 +11,10 @@ import struct
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 import soxr
 
@@ -39,6 +41,7 @@ _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _MAX_CHANNELS = {".wav": 1024, ".flac": 8, ".ogg": 255, ".mp3": 2}
 _MAX_RATES = {".flac": 655_350, ".ogg": 200_000}
 _OGG_BLOCK = 2**16
+_FULL_SCALE = 2**15
 
 
 def read_audio(path: str | PathLike[str]) -> Audio:
@@ -74,8 +77,16 @@ def audio_of_bytes(data: bytes, path: str | PathLike[str] = "audio data") -> Aud
         raise FileError(path, "there are no samples in it", "choose a file with sound")
     if not np.isfinite(samples).all():
         raise FileError(path, "has samples that are not numbers", "export it anew")
-    recipe = riff_comment(data) if data[:4] == b"RIFF" else comment
+    recipe = riff_comment(data) if data[:4] == b"RIFF" else _unmangled(comment)
     return Audio(np.ascontiguousarray(samples.T), rate, recipe if recipe.startswith("{") else "")
+
+
+def _unmangled(text: str) -> str:
+    """Return a comment whose UTF-8 an MP3 header took for Latin-1 as it was written."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _reason(error: Exception) -> str:
@@ -130,8 +141,12 @@ def write_audio(audio: Audio, path: str | PathLike[str], subtype: str | None = N
     chosen = subtype or default
     if not soundfile.check_format(container, chosen):
         raise FileError(path, f"{container} holds no {chosen}", f"leave it out for {default}")
-    samples = audio.samples.T
-    if chosen not in ("FLOAT", "DOUBLE"):
+    samples: npt.NDArray[Any] = audio.samples.T
+    if chosen == "PCM_16":
+        # Rounded here: libsndfile cuts off towards zero, which is a little noisier.
+        scaled = np.clip(np.round(samples * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1)
+        samples = scaled.astype(np.int16)
+    elif chosen not in ("FLOAT", "DOUBLE"):
         samples = np.clip(samples, -1.0, 1.0)
     channels = samples.shape[1]
     with atomic_path(path) as temporary:

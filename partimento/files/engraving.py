@@ -15,6 +15,7 @@ from partimento.music import Score
 __all__ = ["write_svg"]
 
 _SECONDS = 120
+_TOO_LONG = 4
 _SCRIPT = """
 import sys
 import verovio
@@ -23,9 +24,12 @@ toolkit = verovio.toolkit()
 toolkit.setOptions({
     "inputFrom": "musicxml", "adjustPageHeight": True, "pageHeight": 60000, "pageWidth": 2100,
     "scale": 40, "breaks": "auto", "svgViewBox": True, "header": "auto", "footer": "none",
+    "xmlIdSeed": 1,
 })
 if not toolkit.loadData(sys.stdin.buffer.read().decode("utf-8")):
     sys.exit(3)
+if toolkit.getPageCount() > 1:
+    sys.exit(4)
 sys.stdout.buffer.write(toolkit.renderToSVG(1).encode())
 """
 
@@ -49,6 +53,8 @@ def write_svg(score: Score, path: str | PathLike[str]) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise FileError(path, f"verovio took over {_SECONDS} s", "draw fewer bars") from error
+    if done.returncode == _TOO_LONG:
+        raise FileError(path, "the score is too long for one picture", "draw fewer bars")
     if done.returncode or b"<svg" not in done.stdout:
         raise FileError(path, "verovio cannot draw this score", "write .musicxml instead")
     svg = done.stdout

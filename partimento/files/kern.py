@@ -90,6 +90,12 @@ class _State:
     tempos: dict[Fraction, float] = field(default_factory=dict)
     keys: dict[Fraction, Key] = field(default_factory=dict)
 
+    @property
+    def reached(self) -> Fraction:
+        """When the next row sounds: as soon as the first of the tokens that sound has ended."""
+        ends = (spine.end for spine in self.spines if spine.kind == "**kern")
+        return max(self.now, min(ends, default=self.now))
+
     def part(self, spine: _Spine) -> _Part:
         return self.parts.setdefault(spine.part, _Part())
 
@@ -177,32 +183,35 @@ def _assign_part(state: _State, spine: _Spine, name: str) -> None:
     spine.part = name
     if spine.kind == "**kern":
         state.part(spine)
+    elif spine.kind == "**text":
+        state.part(spine).sung = True
 
 
 def _read_interpretation(state: _State, spine: _Spine, token: str) -> None:
+    now = state.reached
     if found := _METRE.match(token):
         state.metre = (int(found[1]), int(found[2]))
         if int(found[2]) == 0:
             state.metre = None
     elif found := _TEMPO.match(token):
-        state.tempos[state.now] = float(found[1])
+        state.tempos[now] = float(found[1])
     elif found := _SIGNATURE.match(token):
         fifths = found[1].count("#") - found[1].count("-")
-        state.keys[state.now] = Key(max(-7, min(7, fifths)))
+        state.keys[now] = Key(max(-7, min(7, fifths)))
     elif found := _KEY.match(token):
         name = found[1].replace("-", "b")
         key = parse_key(f"{name} {'minor' if name[0].islower() else 'major'}")
-        signature = state.keys.get(state.now)
+        signature = state.keys.get(now)
         if signature is None or signature.fifths == key.fifths:
-            state.keys[state.now] = key
+            state.keys[now] = key
     elif token.startswith('*I"'):
         part = state.part(spine)
         part.name = part.name or " ".join(token[3:].replace("\\n", " ").split()).strip(" .:")
     elif token == "*ped":
         part = state.part(spine)
-        part.pedal_down = state.now if part.pedal_down is None else part.pedal_down
+        part.pedal_down = now if part.pedal_down is None else part.pedal_down
     elif token == "*Xped":
-        _lift_pedal(state.part(spine), state.now)
+        _lift_pedal(state.part(spine), now)
 
 
 def _lift_pedal(part: _Part, now: Fraction) -> None:

@@ -46,7 +46,7 @@ class _Sound:
     unpitched: dict[str, int] = field(default_factory=dict)  # instrument id -> MIDI pitch
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Heard:
     """A note on its way: times in ticks, ``velocity`` None where the dynamics decide."""
 
@@ -105,7 +105,7 @@ def score_of_tree(root: Element) -> Score:
         length = _bar_length(reached - onset, metre, ticks)
         written.append((onset, length, metre))
         onset += length
-    tracks = [] if ours.get("tracks") == "0" else [_track(part, onset) for part in parts]
+    tracks = [] if ours.get("tracks") == "0" else [_track(part, onset, ticks) for part in parts]
     score = _assembled(root, parts, tracks, time_signatures(written, ticks), ticks)
     length = int(ours["length"]) if ours.get("length", "").isdecimal() else onset
     return Score(
@@ -381,27 +381,35 @@ def _add_tempo(part: _Part, quarters: float, at: int) -> None:
         part.tempos.append(Tempo(at, quarters))
 
 
-def _tied(notes: list[_Heard]) -> list[_Heard]:
-    """Return the notes with tied ones joined; voices may stand in any order in the file."""
+def _tied(notes: list[_Heard], slack: int) -> list[_Heard]:
+    """Return the notes with tied ones joined; voices may stand in any order in the file.
+
+    A tie may miss its note by ``slack`` ticks: some programs round the lengths of tuplets, and
+    written-out arpeggios tie short notes to a long one a little later.
+    """
     out: list[_Heard] = []
-    open_ties: dict[tuple[int, int], _Heard] = {}
+    open_ties: dict[int, list[_Heard]] = {}
     for note in sorted(notes, key=lambda n: n.onset):
-        held = open_ties.pop((note.pitch, note.onset), None) if note.tie_stop else None
-        if held is None:
+        waiting = open_ties.get(note.pitch, [])
+        near = [held for held in waiting if abs(held.end - note.onset) <= slack]
+        if note.tie_stop and near:
+            held = min(near, key=lambda h: abs(h.end - note.onset))
+            waiting.remove(held)
+            held.end = max(held.end, note.end)
+        else:
             held = note
             out.append(note)
-        held.end = note.end
         if note.tie_start:
-            open_ties[note.pitch, held.end] = held
+            open_ties.setdefault(note.pitch, []).append(held)
     return out
 
 
-def _track(part: _Part, end: int) -> Track:
+def _track(part: _Part, end: int, ticks_per_quarter: int) -> Track:
     _lift_pedal(part, end)
     part.dynamics.sort(key=lambda change: change[0])
     ticks = [tick for tick, _ in part.dynamics]
     notes = []
-    for note in _tied(part.notes):
+    for note in _tied(part.notes, ticks_per_quarter):
         velocity = note.velocity
         if velocity is None:
             index = bisect_right(ticks, note.onset) - 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -61,7 +62,8 @@ def write_musicxml(score: Score, path: str | PathLike[str]) -> None:
 
 def musicxml_bytes(score: Score) -> bytes:
     """Return the MusicXML of a score: of ``midi.playable(score)``, which strikes no key twice."""
-    score = playable(score)
+    tempos = {tempo.onset_ticks: tempo for tempo in score.tempos}  # not rounded, as for MIDI
+    score = replace(playable(score), tempos=tuple(tempos.values()))
     root = Element("score-partwise", version="4.0")
     if score.title:
         _text(SubElement(root, "work"), "work-title", score.title)

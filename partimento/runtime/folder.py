@@ -18,6 +18,7 @@ FORMAT = 1
 CONFIG_FILE = "config.json"
 CARD_FILE = "card.md"
 _KEYS = ("name", "system", "representation", "network", "graphs", "defaults", "files")
+_TABLES = ("representation", "network", "graphs", "defaults", "files")
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,17 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is no model folder: {CONFIG_FILE} is missing") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{file} does not parse ({error}); install the model again") from None
-    missing = [key for key in _KEYS if not isinstance(config, dict) or key not in config]
-    if missing:
-        raise ModelError(f"{file} lacks {', '.join(missing)}; install the model again")
+    if not isinstance(config, dict):
+        raise ModelError(f"{file} does not hold a table; install the model again")
     if config.get("format") != FORMAT:
         raise ModelError(
             f"{path} has format {config.get('format')!r}, this version reads {FORMAT}; "
             "update partimento"
         )
+    missing = [key for key in _KEYS if key not in config]
+    missing += [key for key in _TABLES if key in config and not isinstance(config[key], dict)]
+    if missing:
+        raise ModelError(f"{file} lacks {', '.join(missing)}; install the model again")
     return config
 
 

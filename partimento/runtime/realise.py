@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from math import ceil, floor
 from typing import Any, Protocol
 
 import numpy as np
 
 from partimento.errors import NotSupported
-from partimento.music import KeySignature, Score, Tempo, Timeline, TimeSignature, Track
+from partimento.music import KeySignature, Note, Score, Tempo, TimeSignature, Track
+from partimento.music.score import TICKS_PER_QUARTER
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
-from partimento.music.transform import crop
 from partimento.representations import BarEvents, Countdown, FourVoiceGrid, PerformanceEvents
 from partimento.representations.bar_events import TEMPOS, Ruling
 from partimento.representations.base import TokenRepresentation, Tokens
+from partimento.representations.performance_events import STEPS_PER_SECOND
 from partimento.runtime.contract import Request
 from partimento.samplers.constraints import (
     BarEventConstraint,
@@ -25,6 +27,9 @@ from partimento.samplers.constraints import (
 )
 
 __all__ = ["Realiser", "realiser_for"]
+
+_VELOCITY_STEP = 4  # MIDI velocities to one VELOCITY token
+_DEFAULT_VELOCITY = 20  # the VELOCITY that rules before any was said
 
 
 class Realiser(Protocol):
@@ -184,6 +189,7 @@ class _PerformanceRealiser:
         self.representation: TokenRepresentation = representation
         self.tempo = _tempo(request, config) or DEFAULT_QUARTERS_PER_MINUTE
         self.metre = _metre(request)
+        self.step_quarters = Fraction(self.tempo) / (60 * STEPS_PER_SECOND)
         self.constraint: Constraint[Any] = PerformanceConstraint(
             representation,
             replace(request.promises, time_signature=self.metre),
@@ -199,69 +205,89 @@ class _PerformanceRealiser:
 
     def pieces(self, tokens: Iterator[int]) -> Iterator[Score]:
         """Yield one bar at a time, once every note that starts in it has ended."""
-        quarters = self.metre.quarters_per_bar
-        held: list[int] = []
-        given = Fraction(0)  # bars yielded, in quarters
-        first_shift = self.events.vocabulary.span("time_shift").start
-        shifts = self.events.vocabulary.ranges["time_shift"]
-        steps_per_bar = float(quarters) * 60.0 / self.tempo * 100.0
-        steps, next_check = 0, steps_per_bar
+        heard = _Heard(self.events, self.prompt())
+        per_bar = self.metre.quarters_per_bar
+        given = 0
         for token in tokens:
-            held.append(token)
-            if first_shift <= token < first_shift + shifts:
-                steps += token - first_shift + 1
-            if steps >= next_check and self._closed(held):
-                yield self._bars(held, int(steps // steps_per_bar), given)
-                return_steps = steps - int(steps // steps_per_bar) * steps_per_bar
-                held, steps, next_check = self._rest(return_steps), int(return_steps), steps_per_bar
-        bars = self.request.promises.bars
-        if held or bars:
-            whole = max(1, int(np.ceil(steps / steps_per_bar - 1e-6)))
-            yield self._bars(held, whole, given)
+            heard.push(token)
+            while heard.now * self.step_quarters >= (given + 1) * per_bar:
+                first = heard.first_sounding
+                if first is not None and first * self.step_quarters < (given + 1) * per_bar:
+                    break
+                yield self._bar(heard, given)
+                given += 1
+        heard.close()
+        total = self.request.promises.bars or ceil(heard.now * self.step_quarters / per_bar) or 1
+        for bar in range(given, total):
+            yield self._bar(heard, bar)
 
-    def _closed(self, held: list[int]) -> bool:
-        """Return whether no note sounds after these tokens."""
-        off = self.events.vocabulary.first("note_off")
-        sounding: set[int] = set()
-        for token in held:
-            if token < off:
-                sounding.add(token)
-            elif token < 2 * off:
-                sounding.discard(token - off)
-        return not sounding
-
-    def _rest(self, steps: float) -> list[int]:
-        """Return the silence that stands before the next bar's tokens."""
-        whole = round(steps)
-        first = self.events.vocabulary.first("time_shift")
-        most = self.events.vocabulary.ranges["time_shift"]
-        return [first + min(most, whole - at) - 1 for at in range(0, whole, most)]
-
-    def _bars(self, held: list[int], bars: int, given: Fraction) -> Score:
-        """Return the score of tokens that fill so many bars, in the tempo asked for."""
-        played = self.events.decode(np.array(held, dtype=np.int64))
-        seconds = Timeline(played)
-        length = int(bars * self.metre.quarters_per_bar * played.ticks_per_quarter)
-        template = Score(ticks_per_quarter=played.ticks_per_quarter, tempos=(Tempo(0, self.tempo),))
-        target = Timeline(template)
-
-        def moved(tick: int) -> int:
-            return round(float(target.ticks(seconds.seconds(tick))))
-
-        tracks = []
-        for track in played.tracks:
-            notes = []
-            for note in track.notes:
-                onset = moved(note.onset_ticks)
-                end = min(length, moved(note.end_ticks))
-                if onset < length:
-                    length_of_note = max(1, end - onset)
-                    notes.append(replace(note, onset_ticks=onset, duration_ticks=length_of_note))
-            tracks.append(Track(track.name, tuple(notes), track.program))
-        score = replace(
-            template,
-            tracks=tuple(tracks),
-            time_signatures=(self.metre,),
-            written_length_ticks=length,
+    def _bar(self, heard: _Heard, bar: int) -> Score:
+        """Return one bar in the tempo asked for, from tick 0; its notes may outlast it."""
+        begin, end = (
+            int((bar + at) * self.metre.quarters_per_bar * TICKS_PER_QUARTER) for at in (0, 1)
         )
-        return _dressed(crop(score, 0, length), self.request, self.tempo)
+        notes = []
+        for onset, pitch, until, velocity in heard.take(ceil(end / self._step_ticks)):
+            tick, off = self._tick(onset), self._tick(until)
+            notes.append(Note(tick - begin, pitch, max(1, off - tick), velocity))
+        score = Score(
+            (Track("Piano", tuple(notes)),),
+            time_signatures=(self.metre,),
+            written_length_ticks=end - begin,
+        )
+        return _dressed(score, self.request, self.tempo)
+
+    @property
+    def _step_ticks(self) -> Fraction:
+        return self.step_quarters * TICKS_PER_QUARTER
+
+    def _tick(self, step: int) -> int:
+        """Return the nearest tick of a step, halves up, so that equal spans stay equal."""
+        return floor(step * self._step_ticks + Fraction(1, 2))
+
+
+class _Heard:
+    """The notes of performance tokens, as far as they have come; times in steps of 10 ms."""
+
+    def __init__(self, events: PerformanceEvents, prompt: Tokens) -> None:
+        first = events.vocabulary.first
+        self._off, self._shift = first("note_off"), first("time_shift")
+        self._velocity, self._start = first("velocity"), first("start")
+        said = [token for token in prompt.tolist() if self._velocity <= token < self._start]
+        self.now = 0
+        self._loud = _VELOCITY_STEP * (said[-1] - self._velocity if said else _DEFAULT_VELOCITY)
+        self._sounding: dict[int, tuple[int, int]] = {}  # pitch to (onset, velocity)
+        self._ended: list[tuple[int, int, int, int]] = []  # onset, pitch, end, velocity
+
+    @property
+    def first_sounding(self) -> int | None:
+        """When the longest sounding note began; None in silence."""
+        return min((onset for onset, _ in self._sounding.values()), default=None)
+
+    def push(self, token: int) -> None:
+        """Take the next token in."""
+        if token < self._shift:
+            self._end(token % self._off)
+            if token < self._off:
+                self._sounding[token] = (self.now, self._loud + _VELOCITY_STEP // 2)
+        elif token < self._velocity:
+            self.now += token - self._shift + 1
+        elif token < self._start:
+            self._loud = _VELOCITY_STEP * (token - self._velocity)
+
+    def close(self) -> None:
+        """End what still sounds."""
+        for pitch in list(self._sounding):
+            self._end(pitch)
+
+    def take(self, until: int) -> list[tuple[int, int, int, int]]:
+        """Return the ended notes (onset, pitch, end, velocity) that began before a step, once."""
+        taken = sorted(note for note in self._ended if note[0] < until)
+        self._ended = [note for note in self._ended if note[0] >= until]
+        return taken
+
+    def _end(self, pitch: int) -> None:
+        if pitch in self._sounding:
+            onset, velocity = self._sounding.pop(pitch)
+            if self.now > onset:
+                self._ended.append((onset, pitch, self.now, velocity))

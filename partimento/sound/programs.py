@@ -158,7 +158,7 @@ _PADS = (
     replace(lasting.VIOLINS, envelope=Envelope(0.4, bloom=0.4, release_seconds=1.1), room=1.8),
     lasting.METAL_PAD,
     replace(lasting.OOHS, envelope=Envelope(0.4, bloom=0.3, release_seconds=1.3), room=2.0),
-    replace(lasting.PAD, envelope=Envelope(1.2, bloom=1.2, release_seconds=1.3)),
+    replace(lasting.PAD, envelope=Envelope(0.7, bloom=1.2, release_seconds=1.3), trim_db=3),
 )
 _EFFECTS = (
     lasting.GLASS_PAD,

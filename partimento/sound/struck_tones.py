@@ -173,7 +173,7 @@ OVERDRIVE = Tone(
     Ensemble(2, 5.0, 0.6, -7.0),
     (Noise(-26, 2500, 2.5, ring_seconds=0.06),),
     room=0.5,
-    trim_db=-1.5,
+    trim_db=1.0,
 )
 HARP = Tone(
     Partials(count=36),

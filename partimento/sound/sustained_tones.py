@@ -95,15 +95,16 @@ ACCORDION = replace(
     REED_ORGAN,
     spectrum=Spectrum((-4, -2.5), (2800, 4500), 0.2, even_db=-2),
     envelope=Envelope(0.04, bloom=0.25, release_seconds=0.07),
-    ensemble=Ensemble(3, 9.0, 0.5, -6.5),
+    ensemble=Ensemble(3, 9.0, 0.5, -8.5),
 )
 
 SYNTH_BASS = Tone(
     Partials(count=48),
     Spectrum((-6, -5.5), (500, 2600), 0.3),
     Envelope(0.004, bloom=0.9, accent=0.4, release_seconds=0.08),
-    ensemble=Ensemble(2, 5.0, 0.15, -4.0),
+    ensemble=Ensemble(2, 5.0, 0.15, -6.0),
     room=0.2,
+    trim_db=-4.5,
 )
 
 VIOLINS = Tone(
@@ -111,7 +112,7 @@ VIOLINS = Tone(
     Spectrum((-5.8, -3.8), (2400, 5600), 0.15, formants=VIOLIN_BODY, formant_floor_db=-4),
     Envelope(0.11, bloom=0.3, accent=0.12, release_seconds=0.3),
     Motion(vibrato_cents=8, vibrato_hz=5.5, vibrato_delay_seconds=0.15, drift_cents=2.5),
-    Ensemble(5, 9.0, 0.9, -6.5),
+    Ensemble(5, 9.0, 0.9, -9.0),
     (Noise(-34, 3500, 2.5, False, 0.25, 0.5),),
     room=1.3,
 )
@@ -137,7 +138,7 @@ SYNTH_STRINGS = replace(
     spectrum=Spectrum((-6, -5.5), (2500, 5500), 0.2),
     envelope=Envelope(0.16, bloom=0.2, release_seconds=0.7),
     motion=Motion(drift_cents=2),
-    ensemble=Ensemble(5, 12.0, 1.0, -6.0),
+    ensemble=Ensemble(5, 12.0, 1.0, -9.0),
     noises=(),
 )
 
@@ -150,7 +151,7 @@ CHOIR = Tone(
     Envelope(0.13, bloom=0.25, release_seconds=0.32),
     Motion(vibrato_cents=8, vibrato_hz=5.0, vibrato_delay_seconds=0.2, drift_cents=4,
            scoop_cents=-14),
-    Ensemble(5, 10.0, 0.9, -6.5),
+    Ensemble(5, 10.0, 0.9, -9.0),
     (Noise(-33, 2600, 1.6, False, 0.3, 0.6, 0.03),),
     room=1.6,
 )  # fmt: skip
@@ -184,7 +185,7 @@ MUTED_TRUMPET = replace(
     spectrum=Spectrum((-1.5, 0), (3600, 6000), 0.1, formants=(Formant(1700, 900, 4),),
                       formant_floor_db=-14),
 )  # fmt: skip
-BRASS_SECTION = replace(BRASS, ensemble=Ensemble(4, 7.0, 0.8, -6.5))
+BRASS_SECTION = replace(BRASS, ensemble=Ensemble(4, 7.0, 0.8, -8.5))
 SYNTH_BRASS = replace(
     BRASS_SECTION,
     spectrum=Spectrum((-6, -5), (1500, 5000), 0.3),
@@ -268,7 +269,7 @@ PAD = Tone(
     Spectrum((-8, -6.5), (900, 2200), 0.3),
     Envelope(0.35, bloom=0.4, release_seconds=1.1),
     Motion(drift_cents=3, tremolo=0.15, tremolo_hz=0.35),
-    Ensemble(5, 11.0, 1.0, -6.0),
+    Ensemble(5, 11.0, 1.0, -9.0),
     room=1.7,
 )
 METAL_PAD = replace(

@@ -31,7 +31,7 @@ _REFERENCE_RMS = 0.11  # of a note at full velocity, weighted by hearing, both c
 _FLOOR = 1e-4  # a partial this far below the tone (-80 dB) is dropped
 _LOUDNESS_SECONDS = 0.18
 _NYQUIST_SHARE = 0.45
-_MOST_SWING = 1.1  # radians of vibrato; beyond 1.4 the sidebands outweigh the note
+_MOST_SWING = 0.8  # radians of vibrato; beyond 1.4 the sidebands outweigh the note
 _MOST_DRIFT = 0.7
 
 F32 = npt.NDArray[np.float32]
@@ -172,7 +172,8 @@ class Voice:
         angle = np.pi / 4 * (1 + np.clip(places * ensemble.width + towards, -1, 1))
         gains = np.stack([np.cos(angle), np.sin(angle)])[:, :, None]
         uneven = rng.uniform(-1, 1, (2, count, partials)) * 8 * ensemble.width
-        uneven[:, 0] *= 0.25  # whoever leads is heard in every partial
+        uneven[:, 0] *= 0.25  # whoever leads is heard in every partial, and in the first most
+        uneven *= np.clip(np.log2(self._ratios) / 2, 0.1, 1)
         gains = gains * 10 ** (uneven / 20)
         gains[:, 1:] *= 10 ** (ensemble.others_db / 20)
         phases = rng.uniform(-np.pi, np.pi, (count, partials))

@@ -12,9 +12,18 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["agree", "average_gradients", "barrier", "process_group", "rank", "world_size"]
+__all__ = [
+    "agree",
+    "any_rank",
+    "average_gradients",
+    "barrier",
+    "process_group",
+    "rank",
+    "share",
+    "world_size",
+]
 
 
 @contextmanager
@@ -22,6 +31,8 @@ def process_group() -> Iterator[None]:
     """Join the group that torchrun announces in the environment; nothing without one."""
     started = False
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         started = True
     try:
@@ -51,9 +62,30 @@ def agree(value: float) -> float:
     """Return rank 0's value on every rank."""
     if not dist.is_initialized():
         return value
-    shared = torch.tensor([value], dtype=torch.float64)
+    shared = torch.tensor([value], dtype=torch.float64, device=_device())
     dist.broadcast(shared, 0)
     return float(shared[0])
+
+
+def any_rank(value: bool) -> bool:
+    """Return whether it is true on any rank."""
+    if not dist.is_initialized():
+        return value
+    shared = torch.tensor([float(value)], device=_device())
+    dist.all_reduce(shared)
+    return bool(shared[0] > 0)
+
+
+def share(module: nn.Module) -> None:
+    """Give a module on every rank the weights and buffers of rank 0."""
+    if dist.is_initialized():
+        for tensor in (*module.parameters(), *module.buffers()):
+            dist.broadcast(tensor.detach(), 0)
+
+
+def _device() -> torch.device:
+    """Return where NCCL or Gloo wants its tensors."""
+    return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 
 def average_gradients(parameters: Sequence[Tensor]) -> None:

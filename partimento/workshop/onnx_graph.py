@@ -194,7 +194,7 @@ class _Attention:
 def transformer_graph(
     config: TransformerConfig, weights: Weights, features: int, window: int
 ) -> onnx.ModelProto:
-    """Return the graph of a ``CausalTransformer``; ``window`` is the size of the cache in tokens."""
+    """Return the graph of a ``CausalTransformer``; ``window`` is the cache's size in tokens."""
     graph = _Graph(weights)
     graph.input("columns", TensorProto.INT64, ["B", "S", config.local_width + features])
     graph.input("past", TensorProto.INT32, ["B"])
@@ -228,7 +228,8 @@ def recurrent_graph(config: RecurrentConfig, weights: Weights, features: int) ->
         name = f"layers.{index}"
         kernel, recurrence, bias = _onnx_lstm(weights, name)
         y, new_h, new_c = graph.ops(
-            "LSTM", 3, x, graph.constant(f"{name}.W", kernel), graph.constant(f"{name}.R", recurrence),
+            "LSTM", 3, x,
+            graph.constant(f"{name}.W", kernel), graph.constant(f"{name}.R", recurrence),
             graph.constant(f"{name}.B", bias), "", f"h_{index}", f"c_{index}",
             hidden_size=config.width,
         )  # fmt: skip
@@ -244,7 +245,7 @@ def recurrent_graph(config: RecurrentConfig, weights: Weights, features: int) ->
 def _onnx_lstm(
     weights: Weights, name: str
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return W, R, B in ONNX's gate order (input, output, forget, cell) from torch's (i, f, g, o)."""
+    """Return W, R, B with the gates in ONNX's order (i, o, f, cell) from torch's (i, f, g, o)."""
 
     def gates(part: str) -> npt.NDArray[np.float32]:
         i, f, g, o = np.split(weights[f"{name}.{part}"], 4)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from partimento.errors import TrainingError
 from partimento.runtime.presets import Recipe
 from partimento.workshop import distributed
 from partimento.workshop.contract import Loss, Player
@@ -94,13 +95,20 @@ class PlayerOptimizer:
                 yield f"average.{name}", self.average[name]
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what ``tensors`` gave."""
+        """Take back what ``tensors`` gave.
+
+        Raises:
+            TrainingError: if it was given by an optimizer without an average.
+        """
         for name, weight in self.named:
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 value = tensors.get(f"adam.{name}.{key}")
                 if value is not None:
-                    self.adam.state[weight][key] = value.to(
-                        weight.device if key != "step" else "cpu"
-                    )
+                    self.adam.state[weight][key] = value.to(weight.device)
             if self.average:
+                if f"average.{name}" not in tensors:
+                    raise TrainingError(
+                        "the checkpoint has no averaged weights; resume with the ema it was "
+                        "started with"
+                    )
                 self.average[name].copy_(tensors[f"average.{name}"])

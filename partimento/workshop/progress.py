@@ -58,7 +58,8 @@ class Progress:
         eta = f"{_clock((total - step) * per_step)} left" if total else "measuring speed"
         of = f"/{total}" if total else ""
         figures = "  ".join(f"{key} {value:.4f}" for key, value in self._figures.items())
-        return f"{self._stage}  step {step}{of}  {1 / max(per_step, 1e-9):.2f} steps/s  {eta}  {figures}"
+        speed = f"{1 / max(per_step, 1e-9):.2f} steps/s"
+        return f"{self._stage}  step {step}{of}  {speed}  {eta}  {figures}"
 
     def end(self) -> None:
         """Finish a stage."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,7 +156,7 @@ def _fingerprint(what: object) -> str:
 
 
 def save_sets(path: Path, sets: dict[str, list[TokenPiece]], made_from: object) -> None:
-    """Write the encoded splits as one ``.npz`` (no pickle), marked with what they were made from."""
+    """Write the encoded splits as one ``.npz`` without pickle, marked with what made them."""
     arrays: dict[str, npt.NDArray[np.generic]] = {
         "made_from": np.frombuffer(_fingerprint(made_from).encode(), dtype=np.uint8)
     }
@@ -179,7 +181,7 @@ def load_sets(path: Path, made_from: object) -> dict[str, list[TokenPiece]] | No
             if bytes(arrays["made_from"]).decode() != _fingerprint(made_from):
                 return None
             return {split: _unpack(arrays, split) for split in _SPLITS}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise TrainingError(f"{path} is damaged ({error}); delete it and start again") from None
 
 

@@ -6,18 +6,24 @@ and resumed gives the losses of an unbroken one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import signal
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from partimento import seeds
-from partimento.errors import FileError, TrainingError
+from partimento.errors import TrainingError
+from partimento.files.atomic import atomic_path
 from partimento.workshop import distributed
 from partimento.workshop.checkpoints import read_checkpoint, write_checkpoint
 from partimento.workshop.contract import Batch, Stage
@@ -35,7 +41,10 @@ _SAVE_SECONDS = 60.0
 
 @dataclass
 class Outcome:
-    """How training ended: ``finished``, or stopped early by the user; the best validation."""
+    """How training ended: ``finished``, or stopped early by the user; the best validation.
+
+    ``steps`` are those of the last stage that ran.
+    """
 
     finished: bool
     steps: int
@@ -63,6 +72,7 @@ class Trainer:
         self.total_steps: int | None = None
         self.best: float | None = None
         self.stale = 0
+        self._between_steps = True  # no weight is ahead of the step count
 
     def run(self, resume: bool = False) -> Outcome:
         """Train every stage to its end.
@@ -74,82 +84,122 @@ class Trainer:
         """
         for module in self.modules.values():
             module.to(self.device)
-        tensors: dict[str, Tensor] = {}
-        if resume:
-            tensors = self._restore()
+        restored = self._restore() if resume else {}
         figures: Mapping[str, float] = {}
         overfits = False
+        steps = self.step
         while self.stage_index < len(self.stages):
             stage = self.stages[self.stage_index]
             try:
-                figures, overfits = self._run_stage(stage, tensors)
+                with _StopSign() as stop:
+                    figures, overfits = self._run_stage(stage, restored, stop)
             except KeyboardInterrupt:
-                self.progress.say(f"stopped at step {self.step}; --resume goes on from there")
+                self.progress.say(
+                    f"stopped at step {self.step}; --resume goes on from the last save"
+                )
                 return Outcome(False, self.step, self.best, figures, overfits)
-            tensors = {}
+            steps, restored = self.step, {}
             self.stage_index, self.step, self.total_steps, self.stale = (
                 self.stage_index + 1,
                 0,
                 None,
                 0,
             )
-        return Outcome(True, self.step, self.best, figures, overfits)
+        return Outcome(True, steps, self.best, figures, overfits)
 
     def _run_stage(
-        self, stage: Stage, restored: dict[str, Tensor]
+        self, stage: Stage, restored: dict[str, Tensor], stop: _StopSign
     ) -> tuple[Mapping[str, float], bool]:
+        if stage.recipe.steps is None and stage.recipe.minutes is None:
+            raise TrainingError(f"{stage.name}: a recipe names steps or minutes")
+        with _frozen(stage.freezes):
+            optimizers = self._optimizers(stage, restored)
+            self.total_steps = self.total_steps or stage.recipe.steps
+            if not restored:
+                self.best = None
+                if self.stage_index and self._leads:
+                    self._save(optimizers)  # the best weights of this stage replace the last one's
+            self.progress.begin(stage.name, self.step, self.total_steps)
+            log = self._open_log(stage) if self._leads else None
+            try:
+                figures, overfits = self._steps(stage, optimizers, log, stop)
+            except KeyboardInterrupt:
+                if self._leads and self._between_steps:
+                    self._save(optimizers)
+                raise
+            finally:
+                self.progress.end()
+                if log:
+                    log.close()
+            self._take_best(stage, optimizers)
+        return figures, overfits
+
+    def _optimizers(self, stage: Stage, restored: dict[str, Tensor]) -> list[PlayerOptimizer]:
+        """Return the players' optimizers, every rank starting from the same weights."""
+        for module in self.modules.values():
+            distributed.share(module)
         optimizers = [PlayerOptimizer(player, stage.recipe) for player in stage.players]
         for optimizer in optimizers:
             prefix = f"{optimizer.player.name}/"
             own = {k.removeprefix(prefix): v for k, v in restored.items() if k.startswith(prefix)}
             if own:
                 optimizer.load(own)
-        for frozen in stage.freezes:
-            frozen.requires_grad_(False)
-        self.total_steps = self.total_steps or stage.recipe.steps
-        if not restored:
-            self.best = None
+        return optimizers
+
+    def _steps(
+        self,
+        stage: Stage,
+        optimizers: Sequence[PlayerOptimizer],
+        log: _Log | None,
+        stop: _StopSign,
+    ) -> tuple[Mapping[str, float], bool]:
+        """Take the steps that are left; returns the last figures, and whether they grew worse."""
         figures: Mapping[str, float] = {}
         history: list[float] = []
         started, first_step, saved = time.monotonic(), self.step, time.monotonic()
-        self.progress.begin(stage.name, self.step, self.total_steps)
-        log = _Log(self.folder / "log.jsonl", stage.name, self.step) if self._leads else None
-        try:
-            while self.total_steps is None or self.step < self.total_steps:
-                line = self._one_step(stage, optimizers)
-                self.step += 1
-                if self.total_steps is None and self.step == first_step + _MEASURED_STEPS:
-                    self.total_steps = self._steps_for(stage, time.monotonic() - started)
-                is_last = self.step == self.total_steps
-                if stage.validate and (self.step % stage.recipe.validate_every == 0 or is_last):
-                    figures = self._validate(stage, optimizers)
-                    line |= {f"valid_{key}": value for key, value in figures.items()}
-                    history.append(figures["loss"])
-                if log:
-                    log.write({"step": self.step, **line})
-                self.progress.advance(self.step, self.total_steps, line)
-                if self._leads and (time.monotonic() - saved > self.save_seconds or is_last):
-                    self._save(optimizers)
-                    saved = time.monotonic()
-                if stage.recipe.patience and self.stale >= stage.recipe.patience:
-                    self.progress.say(f"no gain in {self.stale} validations: stopped at the best")
-                    break
-        except KeyboardInterrupt:
-            if self._leads:
-                self._save(optimizers)
-            raise
-        finally:
-            self.progress.end()
+        while not self._is_over(stage):
+            line = self._one_step(stage, optimizers)
+            self.step += 1
+            if self.total_steps is None and self.step == first_step + _MEASURED_STEPS:
+                self.total_steps = self._steps_for(stage, time.monotonic() - started)
+            is_last = self.step == self.total_steps
+            if stage.validate and (self.step % stage.recipe.validate_every == 0 or is_last):
+                figures = self._validate(stage, optimizers)
+                line |= {f"valid_{key}": value for key, value in figures.items()}
+                history.append(figures["loss"])
             if log:
-                log.close()
+                log.write({"step": self.step, **line})
+            self._between_steps = True
+            self.progress.advance(self.step, self.total_steps, line)
+            is_due = time.monotonic() - saved > self.save_seconds or self._is_over(stage)
+            if self._leads and is_due:
+                self._save(optimizers)
+                saved = time.monotonic()
+            if distributed.any_rank(stop.asked):
+                raise KeyboardInterrupt
+        if stage.recipe.patience and self.stale >= stage.recipe.patience:
+            self.progress.say(f"no gain in {self.stale} validations: stopped at the best")
+        return figures, len(history) > 3 and min(history) < history[-1] - 0.05
+
+    def _is_over(self, stage: Stage) -> bool:
+        if stage.recipe.patience and self.stale >= stage.recipe.patience:
+            return True
+        return self.total_steps is not None and self.step >= self.total_steps
+
+    def _open_log(self, stage: Stage) -> _Log:
+        earlier = [each.name for each in self.stages[: self.stage_index]]
+        return _Log(self.folder / "log.jsonl", stage.name, self.step, earlier)
+
+    def _take_best(self, stage: Stage, optimizers: Sequence[PlayerOptimizer]) -> None:
+        """Put the stage's best weights in, or their average where nothing told which are best."""
         if stage.validate is None:
             for optimizer in optimizers:
                 optimizer.swap_average()
             self._save_best({})
         elif self._leads:
             self._load_best()
-        worst_gap = len(history) > 3 and min(history) < history[-1] - 0.05
-        return figures, bool(worst_gap)
+        for module in self.modules.values():
+            distributed.share(module)
 
     @property
     def _leads(self) -> bool:
@@ -165,11 +215,13 @@ class Trainer:
                 batch = self._to_device(stage.batches(draw))
                 with autocast(self.device):
                     loss = optimizer.player.loss(batch)
+                self._between_steps = False
                 norm = optimizer.update(loss, self.step, self.total_steps or 10**9)
                 if not (math.isfinite(norm) and math.isfinite(float(loss.total.detach()))):
                     raise TrainingError(
                         f"{stage.name}: the loss of {optimizer.player.name} is not finite at step "
-                        f"{self.step}; the last checkpoint is kept; lower learning_rate and --resume"
+                        f"{self.step}; the last checkpoint is kept; start with a lower "
+                        "learning_rate"
                     )
             name = optimizer.player.name
             line |= {f"{name}_{key}": float(value) for key, value in loss.parts.items()}
@@ -183,8 +235,7 @@ class Trainer:
         return {key: value.to(self.device) for key, value in batch.items()}
 
     def _steps_for(self, stage: Stage, elapsed: float) -> int | None:
-        if stage.recipe.minutes is None:
-            raise TrainingError(f"{stage.name}: a recipe names steps or minutes")
+        assert stage.recipe.minutes is not None
         speed = (_MEASURED_STEPS - 1) / max(1e-6, elapsed)
         steps = max(_MEASURED_STEPS + 1, int(stage.recipe.minutes * 60 * speed))
         return int(distributed.agree(float(steps)))
@@ -198,6 +249,8 @@ class Trainer:
         try:
             with torch.no_grad(), autocast(self.device):
                 figures = dict(stage.validate())
+            # All ranks must judge alike, or one would stop before the others.
+            figures["loss"] = distributed.agree(figures["loss"])
             if self.best is None or figures["loss"] < self.best:
                 self.best, self.stale = figures["loss"], 0
                 self._save_best(figures)
@@ -246,35 +299,80 @@ class Trainer:
         self.stage_index, self.step = int(state["stage"]), int(state["step"])
         self.total_steps, self.best = state["total_steps"], state["best"]
         self.stale = int(state["stale"])
-        if self.total_steps is not None and self.step >= self.total_steps:
-            # A restart after the last step has nothing to train; the best weights are the result.
-            self._load_best()
         return tensors
+
+
+class _StopSign:
+    """Turns the first Ctrl-C into the wish to stop between two steps; a second stops at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._handler: Any = None
+
+    def __enter__(self) -> _StopSign:
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+
+    def _ask(self, _number: int, _frame: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+@contextmanager
+def _frozen(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Keep the weights of modules as they are; afterwards they learn again."""
+    weights = [w for module in modules for w in module.parameters() if w.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
 
 
 class _Log:
     """One JSON object a line; lines that a resumed run will write again are dropped first."""
 
-    def __init__(self, path: Path, stage: str, step: int) -> None:
-        self.stage = stage
-        kept = []
-        if path.exists() and step:
-            for text in path.read_text(encoding="utf-8").splitlines():
-                entry = json.loads(text)
-                if entry["stage"] != stage or entry["step"] <= step:
-                    kept.append(text)
-        try:
-            self.file = path.open("w", encoding="utf-8")
-            self.file.writelines(text + "\n" for text in kept)
-        except OSError as error:
-            raise FileError(path, f"cannot be written ({error.strerror})", "free space") from None
+    def __init__(self, path: Path, stage: str, step: int, earlier: Sequence[str]) -> None:
+        self.path, self.stage = path, stage
+        kept = [text for text in _lines(path) if _is_before(text, stage, step, earlier)]
+        with atomic_path(path) as temporary:
+            temporary.write_text("".join(f"{text}\n" for text in kept), encoding="utf-8")
+        self.file = path.open("a", encoding="utf-8")
 
     def write(self, values: Mapping[str, float]) -> None:
-        self.file.write(json.dumps({"stage": self.stage, **values}) + "\n")
-        self.file.flush()
+        try:
+            self.file.write(json.dumps({"stage": self.stage, **values}) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise TrainingError(
+                f"{self.path} cannot be written ({error.strerror}); the last checkpoint is kept; "
+                "free some space and use --resume"
+            ) from None
 
     def close(self) -> None:
-        self.file.close()
+        with contextlib.suppress(OSError):  # a full disk was told by ``write``
+            self.file.close()
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def _is_before(text: str, stage: str, step: int, earlier: Sequence[str]) -> bool:
+    """Return whether a line of the log is of an earlier stage, or of a step that is done."""
+    try:
+        entry = json.loads(text)
+    except ValueError:  # a kill cut the last line short
+        return False
+    return entry["stage"] in earlier or (entry["stage"] == stage and entry["step"] <= step)
 
 
 def _all_modules(stages: Sequence[Stage]) -> dict[str, nn.Module]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from partimento import api, files
+from partimento import api, files, measuring
 from partimento.cli.main import VERBS, main
+from partimento.errors import MissingExtra
 from partimento.music import Timeline
 
 ROOT = Path(__file__).parents[2]
@@ -243,3 +244,39 @@ def test_options_that_scripts_rely_on_are_in_the_guide():
 def test_files_that_are_written_can_be_read(hum):
     run("generate --bars 1 --seed 1 -o a.wav -o a.mid")
     assert files.read_recipe("a.wav") == files.read_recipe("a.mid") != ""
+
+
+def test_evaluate_prints_a_table_and_saves_plots(hum, capsys, monkeypatch):
+    for folder, seed in (("made", 1), ("real", 20)):
+        Path(folder).mkdir()
+        command = f"generate --bars 4 --seed {seed} --num-samples 4 -o {folder}/x.mid"
+        assert run(command) == 0
+    capsys.readouterr()
+    assert run("evaluate made --reference real --json --no-plots") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["generated"]) == len(found["reference"]) == 4
+    assert found["copies_from"].startswith("real")
+    assert not Path("made/evaluation").exists()
+    drawn = []
+    monkeypatch.setattr(measuring, "save_plots", lambda _report, folder: drawn.append(folder))
+    assert run("evaluate made --reference real --training real") == 0
+    out, err = capsys.readouterr()
+    assert "overlapped area" in out
+    assert "made/evaluation" in err
+    assert drawn == [Path("made/evaluation")]
+
+    def without(*_args):
+        raise MissingExtra("drawing plots", "plots")
+
+    monkeypatch.setattr(measuring, "save_plots", without)
+    assert run("evaluate made --reference real --plots p") == 0
+    assert "partimento[plots]" in capsys.readouterr().err
+
+
+def test_evaluate_wants_pieces_and_likelihoods(hum, capsys):
+    Path("made").mkdir()
+    assert run("evaluate made --reference made") == 1
+    assert "made: " in capsys.readouterr().err
+    assert run("generate --bars 1 -o made/a.mid") == 0
+    assert run("evaluate made --reference made --model humming") == 1
+    assert "tells no likelihoods" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import shlex
 import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -156,8 +157,14 @@ def test_loudspeakers_play_what_is_made(endless, monkeypatch):
 
 def test_an_endless_stream_into_a_file_keeps_pace(endless, monkeypatch):
     slept = []
-    monkeypatch.setattr("time.sleep", slept.append)
+    clock = SimpleNamespace(perf_counter=lambda: 1.0, sleep=slept.append)
+    monkeypatch.setattr(live, "time", clock)
+
+    def stop(bars: int, seconds: float) -> None:
+        if bars == 6:
+            raise KeyboardInterrupt
+
     instrument, plan = endless
-    live.perform_live(instrument, plan, [StopAfter(5)], is_paced=True)
-    assert slept[0] == 0.0
-    assert max(slept) > 1
+    outcome = live.perform_live(instrument, plan, [], is_paced=True, on_bar=stop)
+    assert outcome.bars == 6
+    assert slept == pytest.approx([0, 0, 0, 0.8, 2.0])

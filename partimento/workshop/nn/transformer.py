@@ -36,8 +36,9 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, L, width) of (B, L, width)."""
         x = x + self.dropout(self.attention(self.norm1(x)))
-        x = x + self.dropout(self.down(F.relu(self.up(self.norm2(x)))))
-        return x
+        inner = F.relu(self.up(self.norm2(x)))
+        out: Tensor = x + self.dropout(self.down(inner))
+        return out
 
 
 class CausalTransformer(nn.Module):

@@ -1,0 +1,1 @@
+"""Every published figure, as a command: ``python -m benchmarks.NAME [--data DIR] [--quick]``."""

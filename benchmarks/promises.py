@@ -1,0 +1,98 @@
+"""Do promises hold? Two hundred seeds with mixed constraints over every shipped model.
+
+Each seed draws bars, metre, key, chords, ranges, polyphony and the longest silence at random,
+asks a shipped model, and holds what comes out, read back from its MIDI file, against an
+independent check (``partimento.evaluate.adherence``). What cannot be met must have been refused
+with ``CannotBeMet`` or ``NotSupported``; such draws are drawn again and counted apart.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import Options, say, start
+from partimento import api, seeds
+from partimento.errors import CannotBeMet, NotSupported
+from partimento.evaluate import adherence
+from partimento.music import PitchRange, Promises, parse_chords, parse_key
+from partimento.music.promises import parse_time_signature
+
+_KEYS = ("C", "A minor", "D minor", "G", "Eb", "F# minor", "Bb minor")
+_CHORDS = {
+    "C": "C Am F G7", "A minor": "Am F C E7", "D minor": "Dm Gm A7 Dm", "G": "G Em C D",
+    "Eb": "Eb Cm Ab Bb7", "F# minor": "F#m D A C#7", "Bb minor": "Bbm Gb Db F7",
+}  # fmt: skip
+_METRES = ("4/4", "3/4", "2/4", "6/8", "5/4")
+
+
+def draw(rng: np.random.Generator) -> dict[str, Any]:
+    """Return random wishes as keyword arguments of ``Instrument.generate``."""
+    wishes: dict[str, Any] = {"bars": int(rng.integers(1, 9))}
+    if rng.random() < 0.5:
+        wishes["time_signature"] = str(rng.choice(_METRES))
+    key = str(rng.choice(_KEYS))
+    if rng.random() < 0.6:
+        wishes["key"] = key
+    if rng.random() < 0.5:
+        wishes["chords"] = _CHORDS[key]
+    if rng.random() < 0.4:
+        low = int(rng.integers(36, 56))
+        wishes["range"] = [f"{low}-{low + int(rng.integers(14, 30))}"]
+    if rng.random() < 0.4:
+        wishes["polyphony"] = int(rng.integers(1, 5))
+    if rng.random() < 0.4:
+        wishes["max_silence"] = float(rng.choice([0.0, 0.5, 1.0, 2.0]))
+    return wishes
+
+
+def promised(wishes: dict[str, Any]) -> Promises:
+    """Return the wishes as promises, made here and not by the code under test."""
+    ranges = {}
+    for text in wishes.get("range", ()):
+        low, _, high = text.partition("-")
+        ranges["*"] = PitchRange(int(low), int(high))
+    return Promises(
+        bars=wishes["bars"],
+        time_signature=parse_time_signature(wishes.get("time_signature", "4/4")),
+        key=parse_key(wishes["key"]) if "key" in wishes else None,
+        ranges=ranges,
+        max_polyphony=wishes.get("polyphony"),
+        chords=parse_chords(wishes["chords"]) if "chords" in wishes else (),
+        max_silence_quarters=wishes.get("max_silence"),
+    )
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Ask every shipped model in turn."""
+    wanted = 12 if options.quick else 200
+    instruments = [api.load(model.name) for model in api.models()]
+    kept = tried = refused = 0
+    seed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        while tried < wanted:
+            seed += 1
+            wishes = draw(seeds.generator(seed))
+            instrument = instruments[seed % len(instruments)]
+            try:
+                result = instrument.generate(seed=seed, temperature=1.2, **wishes)
+            except (CannotBeMet, NotSupported):
+                refused += 1
+                continue
+            path = Path(folder) / f"{seed}.mid"
+            result.save(path)
+            verdict = adherence(api.read_score(path), promised(wishes))
+            tried += 1
+            kept += verdict.kept
+            if not verdict.kept:
+                say(f"seed {seed} {wishes}: {verdict}")
+            if tried % 20 == 0:
+                say(f"{tried} tried, {kept} kept, {refused} refused")
+    return {"kept": kept, "tried": tried, "refused": refused}
+
+
+if __name__ == "__main__":
+    start(__doc__, run, {"kept": lambda value: value > 0})

@@ -1,0 +1,80 @@
+"""Prompts: read, filled up to their bar line, and matched with the tracks that go on from them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from math import gcd
+from pathlib import Path
+
+from partimento import files
+from partimento.errors import FileError, MusicError
+from partimento.music import Score, Timeline, TimeSignature
+from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
+from partimento.music.transform import rescale
+from partimento.recipe import PromptRecord, file_sha256
+
+__all__ = ["places", "read_prompt", "ready_prompt"]
+
+_SIXTEENTHS = 4  # a prompt's tick grid must be able to hold at least these
+
+
+def read_prompt(prompt: Score | str | Path | None) -> tuple[Score | None, PromptRecord | None]:
+    """Return the notes of a prompt and what the recipe says of it.
+
+    Raises:
+        FileError: if its file cannot be read or is sound.
+    """
+    if prompt is None:
+        return None, None
+    if isinstance(prompt, Score):
+        text = repr(replace(prompt, recipe="")).encode()
+        return prompt, PromptRecord(sha256=hashlib.sha256(text).hexdigest())
+    record = PromptRecord(sha256=file_sha256(prompt), path=str(prompt))
+    piece = files.read(prompt)
+    if not isinstance(piece, Score):
+        raise FileError(prompt, "is sound", "a prompt is notes: MIDI or MusicXML")
+    return piece, record
+
+
+def ready_prompt(prompt: Score) -> tuple[Score, int, TimeSignature, float]:
+    """Return the prompt filled up to its next bar line, that line, and what rules there.
+
+    Raises:
+        MusicError: if the prompt has no notes.
+    """
+    if not prompt.notes:
+        raise MusicError("the prompt has no notes to go on from; use generate instead")
+    factor = _SIXTEENTHS // gcd(_SIXTEENTHS, prompt.ticks_per_quarter)
+    if factor > 1:  # a finer grid on which every note of the prompt stays where it is
+        prompt = rescale(prompt, prompt.ticks_per_quarter * factor)
+    last = Timeline(prompt).bars[-1]
+    at = last.end_ticks
+    tempos = [tempo for tempo in prompt.tempos if tempo.onset_ticks <= at]
+    ruling = tempos[-1].quarters_per_minute if tempos else DEFAULT_QUARTERS_PER_MINUTE
+    metre = replace(last.time_signature, onset_ticks=0)
+    return replace(prompt, written_length_ticks=at), at, metre, ruling
+
+
+def places(prompt: Score, made: Score) -> list[int | None]:
+    """Return for each new track the prompt's track that it carries on, None for a new one.
+
+    By name where every pitched track of the prompt has its like; otherwise in order.
+    """
+    pitched = [i for i, t in enumerate(prompt.tracks) if t.notes and not t.is_drum]
+    names = [prompt.tracks[i].name for i in pitched]
+    made_names = [track.name for track in made.tracks]
+    if len(set(names)) == len(names) and set(names) <= set(made_names):
+        by_name = dict(zip(names, pitched, strict=True))
+        return [by_name.get(name) for name in made_names]
+    free = list(pitched)
+    drums = [i for i, t in enumerate(prompt.tracks) if t.is_drum]
+    chosen: list[int | None] = []
+    for track in made.tracks:
+        pool = drums if track.is_drum else free
+        alike = [i for i in pool if prompt.tracks[i].program == track.program]
+        place = alike[0] if len(made.tracks) == 1 and alike else next(iter(pool), None)
+        if place is not None:
+            pool.remove(place)
+        chosen.append(place)
+    return chosen

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from score_strategies import only_file_errors, scores
+
+from partimento.errors import FileError, MusicError
+from partimento.files.midi import (
+    midi_bytes,
+    playable,
+    read_midi,
+    require_notes,
+    score_of_midi,
+    write_midi,
+)
+from partimento.music import Lyric, Note, Pedal, Score, Tempo, TimeSignature, Track
+
+END = b"\x00\xff\x2f\x00"
+NOTE = b"\x00\x90\x3c\x40\x10\x80\x3c\x00"
+
+
+def midi(*bodies: bytes, kind: int = 1, division: int = 480) -> bytes:
+    head = b"MThd" + struct.pack(">IHHH", 6, kind, len(bodies), division)
+    return head + b"".join(b"MTrk" + struct.pack(">I", len(b)) + b for b in bodies)
+
+
+@given(scores())
+@settings(max_examples=40, deadline=None)
+def test_what_is_written_is_read_again(score: Score) -> None:
+    assert score_of_midi(midi_bytes(score)) == score
+
+
+@pytest.mark.parametrize("recipe", ['{"seed": 7}', "Ж\n\0ü", "x" * 100_000])
+def test_recipe_travels(recipe: str) -> None:
+    assert score_of_midi(midi_bytes(Score(recipe=recipe))).recipe == recipe
+
+
+@given(st.binary(max_size=60), st.booleans())
+@example(b"\x00\x90\x3c", True)
+@example(b"", True)
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_raise_file_error_alone(data: bytes, framed: bool) -> None:
+    with only_file_errors():
+        score_of_midi(midi(data) if framed else data)
+
+
+@given(scores(), st.integers(0, 400), st.integers(0, 255))
+@settings(max_examples=50, deadline=None)
+def test_a_changed_byte_raises_file_error_alone(score: Score, at: int, value: int) -> None:
+    data = bytearray(midi_bytes(score))
+    data[at % len(data)] = value
+    with only_file_errors():
+        score_of_midi(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "the file is empty"),
+        (b"not music at all, but long enough", "no MIDI file"),
+        (midi(NOTE + END)[:-6], "cut short in track 1"),
+        (midi(NOTE + END)[:12], "cut short in its header"),
+        (midi(NOTE + END)[:14], "no tracks"),
+        (midi(b"\x00\x90\x3c"), "inside an event of track 1"),
+        (midi(NOTE + END, division=0xE728), "SMPTE"),
+        (midi(NOTE + END, kind=2), "type 2"),
+        (midi(b"\x00\xff\x51\x03\x00\x00\x00" + NOTE + END), "tempo at tick 0"),
+        (midi(b"\x00\x3c\x40" + END), "without status"),
+    ],
+)
+def test_bad_files_say_what_is_wrong(tmp_path: Path, data: bytes, says: str) -> None:
+    path = tmp_path / "bad.mid"
+    path.write_bytes(data)
+    with pytest.raises(FileError, match=says) as caught:
+        read_midi(path)
+    assert str(path) in str(caught.value)
+    assert caught.value.remedy
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="cannot be read"):
+        read_midi(tmp_path / "none.mid")
+
+
+def test_no_notes_is_a_score_but_may_be_refused() -> None:
+    score = score_of_midi(midi(b"\x00\xff\x03\x02hi" + END))
+    assert score == Score(title="hi")
+    with pytest.raises(FileError, match="no notes"):
+        require_notes(score, "a.mid")
+
+
+def test_stuck_notes_end_with_their_track() -> None:
+    score = score_of_midi(midi(b"\x00\x90\x3c\x40\x00\x90\x40\x40\x10\x80\x40\x00\x30\xff\x2f\x00"))
+    assert score.notes == (Note(0, 60, 64, 64), Note(0, 64, 16, 64))
+
+
+def test_stuck_pedal_ends_with_the_music() -> None:
+    score = score_of_midi(midi(b"\x00\xb0\x40\x7f" + NOTE + END))
+    assert score.tracks[0].pedals == (Pedal(0, 16),)
+
+
+def test_notes_of_no_length_last_a_tick() -> None:
+    score = score_of_midi(midi(b"\x00\x90\x3c\x40\x00\x80\x3c\x00" + END))
+    assert score.notes == (Note(0, 60, 1, 64),)
+
+
+def test_type_0_is_parted_by_channel() -> None:
+    body = b"\x00\xff\x03\x04Song" + NOTE + b"\x00\x99\x24\x50\x10\x89\x24\x00" + END
+    score = score_of_midi(midi(body, kind=0))
+    assert [(t.name, t.is_drum) for t in score.tracks] == [
+        ("Acoustic Grand Piano", False),
+        ("Drums", True),
+    ]
+    assert score.title == "Song"
+
+
+def test_equal_names_are_numbered() -> None:
+    score = score_of_midi(midi(END, *([b"\x00\xff\x03\x05Piano" + NOTE + END] * 3)))
+    assert [track.name for track in score.tracks] == ["Piano", "Piano 2", "Piano 3"]
+
+
+def test_latin_1_names_and_lyrics() -> None:
+    body = b"\x00\xff\x03\x02F\xfc\x00\xff\x05\x02\xe9t" + NOTE + END
+    (track,) = score_of_midi(midi(b"\x00\xff\x03\x01T" + END, body)).tracks
+    assert track.name == "Fü"
+    assert track.lyrics == (Lyric(0, "ét"),)
+
+
+def test_three_hundred_thousand_notes() -> None:
+    score = score_of_midi(midi(NOTE * 300_000 + END))
+    assert len(score.tracks[0].notes) == 300_000
+    assert score.end_ticks == 300_000 * 16
+
+
+def test_what_midi_cannot_hold_has_a_rule() -> None:
+    long = Note(0, 60, 960)
+    held = playable(Score((Track("A", (long, Note(0, 60, 240), Note(480, 60, 120))), Track("A"))))
+    assert held.tracks[0].notes == (Note(0, 60, 480), Note(480, 60, 120))
+    assert held.tracks[1].name == "A 2"
+    assert held.tempos == (Tempo(0, 120.0),)
+    assert held.time_signatures == (TimeSignature(0, 4, 4),)
+    assert playable(held) == held
+
+
+def test_only_drums_are_on_channel_10() -> None:
+    tracks = [Track(f"T{i}", (Note(0, 60, 480),), program=i) for i in range(20)]
+    data = midi_bytes(Score((*tracks, Track("Kit", (Note(0, 36, 10),), is_drum=True))))
+    score = score_of_midi(data)
+    assert [track.is_drum for track in score.tracks] == [False] * 20 + [True]
+    assert [track.program for track in score.tracks[:20]] == list(range(20))
+
+
+def test_written_file_is_explicit(tmp_path: Path) -> None:
+    path = tmp_path / "a.mid"
+    write_midi(Score((Track("Lead", (Note(0, 60, 480),)),), recipe='{"seed": 7}'), path)
+    data = path.read_bytes()
+    for part in (b"\xff\x51\x03", b"\xff\x58\x04", b'partimento-recipe: {"seed": 7}', b"Lead"):
+        assert part in data
+    assert data[8:10] == b"\x00\x01"
+
+
+def test_too_long_a_wait_is_refused() -> None:
+    with pytest.raises(MusicError, match="time step"):
+        midi_bytes(Score((Track("A", (Note(2**29, 60, 1),)),)))

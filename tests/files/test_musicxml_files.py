@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from score_strategies import only_file_errors, scores, with_whole_bars
+
+from partimento.errors import FileError
+from partimento.files.musicxml import read_musicxml, score_of_musicxml
+from partimento.files.musicxml_writer import musicxml_bytes, write_musicxml
+from partimento.files.notation import spelt, values_of
+from partimento.music import (
+    Chord,
+    ChordSymbol,
+    Key,
+    KeySignature,
+    Lyric,
+    Note,
+    Pedal,
+    Score,
+    Tempo,
+    Timeline,
+    TimeSignature,
+    Track,
+)
+
+
+def xml(measures: str, part: str = "<part-name>Flute</part-name>", parts: str = "") -> bytes:
+    return (
+        f'<score-partwise><part-list><score-part id="P1">{part}</score-part></part-list>'
+        f'<part id="P1">{measures}</part>{parts}</score-partwise>'
+    ).encode()
+
+
+def note(
+    step: str = "C", octave: int = 4, duration: int = 1, more: str = "", first: str = ""
+) -> str:
+    pitch = f"<pitch><step>{step}</step><octave>{octave}</octave></pitch>"
+    return f"<note>{first}{pitch}<duration>{duration}</duration>{more}</note>"
+
+
+FOUR_FOUR = (
+    "<attributes><divisions>1</divisions><key><fifths>-3</fifths><mode>minor</mode></key>"
+    "<time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+)
+
+
+@given(scores())
+@settings(max_examples=40, deadline=None)
+def test_what_is_written_is_read_again(score: Score) -> None:
+    score = with_whole_bars(score)
+    assert score_of_musicxml(musicxml_bytes(score)) == score
+
+
+@given(st.binary(max_size=80))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_raise_file_error_alone(data: bytes) -> None:
+    for bytes_ in (data, b"PK" + data, b"<score-partwise>" + data + b"</score-partwise>"):
+        with only_file_errors():
+            score_of_musicxml(bytes_)
+
+
+@given(scores(), st.integers(0, 10_000), st.integers(32, 126))
+@settings(max_examples=30, deadline=None)
+def test_a_changed_byte_raises_file_error_alone(score: Score, at: int, value: int) -> None:
+    data = bytearray(musicxml_bytes(score))
+    data[at % len(data)] = value
+    with only_file_errors():
+        score_of_musicxml(bytes(data))
+
+
+def test_packed_round_trip_with_recipe(tmp_path: Path) -> None:
+    score = Score(
+        (Track("Drums", (Note(0, 36, 120), Note(0, 42, 120)), is_drum=True),),
+        tempos=(Tempo(0, 96.5),),
+        time_signatures=(TimeSignature(0, 1, 4), TimeSignature(480, 3, 4)),
+        recipe='{"seed": 1}',
+        written_length_ticks=480 + 3 * 480,
+    )
+    path = tmp_path / "a.mxl"
+    write_musicxml(score, path)
+    again = read_musicxml(path)
+    assert again == score
+    assert again.recipe == score.recipe
+    first = path.read_bytes()
+    write_musicxml(score, path)
+    assert path.read_bytes() == first
+
+
+def test_pickup_is_written_as_one_and_read_as_its_own_bar() -> None:
+    score = Score(
+        (Track("A", (Note(0, 67, 480), Note(480, 72, 1920))),),
+        time_signatures=(TimeSignature(0, 1, 4), TimeSignature(480, 4, 4)),
+        tempos=(Tempo(0, 120.0),),
+        written_length_ticks=2400,
+    )
+    data = musicxml_bytes(score)
+    assert b'<measure number="0" implicit="yes">' in data
+    assert data.count(b"<beats>") == 1
+    assert score_of_musicxml(data) == score
+
+
+def test_one_part_with_everything() -> None:
+    harmony = "<harmony><root><root-step>C</root-step></root><kind>minor-seventh</kind></harmony>"
+    odd = "<harmony><root><root-step>C</root-step></root><kind>Tristan</kind></harmony>"
+    start = '<tie type="start"/><lyric><syllabic>begin</syllabic><text>Hal</text></lyric>'
+    stop = '<tie type="stop"/>'
+    end = "<lyric><syllabic>end</syllabic><text>lo</text></lyric>"
+    direction = (
+        "<direction><direction-type><metronome><beat-unit>half</beat-unit>"
+        "<per-minute>50</per-minute></metronome></direction-type></direction>"
+        '<direction><direction-type><pedal type="start"/></direction-type></direction>'
+        '<direction><sound dynamics="100"/></direction>'
+    )
+    up = '<direction><direction-type><pedal type="stop"/></direction-type></direction>'
+    measures = (
+        f'<measure implicit="yes">{FOUR_FOUR}{note("G", 4, 1)}</measure>'
+        f"<measure>{harmony}{direction}{note('C', 5, 4, start)}{note('E', 5, 4, '', '<chord/>')}"
+        f"<backup><duration>4</duration></backup><forward><duration>2</duration></forward>"
+        f"{note('C', 4, 2)}</measure>"
+        f"<measure>{odd}{up}<note><grace/><pitch><step>B</step><octave>4</octave></pitch></note>"
+        f"{note('C', 5, 1, stop)}{note('D', 5, 3, end)}</measure>"
+    )
+    score = score_of_musicxml(xml(measures))
+    assert score.tracks[0].notes == (
+        Note(0, 67, 480),
+        Note(480, 72, 2400, 90),
+        Note(480, 76, 1920, 90),
+        Note(1440, 60, 960, 90),
+        Note(2880, 74, 1440, 90),
+    )
+    assert score.time_signatures == (TimeSignature(0, 1, 4), TimeSignature(480, 4, 4))
+    assert [bar.onset_ticks for bar in Timeline(score).bars] == [0, 480, 2400]
+    assert score.key_signatures == (KeySignature(0, Key(-3, True)),)
+    assert score.chords == (ChordSymbol(480, Chord(0, "m7")),)
+    assert score.tempos == (Tempo(480, 100.0),)
+    assert score.tracks[0].pedals == (Pedal(480, 1920),)
+    assert score.tracks[0].lyrics == (Lyric(480, "Hal-"), Lyric(2880, "lo"))
+
+
+def test_transposing_instruments_sound_where_they_sound() -> None:
+    attributes = FOUR_FOUR.replace(
+        "</attributes>",
+        "<transpose><chromatic>-2</chromatic></transpose></attributes>",
+    ).replace("<time>", "<time>")
+    score = score_of_musicxml(xml(f"<measure>{attributes}{note('D', 4, 4)}</measure>"))
+    assert score.notes[0].pitch == 60
+
+
+def test_voices_may_tie_in_any_order() -> None:
+    back = "<backup><duration>4</duration></backup>"
+    first = note("C", 4, 2, '<tie type="start"/>')
+    rest = "<note><rest/><duration>2</duration></note>"
+    second = note("C", 4, 2, '<tie type="stop"/>')
+    measure = f"<measure>{FOUR_FOUR}{rest}{second}{back}{first}</measure>"
+    assert score_of_musicxml(xml(measure)).notes == (Note(0, 60, 1920),)
+
+
+def test_container_that_is_not_well_formed(tmp_path: Path) -> None:
+    path = tmp_path / "a.mxl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("META-INF/container.xml", "<container><rootfile full-path='It's.xml'/>")
+        archive.writestr("score.xml", xml(f"<measure>{FOUR_FOUR}{note()}</measure>"))
+    assert len(read_musicxml(path).notes) == 1
+
+
+def packed(**members: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "empty"),
+        (b"<a><b></a>", "broken XML"),
+        (b"<html/>", "no MusicXML"),
+        (b"<score-timewise/>", "timewise"),
+        (b'<!DOCTYPE x [<!ENTITY a "b">]><score-partwise/>', "entities"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><score-partwise/>'.encode("utf-16"), "entities"),
+        (b"PK\x03\x04 broken", "damaged .mxl"),
+        (packed(readme="hello"), "no score"),
+        (xml("<measure><attributes><divisions>0</divisions></attributes></measure>"), "divisions"),
+        (xml(f"<measure>{FOUR_FOUR}{note('C', 12)}</measure>"), "0..127"),
+        (xml(f"<measure>{FOUR_FOUR}{note('H', 4)}</measure>"), "damaged MusicXML"),
+    ],
+)
+def test_bad_files_say_what_is_wrong(tmp_path: Path, data: bytes, says: str) -> None:
+    path = tmp_path / "bad.musicxml"
+    path.write_bytes(data)
+    with pytest.raises(FileError, match=says):
+        read_musicxml(path)
+
+
+def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("partimento.files.musicxml._MAX_BYTES", 1000)
+    with pytest.raises(FileError, match="200 MB"):
+        score_of_musicxml(packed(**{"a.xml": " " * 2000}))
+
+
+def test_lengths_are_written_in_few_signs() -> None:
+    assert [(v.type, v.dots) for v in values_of(720, 480)] == [("quarter", 1)]
+    assert [v.tuplet for v in values_of(160, 480)] == [(3, 2)]
+    assert [v.ticks for v in values_of(600, 480)] == [480, 120]
+    assert [v.type for v in values_of(7, 480)] == [None]
+
+
+def test_spelling_follows_the_key() -> None:
+    assert spelt(10, 0) == ("B", -1)
+    assert spelt(6, 1) == ("F", 1)
+    assert spelt(6, -4) == ("G", -1)
+    assert spelt(11, -6) == ("C", -1)
+
+
+def test_chords_alone_need_no_track() -> None:
+    score = Score(
+        tempos=(Tempo(0, 120.0),),
+        time_signatures=(TimeSignature(0, 4, 4),),
+        chords=(ChordSymbol(0, Chord(9, "7b9", 1)), ChordSymbol(480, Chord(2, "add9"))),
+        written_length_ticks=1920,
+    )
+    assert score_of_musicxml(musicxml_bytes(score)) == score
+    assert score_of_musicxml(musicxml_bytes(replace(score, chords=()))).tracks == ()
