@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.harness import Options, say, start
+from benchmarks.harness import Options, say, start, timed
 from partimento.representations import BarEvents
 from partimento.representations.base import Tokens, Vocabulary
 from partimento.runtime.decoders import AttentionDecoder, open_session
@@ -105,7 +105,8 @@ def hugging_face() -> Callable[[int, int], Any]:
         vocab_size=VOCABULARY, n_positions=CONTEXT, n_embd=WIDTH, n_layer=LAYERS, n_head=HEADS,
         bos_token_id=0, eos_token_id=None, pad_token_id=0,
     )  # fmt: skip
-    model = GPT2LMHeadModel(config).eval()
+    model = GPT2LMHeadModel(config)
+    model.eval()
 
     def generate(batch: int, length: int) -> Any:
         start_tokens = torch.zeros((batch, 1), dtype=torch.long)
@@ -125,14 +126,7 @@ def hugging_face() -> Callable[[int, int], Any]:
 def bandwidth(size: int) -> float:
     """Return bytes a second at which ``size`` bytes are read, by the best of many sums."""
     data = np.ones(size // 8, dtype=np.int64)
-    best = min(_seconds(lambda: data.sum()) for _ in range(50))
-    return size / best
-
-
-def _seconds(call: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
+    return size / min(timed(data.sum) for _ in range(50))
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -147,8 +141,8 @@ def run(options: Options) -> dict[str, Any]:
         play(decoder, batch, 20)
         theirs(batch, 20)
         for _ in range(rounds):
-            other.append(batch * length / _seconds(lambda: theirs(batch, length)))
-            mine.append(batch * length / _seconds(lambda: play(decoder, batch, length)))
+            other.append(batch * length / timed(partial(theirs, batch, length)))
+            mine.append(batch * length / timed(partial(play, decoder, batch, length)))
             say(f"batch {batch}: {mine[-1]:.0f} tokens/s, Hugging Face {other[-1]:.0f}")
         speed = statistics.median(mine)
         figures[f"tokens_per_s_b{batch}"] = round(speed)

@@ -85,7 +85,8 @@ def counted(data: Path, name: str) -> dict[str, int]:
 def agreement(data: Path, results: list[Result]) -> float:
     """Return the share of scores whose notes lie within 2 % of the data pack's count."""
     close = total = 0
-    for name in sorted({result.corpus for result in results}):
+    # The chorales have no onsets; their count joins notes over bar lines, ours does not.
+    for name in sorted({result.corpus for result in results} - {"jsb_chorales"}):
         known = counted(data, name)
         for result in results:
             if result.corpus == name and result.notes and result.id in known:

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.harness import Options, say, start
 from partimento import api, seeds
 from partimento.errors import CannotBeMet, NotSupported
-from partimento.evaluate import adherence
+from partimento.evaluate.adherence import adherence
 from partimento.music import PitchRange, Promises, parse_chords, parse_key
 from partimento.music.promises import parse_time_signature
 

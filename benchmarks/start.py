@@ -46,7 +46,14 @@ def run(options: Options) -> dict[str, Any]:
         say("making a virtual environment")
         venv.create(folder / "venv", with_pip=True)
         python = folder / "venv" / "bin" / "python"
-        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        pip: list[str | Path] = [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+        ]
         subprocess.run([*pip, str(_ROOT)], check=True)
         size = megabytes(folder / "venv")
         program = folder / "venv" / "bin" / "partimento"

@@ -133,7 +133,8 @@ def train(
 
     Args:
         system: a name of ``systems``.
-        data: folders or zips of music, or names of known corpora.
+        data: folders or zips of music, or names of known corpora, these with options if need be
+            (``openscore_lieder:part=piano``, ``chopin_first_editions:one_edition``).
         out: the folder of the run; with ``resume`` it goes on there.
         preset: a preset of the system's card, over which the other options go.
         minutes: how long; or ``steps``: how many updates.
@@ -179,6 +180,21 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(folder, f"cannot be made ({error.strerror})", "choose another") from None
+
+
+def _corpus(spec: str | Path) -> files.Corpus:
+    """Return the corpus of ``NAME``, ``FOLDER`` or ``NAME:option,option=value``."""
+    name, separator, options = str(spec).rpartition(":")
+    if not separator or Path(str(spec)).exists() or name not in files.corpus_names():
+        return files.open_corpus(spec)
+    given: dict[str, Any] = {}
+    for option in options.split(","):
+        key, _, value = option.partition("=")
+        known = {"pd_world": bool, "one_edition": bool, "part": str}
+        if key not in known:
+            raise ConfigError(f"data.{name}.{key}", f"unknown option; known: {', '.join(known)}")
+        given[key] = value if known[key] is str else True
+    return files.open_corpus(name, **given)
 
 
 def _preset(

@@ -29,7 +29,7 @@ ATTENTIONS = ("relative", "rotary", "absolute")
 def transformer(attention: str = "relative", **changes: Any) -> TransformerConfig:
     """Return a network of two layers whose longest distance is 24."""
     sizes = {
-        "layers": 2, "width": 32, "heads": 4, "kv_heads": 2, "feedforward": 48,
+        "layers": 2, "width": 64, "heads": 4, "kv_heads": 2, "feedforward": 48,
         "max_distance": 24, "local_width": 3, "token_width": 8, "dropout": 0.0,
     }  # fmt: skip
     return TransformerConfig.model_validate({**sizes, "attention": attention, **changes})
@@ -69,7 +69,7 @@ def roughen(network: nn.Module, scale: float = 1.0) -> None:
     draw = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in network.parameters():
-            fan_in = weight.shape[-1] if weight.ndim > 1 else 16
+            fan_in = weight.shape[-1] if weight.ndim > 1 else 8
             weight.add_(torch.randn(weight.shape, generator=draw) * scale / fan_in**0.5)
 
 

@@ -302,7 +302,9 @@ class CopyIndex:
         """
         remedy = "make it again with CopyIndex.build(...).save(path)"
         try:
-            with np.load(Path(path), allow_pickle=False) as held:
+            # From memory, since numpy leaves a damaged file open.
+            content = io.BytesIO(Path(path).read_bytes())
+            with np.load(content, allow_pickle=False) as held:
                 table = {name: held[name] for name in held.files}
             head = json.loads(table["head"].tobytes())
             if head["format"] != _FORMAT:

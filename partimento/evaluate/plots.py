@@ -19,7 +19,7 @@ __all__ = ["save_plots"]
 
 _MADE, _REAL, _INK, _FAINT = "#c8553d", "#2f6690", "#22252b", "#d9dce1"
 _COLUMNS = 4
-_DPI = 150
+_DPI = 130
 _DEGREES = ("1", "b2", "2", "b3", "3", "4", "#4", "5", "b6", "6", "b7", "7")
 _SPANS = {0: "1/16", 2: "1/8", 4: "1/4", 6: "1/2", 8: "1", 10: "2", 12: "4", 14: "8", 16: "16"}
 
@@ -43,8 +43,7 @@ def save_plots(report: Report, folder: str | Path) -> tuple[Path, ...]:
     draw = {"features": _features, "histograms": _histograms, "similarity": _similarity}
     paths = []
     for name, size in sizes.items():
-        figure: Any = Figure(figsize=size, dpi=_DPI, facecolor="white", layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
+        figure: Any = Figure(figsize=size, dpi=_DPI, facecolor="white")
         canvas = FigureCanvasAgg(figure)
         draw[name](figure, report)
         path = folder / f"{name}.png"
@@ -88,7 +87,7 @@ def _legend(figure: Any, report: Report) -> None:
     ):
         label = f"{what} ({len(names)})"
         handles += figure.axes[0].plot([], [], color=colour, linewidth=6, alpha=0.8, label=label)
-    figure.legend(handles=handles, loc="outside upper right", ncols=2, frameon=False, fontsize=10)
+    figure.legend(handles=handles, loc="upper right", ncols=2, frameon=False, fontsize=10)
 
 
 def _curve(values: npt.NDArray[np.float64], at: npt.NDArray[np.float64]) -> Any:
@@ -100,12 +99,13 @@ def _curve(values: npt.NDArray[np.float64], at: npt.NDArray[np.float64]) -> Any:
 def _features(figure: Any, report: Report) -> None:
     rows = -(-len(SCALARS) // _COLUMNS)
     grid = figure.subplots(rows, _COLUMNS, squeeze=False).reshape(-1)
+    figure.subplots_adjust(0.03, 0.05, 0.98, 0.92, wspace=0.16, hspace=0.55)
     for axes, name in zip(grid, SCALARS, strict=False):
         _one_feature(axes, report.features[name])
     for axes in grid[len(SCALARS) :]:
         axes.axis("off")
     _legend(figure, report)
-    figure.suptitle("Features, one value a piece", x=0.01, ha="left", color=_INK, weight="bold")
+    figure.suptitle("Features, one value a piece", x=0.03, ha="left", color=_INK, weight="bold")
 
 
 def _one_feature(axes: Any, feature: FeatureComparison) -> None:
@@ -136,6 +136,7 @@ def _one_feature(axes: Any, feature: FeatureComparison) -> None:
 
 def _histograms(figure: Any, report: Report) -> None:
     grid = figure.subplots(2, 2).reshape(-1)
+    figure.subplots_adjust(0.05, 0.07, 0.985, 0.89, wspace=0.12, hspace=0.4)
     titles = {
         "pitch_classes": ("pitch classes over the tonic", "scale degree"),
         "intervals": ("melodic intervals", "semitones"),
@@ -167,11 +168,12 @@ def _histograms(figure: Any, report: Report) -> None:
         else:
             axes.set_xticks(list(_SPANS), list(_SPANS.values()))
     _legend(figure, report)
-    figure.suptitle("Mean histograms", x=0.01, ha="left", color=_INK, weight="bold")
+    figure.suptitle("Mean histograms", x=0.03, ha="left", color=_INK, weight="bold")
 
 
 def _similarity(figure: Any, report: Report) -> None:
     axes = figure.subplots()
+    figure.subplots_adjust(0.075, 0.11, 0.98, 0.87)
     lags = np.arange(1, len(report.similarity_generated.similarity) + 1)
     for curve, colour in (
         (report.similarity_generated, _MADE),

@@ -24,10 +24,10 @@ from partimento.files.named_corpora import NAMED, named_items
 from partimento.files.splits import SPLITS, content_hash, split_of
 from partimento.music import Audio, Piece, Timeline
 
-__all__ = ["Corpus", "CorpusItem", "Outcome", "Preflight", "corpus_names", "open_corpus"]
+__all__ = ["Corpus", "Outcome", "Preflight", "corpus_names", "open_corpus"]
 
-T = TypeVar("T")
-Progress = Callable[[int, int], None]  # (files done, files in all)
+_T = TypeVar("_T")
+_Progress = Callable[[int, int], None]  # (files done, files in all)
 _CHUNK = 8
 
 
@@ -90,7 +90,7 @@ class Corpus:
         return tuple(item for item in self.items if item.split == split)
 
     def outcomes(
-        self, split: str | None = None, progress: Progress | None = None, workers: int = 1
+        self, split: str | None = None, progress: _Progress | None = None, workers: int = 1
     ) -> Iterator[Outcome]:
         """Yield what became of each item, in order; ``workers`` processes read at once."""
         items = self.of_split(split)
@@ -100,7 +100,7 @@ class Corpus:
             yield outcome
 
     def pieces(
-        self, split: str | None = None, progress: Progress | None = None, workers: int = 1
+        self, split: str | None = None, progress: _Progress | None = None, workers: int = 1
     ) -> Iterator[tuple[str, Piece]]:
         """Yield (id, piece) of every item that can be read, in order."""
         for outcome in self.outcomes(split, progress, workers):
@@ -108,7 +108,7 @@ class Corpus:
                 yield outcome.id, outcome.piece
 
     def preflight(
-        self, split: str | None = None, progress: Progress | None = None, workers: int = 1
+        self, split: str | None = None, progress: _Progress | None = None, workers: int = 1
     ) -> Preflight:
         """Read every item once and say what is usable; empty and repeated pieces are not."""
         items = self.of_split(split)
@@ -168,8 +168,8 @@ def _look(item: CorpusItem) -> _Look:
 
 
 def _mapped(
-    function: Callable[[CorpusItem], T], items: tuple[CorpusItem, ...], workers: int
-) -> Iterator[T]:
+    function: Callable[[CorpusItem], _T], items: tuple[CorpusItem, ...], workers: int
+) -> Iterator[_T]:
     if workers <= 1 or len(items) < 2 * _CHUNK:
         yield from map(function, items)
         return

@@ -66,14 +66,14 @@ class _Part:
     notes: list[_Heard] = field(default_factory=list)
     lyrics: list[Lyric] = field(default_factory=list)
     pedals: list[Pedal] = field(default_factory=list)
-    pedal_down: int | None = None
+    pedal_down: int | None = field(default=None, init=False)
     dynamics: list[tuple[int, int]] = field(default_factory=list)
     tempos: list[Tempo] = field(default_factory=list)
     chords: list[ChordSymbol] = field(default_factory=list)
     keys: list[KeySignature] = field(default_factory=list)
     metres: dict[int, tuple[int, int] | None] = field(default_factory=dict)  # by measure index
-    divisions: int = 1
-    semitones: int = 0
+    divisions: int = field(default=1, init=False)
+    semitones: int = field(default=0, init=False)
 
 
 def score_of_tree(root: Element) -> Score:

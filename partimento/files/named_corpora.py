@@ -29,7 +29,7 @@ _JSB_TEMPO = 100.0
 _KEYBOARDS = 8  # programs 0..7
 _PARTS = ("all", "piano", "voice")
 
-Row = dict[str, str]
+_Row = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def named_items(
     )
 
 
-def _rows(folder: Path) -> Iterator[Row]:
+def _rows(folder: Path) -> Iterator[_Row]:
     table = folder / "pieces.tsv"
     try:
         with table.open(encoding="utf-8", newline="") as file:
@@ -110,14 +110,14 @@ def _rows(folder: Path) -> Iterator[Row]:
 
 def _loader(name: str, archive: str, id_: str, part: str) -> Callable[[], Piece]:
     if name == "jsb_chorales":
-        return partial(load_jsb, archive, id_)
+        return partial(_load_jsb, archive, id_)
     member = NAMED[name].member(id_)
     if name == "js_fakes":
-        return partial(load_js_fake, archive, member)
+        return partial(_load_js_fake, archive, member)
     if name == "mcgill_billboard":
-        return partial(load_chart, archive, member)
+        return partial(_load_chart, archive, member)
     if part != "all":
-        return partial(load_part, archive, member, part)
+        return partial(_load_part, archive, member, part)
     return partial(load_member, archive, member)
 
 
@@ -129,7 +129,7 @@ def _jsb_grids(archive: str) -> dict[str, list[list[list[int]]]]:
     return grids
 
 
-def load_jsb(archive: str, id_: str) -> Score:
+def _load_jsb(archive: str, id_: str) -> Score:
     """Return a chorale of Jsb16thSeparated.json, ``"test/003"``; held notes end at bar lines.
 
     The data say neither onsets nor metre nor tempo: equal pitches inside a bar of sixteen steps
@@ -159,7 +159,7 @@ def load_jsb(archive: str, id_: str) -> Score:
     )
 
 
-def load_js_fake(archive: str, member: str) -> Score:
+def _load_js_fake(archive: str, member: str) -> Score:
     """Return a JS Fake chorale with its four tracks named Soprano, Alto, Tenor, Bass."""
     score = load_member(archive, member)
     assert isinstance(score, Score)
@@ -170,12 +170,12 @@ def load_js_fake(archive: str, member: str) -> Score:
     return score.with_tracks(tracks)
 
 
-def load_chart(archive: str, member: str) -> Score:
+def _load_chart(archive: str, member: str) -> Score:
     """Return a Billboard chord chart: chord symbols in their bars, no notes."""
     return score_of_chart(read_member(archive, member).decode("utf-8"), f"{archive}/{member}")
 
 
-def load_part(archive: str, member: str, part: str) -> Score:
+def _load_part(archive: str, member: str, part: str) -> Score:
     """Return the piano part of a score as one track, or what is not piano.
 
     Raises:
@@ -221,9 +221,9 @@ def work_of_chopin(id_: str) -> str:
     return f"{opus[0]}/{number}" + ("/primo" if "primo" in id_ else "")
 
 
-def _one_edition(rows: list[Row]) -> list[Row]:
+def _one_edition(rows: list[_Row]) -> list[_Row]:
     """Keep one edition of each work: the whole score before a part, then the first id."""
-    chosen: dict[str, Row] = {}
+    chosen: dict[str, _Row] = {}
     for row in sorted(rows, key=lambda r: (r["id"].endswith("-piano"), r["id"])):
         chosen.setdefault(work_of_chopin(row["id"]), row)
     kept = {row["id"] for row in chosen.values()}

@@ -20,18 +20,18 @@ from partimento.music.timeline import Bar
 
 __all__ = ["draw_piano_roll", "write_piano_roll"]
 
-Colour = tuple[int, int, int]
+_Colour = tuple[int, int, int]
 
-_BACKGROUND: Colour = (16, 18, 24)
-_WHITE_KEY: Colour = (27, 30, 39)
-_BLACK_KEY: Colour = (22, 24, 32)
-_OCTAVE: Colour = (48, 53, 68)
-_BEAT: Colour = (35, 39, 51)
-_BAR: Colour = (70, 77, 97)
-_TEXT: Colour = (232, 235, 242)
-_FAINT: Colour = (140, 148, 168)
-_CHORD: Colour = (255, 214, 140)
-_PALETTE: tuple[Colour, ...] = (
+_BACKGROUND: _Colour = (16, 18, 24)
+_WHITE_KEY: _Colour = (27, 30, 39)
+_BLACK_KEY: _Colour = (22, 24, 32)
+_OCTAVE: _Colour = (48, 53, 68)
+_BEAT: _Colour = (35, 39, 51)
+_BAR: _Colour = (70, 77, 97)
+_TEXT: _Colour = (232, 235, 242)
+_FAINT: _Colour = (140, 148, 168)
+_CHORD: _Colour = (255, 214, 140)
+_PALETTE: tuple[_Colour, ...] = (
     (86, 190, 255), (255, 176, 72), (118, 226, 136), (255, 116, 176), (190, 148, 255),
     (250, 220, 96), (72, 212, 200), (255, 136, 108),
 )  # fmt: skip
@@ -94,22 +94,22 @@ class _Pen:
     def text_width(self, text: str, size: int) -> float:
         return self._draw.textlength(text, self.font(size)) / _SCALE
 
-    def text(self, x: float, y: float, text: str, size: int, fill: Colour, at: str = "lm") -> None:
+    def text(self, x: float, y: float, text: str, size: int, fill: _Colour, at: str = "lm") -> None:
         place = (x * _SCALE, y * _SCALE)
         self._draw.text(place, text, fill=fill, font=self.font(size), anchor=at)
 
-    def box(self, x0: float, y0: float, x1: float, y1: float, fill: Colour) -> None:
+    def box(self, x0: float, y0: float, x1: float, y1: float, fill: _Colour) -> None:
         right, bottom = x1 * _SCALE - 1, y1 * _SCALE - 1
         if right >= x0 * _SCALE and bottom >= y0 * _SCALE:
             self._draw.rectangle((x0 * _SCALE, y0 * _SCALE, right, bottom), fill=fill)
 
     def round_box(
-        self, x0: float, y0: float, x1: float, y1: float, radius: float, fill: Colour
+        self, x0: float, y0: float, x1: float, y1: float, radius: float, fill: _Colour
     ) -> None:
         box = (x0 * _SCALE, y0 * _SCALE, max(x0 + 1, x1) * _SCALE - 1, y1 * _SCALE - 1)
         self._draw.rounded_rectangle(box, radius * _SCALE, fill=fill)
 
-    def diamond(self, x: float, y: float, radius: float, fill: Colour) -> None:
+    def diamond(self, x: float, y: float, radius: float, fill: _Colour) -> None:
         points = [(x - radius, y), (x, y - radius), (x + radius, y), (x, y + radius)]
         self._draw.polygon([(a * _SCALE, b * _SCALE) for a, b in points], fill=fill)
 
@@ -127,7 +127,6 @@ class _Layout:
 
     score: Score
     width: int
-    head: int
     rows: tuple[_Row, ...]
     pixels_per_tick: float
     low: int
@@ -136,7 +135,16 @@ class _Layout:
     drums: tuple[int, ...]  # pitches from the top of the drum lane down
     above: int  # room over a row for bar numbers and chord symbols
     row_height: int
-    legend: tuple[tuple[str, Colour], ...]
+
+    @property
+    def head(self) -> int:
+        """Room for the title and the legend."""
+        return 96 if self.score.title else 60
+
+    @property
+    def legend(self) -> list[tuple[str, _Colour]]:
+        tracks = enumerate(self.score.tracks)
+        return [(_label(track), _colour(index)) for index, track in tracks if track.notes]
 
     @property
     def height(self) -> int:
@@ -181,11 +189,9 @@ def _layout(score: Score, width: int) -> _Layout:
     room = _ROWS_HEIGHT_PX / len(rows) - len(drums) * _DRUM_PX
     semitone = min(12.0, max(3.0, room / max(1, high - low + 1)))
     above = 44 if score.chords else 26
-    legend = tuple((_label(t), _colour(i)) for i, t in enumerate(score.tracks) if t.notes)
     layout = _Layout(
-        score, width, 96 if score.title else 60, tuple(rows), plot / longest, low, high,
-        semitone, tuple(drums), above, 0, legend,
-    )  # fmt: skip
+        score, width, tuple(rows), plot / longest, low, high, semitone, tuple(drums), above, 0
+    )
     return replace(layout, row_height=round(above + layout.lanes_height + 22))
 
 
@@ -206,11 +212,11 @@ def _label(track: Track) -> str:
     return track.name if len(track.name) <= 28 else track.name[:27] + "."
 
 
-def _colour(index: int) -> Colour:
+def _colour(index: int) -> _Colour:
     return _PALETTE[index % len(_PALETTE)]
 
 
-def _mixed(low: Colour, high: Colour, share: float) -> Colour:
+def _mixed(low: _Colour, high: _Colour, share: float) -> _Colour:
     r, g, b = (round(x + (y - x) * share) for x, y in zip(low, high, strict=True))
     return r, g, b
 
@@ -272,7 +278,7 @@ def _draw_notes(pen: _Pen, layout: _Layout, row: _Row, top: float) -> None:
 
 
 def _draw_note(
-    pen: _Pen, layout: _Layout, row: _Row, top: float, note: Note, colour: Colour
+    pen: _Pen, layout: _Layout, row: _Row, top: float, note: Note, colour: _Colour
 ) -> None:
     x0 = layout.x(row, max(row.start, note.onset_ticks))
     x1 = layout.x(row, min(row.end, note.end_ticks)) - 1
@@ -290,7 +296,7 @@ def _draw_note(
 
 
 def _draw_hit(
-    pen: _Pen, layout: _Layout, row: _Row, top: float, note: Note, colour: Colour
+    pen: _Pen, layout: _Layout, row: _Row, top: float, note: Note, colour: _Colour
 ) -> None:
     if note.onset_ticks >= row.start:
         y = layout.drum_y(top, note.pitch) + _DRUM_PX / 2

@@ -5,9 +5,9 @@ They stand here, without torch, so that a card can show its presets in the instr
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from partimento.config import Config
 
@@ -27,6 +27,18 @@ class TransformerConfig(Config):
     local_width: int = Field(16, ge=1)
     token_width: int = Field(64, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.width % self.heads or self.heads % self.kv_heads:
+            raise ValueError(
+                f"{self.heads} heads must divide the width {self.width}, and {self.kv_heads} "
+                f"kv_heads the heads"
+            )
+        if self.attention == "rotary" and self.width // self.heads % 16:
+            # A limit of the kernel that plays the exported graph.
+            raise ValueError("rotary attention needs heads whose width is a multiple of 16")
+        return self
 
 
 class RecurrentConfig(Config):

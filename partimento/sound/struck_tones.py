@@ -189,7 +189,7 @@ PIZZICATO = Tone(
     Envelope(0.003, ring_seconds=0.7, ring_follows=0.75, damping=0.22, release_seconds=0.4),
     ensemble=Ensemble(4, 4.0, 0.7, -8.0),
     noises=(Noise(-17, 450, 2, ring_seconds=0.05),),
-    room=1.2,
+    room=0.8,
 )
 SITAR = replace(
     STEEL,

@@ -121,7 +121,7 @@ SOLO_STRING = replace(
     spectrum=Spectrum((-5.5, -3.8), (2600, 5600), 0.15, formants=VIOLIN_BODY,
                       formant_floor_db=-6),
     envelope=Envelope(0.07, bloom=0.35, accent=0.15, release_seconds=0.2),
-    motion=Motion(vibrato_cents=14, vibrato_hz=5.6, vibrato_delay_seconds=0.3, drift_cents=2,
+    motion=Motion(vibrato_cents=20, vibrato_hz=5.6, vibrato_delay_seconds=0.3, drift_cents=2,
                   scoop_cents=-12),
     ensemble=Ensemble(1, 0, 0.12),
     noises=(Noise(-31, 3500, 2.5, False, 0.2, 0.5),),
@@ -151,7 +151,7 @@ CHOIR = Tone(
     Envelope(0.13, bloom=0.25, release_seconds=0.32),
     Motion(vibrato_cents=8, vibrato_hz=5.0, vibrato_delay_seconds=0.2, drift_cents=4,
            scoop_cents=-14),
-    Ensemble(5, 10.0, 0.9, -9.0),
+    Ensemble(5, 9.0, 0.9, -10.0),
     (Noise(-33, 2600, 1.6, False, 0.3, 0.6, 0.03),),
     room=1.6,
 )  # fmt: skip
@@ -199,7 +199,7 @@ SAX = Tone(
     Spectrum((-4, -1.5), (1600, 3800), 0.25, even_db=1.5,
              formants=(Formant(650, 500, 2), Formant(1500, 900, 0)), formant_floor_db=-5),
     Envelope(0.045, bloom=0.7, accent=0.1, release_seconds=0.12),
-    Motion(vibrato_cents=10, vibrato_hz=5.2, vibrato_delay_seconds=0.35, drift_cents=1.5,
+    Motion(vibrato_cents=15, vibrato_hz=5.2, vibrato_delay_seconds=0.35, drift_cents=1.5,
            scoop_cents=-30),
     Ensemble(1, 0, 0.1),
     (Noise(-27, 2500, 2.2, False, 0.1, 0.45, 0.01),),
@@ -269,7 +269,7 @@ PAD = Tone(
     Spectrum((-8, -6.5), (900, 2200), 0.3),
     Envelope(0.35, bloom=0.4, release_seconds=1.1),
     Motion(drift_cents=3, tremolo=0.15, tremolo_hz=0.35),
-    Ensemble(5, 11.0, 1.0, -9.0),
+    Ensemble(5, 8.0, 1.0, -9.0),
     room=1.7,
 )
 METAL_PAD = replace(

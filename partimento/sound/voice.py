@@ -33,6 +33,7 @@ _LOUDNESS_SECONDS = 0.18
 _NYQUIST_SHARE = 0.45
 _MOST_SWING = 0.8  # radians of vibrato; beyond 1.4 the sidebands outweigh the note
 _MOST_DRIFT = 0.7
+_LEADER_CALM = 0.6  # the first player moves less than the rest, and holds the pitch
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -298,6 +299,7 @@ class Voice:
                 rate = 2 * np.pi * self._drift_hz[:, which, None]
                 depth = np.minimum(cent * motion.drift_cents / rate, _MOST_DRIFT)
                 angle += depth * np.sin(rate * seconds + self._drift_phase[:, which, None])
+        angle[0] *= _LEADER_CALM
         if motion.scoop_cents:
             angle += cent * motion.scoop_cents * 0.03 * np.exp(-seconds / 0.03)
         return angle

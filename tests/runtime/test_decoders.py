@@ -82,7 +82,7 @@ def test_cached_decoding_is_the_whole_network(both: Both) -> None:
     trainee, decoder = both
     tokens = music(20)
     wanted = torch_logits(trainee, columns_of(trainee, tokens))
-    assert wanted.std() > 0.3  # the weights are rough enough for faults to show
+    assert wanted.std() > 0.2  # the weights are rough enough for faults to show
     np.testing.assert_allclose(one_by_one(decoder, tokens), wanted, atol=1e-4)
 
 
@@ -134,6 +134,8 @@ def test_states_of_one_decoder_do_not_disturb_each_other(both: Both) -> None:
     first, second = music(12), music(12, seed=1)
     alone = one_by_one(decoder, first), one_by_one(decoder, second)
     states = [decoder.begin(1), decoder.begin(1)]
+    for index in range(2):
+        _, states[index] = decoder.append(states[index], first[None, :0])  # type: ignore[arg-type]
     for at in range(12):
         for index, tokens in enumerate((first, second)):
             logits, states[index] = decoder.append(  # type: ignore[arg-type]

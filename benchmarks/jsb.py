@@ -1,0 +1,144 @@
+"""Test NLL on the published JSB chorales task: S, A, T, B in sixteenths, nats a token.
+
+The split is the published one (229/76/77), nothing but its training part was learnt from, and
+every token of every test chorale counts. Contestants, all under ``benchmarks/models/``:
+
+- relative attention (Music Transformer), in fp32 under PyTorch and in int8 under ONNX Runtime,
+- absolute positions, the same network, data, steps and seed otherwise,
+- an LSTM of about the same size, as Performance RNN has it,
+- a counting model (interpolated n-grams), fitted here.
+
+To make the weights again::
+
+    partimento train music_transformer jsb_chorales --preset chorales -o runs/jsb-relative
+    partimento train music_transformer jsb_chorales --preset chorales_absolute -o runs/jsb-absolute
+    partimento train performance_rnn jsb_chorales --preset chorales -o runs/jsb-lstm
+    python -m benchmarks.jsb --keep runs
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from benchmarks.harness import Options, say, start
+from partimento.catalog import find_card
+from partimento.config import validate_config
+from partimento.evaluate.ngram import NGramModel
+from partimento.files import open_corpus
+from partimento.music import Score
+from partimento.representations import FourVoiceGrid
+from partimento.representations.base import Tokens
+from partimento.runtime.folder import ModelFolder
+from partimento.runtime.presets import TokenPreset
+from partimento.runtime.tokens import TokenPerformer
+from partimento.systems.music_transformer.training import trainee as make_trainee
+from partimento.workshop.export import export_token_model
+from partimento.workshop.run import load_best
+from partimento.workshop.token_trainee import TokenTrainee, sequence_nll
+
+MODELS = Path(__file__).resolve().parent / "models"
+WINDOW = 768
+
+
+def chorales(split: str) -> list[Tokens]:
+    """Return the token sequences of a published split."""
+    grid = FourVoiceGrid()
+    pieces = (piece for _, piece in open_corpus("jsb_chorales").pieces(split))
+    return [grid.encode(piece) for piece in pieces if isinstance(piece, Score)]
+
+
+def relative() -> TokenTrainee:
+    """Return the network with relative attention and its weights."""
+    folder = MODELS / "jsb-relative"
+    values = json.loads((folder / "preset.json").read_text())["preset"]
+    trainee = make_trainee(validate_config(TokenPreset, values))
+    weights = {
+        name: value.float() for name, value in load_file(folder / "weights.safetensors").items()
+    }
+    trainee.network.load_state_dict(weights)
+    trainee.network.eval()
+    return trainee
+
+
+def torch_nll(trainee: TokenTrainee, pieces: list[Tokens]) -> float:
+    """Return nats a token of the network in fp32."""
+    total, count = 0.0, 0
+    for tokens in pieces:
+        features = trainee.representation.features(tokens)
+        nll = sequence_nll(
+            trainee.network, trainee.representation, tokens, features, trainee.local_width, WINDOW
+        )
+        total, count = total + float(nll.sum()), count + len(nll)
+    return total / count
+
+
+def player_nll(folder: ModelFolder, pieces: list[Tokens], precision: str = "int8") -> float:
+    """Return nats a token of a model folder's graph, as the instrument plays it."""
+    performer = TokenPerformer.load(folder, precision=precision)
+    return float(np.concatenate([performer.nll(tokens) for tokens in pieces]).mean())
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Measure every contestant on the test chorales."""
+    test, train = chorales("test"), chorales("train")
+    if options.quick:
+        test = test[:6]
+    figures: dict[str, Any] = {"tokens": sum(len(tokens) for tokens in test)}
+    trainee = relative()
+    figures["nll_test"] = round(torch_nll(trainee, test), 4)
+    say(f"relative, fp32: {figures['nll_test']}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = export_token_model(trainee, Path(name) / "jsb-relative", {})
+        figures["nll_test_int8"] = round(player_nll(folder, test), 4)
+    say(f"relative, int8: {figures['nll_test_int8']}")
+    for key, name in (("nll_absolute", "jsb-absolute"), ("nll_lstm", "jsb-lstm")):
+        figures[key] = round(player_nll(ModelFolder.open(MODELS / name), test), 4)
+        say(f"{name}: {figures[key]}")
+    counts = NGramModel(FourVoiceGrid().vocabulary.size, (4, 1, 2, 3, 8), (4,)).fit(train)
+    figures["nll_counting"] = round(
+        float(np.concatenate([counts.nll(tokens) for tokens in test]).mean()), 4
+    )
+    return figures
+
+
+def keep(runs: Path) -> None:
+    """Copy what the benchmark needs from finished runs into ``benchmarks/models``."""
+    target = MODELS / "jsb-relative"
+    target.mkdir(parents=True, exist_ok=True)
+    preset = runs / "jsb-relative" / "training" / "preset.json"
+    shutil.copy(preset, target / "preset.json")
+    trainee = make_trainee(validate_config(TokenPreset, json.loads(preset.read_text())["preset"]))
+    load_best(trainee, runs / "jsb-relative")
+    halves = {k: v.to(torch.float16).contiguous() for k, v in trainee.network.state_dict().items()}
+    save_file(halves, target / "weights.safetensors")
+    for name in ("jsb-absolute", "jsb-lstm"):
+        values = json.loads((runs / name / "training" / "preset.json").read_text())
+        card = find_card(values["system"])
+        module = __import__(f"partimento.systems.{card.name}.training", fromlist=["trainee"])
+        other = module.trainee(validate_config(TokenPreset, values["preset"]))
+        state = load_best(other, runs / name)
+        facts = {"corpora": ["jsb_chorales"], "steps": state["step"], **state["figures"]}
+        export_token_model(other, MODELS / name, facts)
+
+
+if __name__ == "__main__":
+    if "--keep" in sys.argv:
+        keep(Path(sys.argv[sys.argv.index("--keep") + 1]))
+    else:
+        start(
+            __doc__,
+            run,
+            {
+                "nll_test": lambda value: value <= 0.39,
+                "nll_test_int8": lambda value: value <= 0.39 * 1.01,
+            },
+        )

@@ -1,0 +1,207 @@
+"""How near to real music? Shipped models, the LSTM baseline and n-grams against held-out pieces.
+
+For each domain every contestant makes as many pieces as there are held-out ones, of the same bars
+and metre, at the model's own default settings. Then the same comparison for each: a judge trained
+apart tries to tell generated from held-out (0.5 is perfect), overlapped area of feature
+distributions (1 is perfect), similarity error SE over bar lags (0 is perfect), copied share of
+n-grams against the training music beside the share that held-out pieces themselves have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import Options, say, start
+from partimento import api, seeds
+from partimento.evaluate.copying import CopyIndex
+from partimento.evaluate.ngram import NGramModel
+from partimento.evaluate.report import compare
+from partimento.files import open_corpus
+from partimento.music import Promises, Score, Timeline, TimeSignature
+from partimento.music.transform import crop, join
+from partimento.representations import BarEvents, FourVoiceGrid
+from partimento.representations.base import TokenRepresentation, Tokens
+from partimento.runtime.contract import Request
+from partimento.runtime.realise import realiser_for
+from partimento.samplers.autoregressive import sample
+from partimento.samplers.picks import Pick
+
+MODELS = Path(__file__).resolve().parent / "models"
+BARS = 16
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A kind of music: its training and held-out pieces, and who plays it."""
+
+    name: str
+    representation: FourVoiceGrid | BarEvents
+    model: str
+    baseline: Path
+    train: Callable[[], Iterator[Score]]
+    test: Callable[[], Iterator[Score]]
+    offsets: tuple[int, ...]
+    periods: tuple[int, ...]
+    tempo: float
+
+
+def _of(corpora: list[tuple[str, dict[str, Any]]], split: str) -> Iterator[Score]:
+    for name, options in corpora:
+        for _, piece in open_corpus(name, **options).pieces(split):
+            if isinstance(piece, Score) and piece.end_ticks:
+                yield piece
+
+
+def domains() -> list[Domain]:
+    """Return the two domains that ship."""
+    chorales: list[tuple[str, dict[str, Any]]] = [("jsb_chorales", {}), ("js_fakes", {})]
+    piano: list[tuple[str, dict[str, Any]]] = [
+        ("chopin_first_editions", {"one_edition": True}),
+        ("openscore_lieder", {"part": "piano"}),
+    ]
+    return [
+        Domain(
+            "chorales", FourVoiceGrid(), "music-transformer-chorales", MODELS / "jsb-lstm",
+            lambda: _of(chorales, "train"), lambda: _of(chorales[:1], "test"),
+            (4, 1, 2, 3, 8), (4,), 84.0,
+        ),
+        Domain(
+            "piano", BarEvents(), "music-transformer-piano", MODELS / "piano-lstm",
+            lambda: _of(piano, "train"), lambda: _of(piano, "test"),
+            (1, 2, 3, 4, 5), (), 100.0,
+        ),
+    ]  # fmt: skip
+
+
+def excerpt(score: Score, representation: TokenRepresentation, tempo: float) -> Score:
+    """Return the last bars of a piece, at most ``BARS``, as the representation holds them.
+
+    The last ones, since every generated piece closes too. All at one tempo, so that the judge
+    hears the notes and not the metronome.
+    """
+    held = representation.quantize(score)
+    bars = Timeline(held).bars
+    if len(bars) > BARS:
+        held = crop(held, bars[-BARS].onset_ticks, bars[-1].end_ticks)
+    return replace(
+        held, tempos=(replace(held.tempos[0], quarters_per_minute=tempo),) if held.tempos else ()
+    )
+
+
+@dataclass
+class _Counting:
+    """An n-gram model as a decoder."""
+
+    model: NGramModel
+    vocabulary_size: int
+
+    def begin(self, batch: int) -> list[int]:
+        return []
+
+    def append(self, state: list[int], tokens: Tokens) -> tuple[Any, list[int]]:
+        past = state + tokens[0].tolist()
+        logits = self.model.logits(past[-self.model.context_length :], len(past))
+        return logits.astype(np.float32)[None], past
+
+
+def by_counting(domain: Domain, model: NGramModel, request: Request, seed: int) -> Score:
+    """Return a piece sampled from n-grams under the same promises."""
+    realiser = realiser_for(domain.representation, request, {"instruments": [0]})
+    decoder = _Counting(model, domain.representation.vocabulary.size)
+    tokens = sample(decoder, Pick(), realiser.constraint, seeds.generator(seed))
+    return join(list(realiser.pieces(tokens)))
+
+
+def wishes_of(piece: Score) -> tuple[int, TimeSignature]:
+    """Return the bars and the metre that a contestant must match."""
+    bars = Timeline(piece).bars
+    lengths = [str(bar.time_signature) for bar in bars]
+    common = max(sorted(set(lengths)), key=lengths.count)
+    metre = next(bar.time_signature for bar in bars if str(bar.time_signature) == common)
+    return len(bars), replace(metre, onset_ticks=0)
+
+
+def measure(domain: Domain, quick: bool) -> dict[str, Any]:
+    """Return the figures of one domain."""
+    train = list(domain.train())
+    held = {
+        f"real-{i}": excerpt(p, domain.representation, domain.tempo)
+        for i, p in enumerate(domain.test())
+    }
+    held = dict(list(held.items())[: 8 if quick else 80])
+    say(f"{domain.name}: {len(train)} training pieces, {len(held)} held out")
+    # The judge must not tell by the recipe of the corpus: all are read in the same form.
+    index = CopyIndex.build(
+        (f"train-{i}", domain.representation.quantize(p)) for i, p in enumerate(train)
+    )
+    sequences = [domain.representation.encode(p) for p in train[: 60 if quick else 600]]
+    counts = NGramModel(domain.representation.vocabulary.size, domain.offsets, domain.periods)
+    counts.fit(sequences)
+
+    def asked(play: Callable[[int, TimeSignature, int], Score]) -> dict[str, Score]:
+        made = {}
+        for number, piece in enumerate(held.values()):
+            bars, metre = wishes_of(piece)
+            score = play(bars, metre, number)
+            made[f"made-{number}"] = excerpt(score, domain.representation, domain.tempo)
+        return made
+
+    def by_model(name: str | Path) -> dict[str, Score]:
+        instrument = api.load(name)
+        return asked(
+            lambda bars, metre, seed: (
+                instrument.generate(
+                    bars=bars, time_signature=str(metre), seed=seed, tempo=domain.tempo
+                ).score
+            )
+        )
+
+    def counted(bars: int, metre: TimeSignature, seed: int) -> Score:
+        promises = Promises(bars=bars, time_signature=metre)
+        request = Request(promises=promises, tempo_quarters_per_minute=domain.tempo)
+        return by_counting(domain, counts, request, seed)
+
+    contestants = {
+        "": by_model(domain.model),
+        "_lstm": by_model(domain.baseline),
+        "_ngram": asked(counted),
+    }
+    figures: dict[str, Any] = {"pieces": len(held)}
+    for suffix, made in contestants.items():
+        figures |= _figures(suffix, made, held, index)
+        say(f"{domain.name}{suffix}: {figures}")
+    return figures
+
+
+def _figures(
+    suffix: str, made: Mapping[str, Score], held: Mapping[str, Score], index: CopyIndex
+) -> dict[str, Any]:
+    report = compare(made, held, seeds.generator(0), copy_index=index)
+    assert report.judge is not None
+    assert report.copy_generated is not None
+    assert report.copy_reference is not None
+    out: dict[str, Any] = {
+        f"judge{suffix}": round(report.judge.accuracy, 3),
+        f"judge_error{suffix}": round(report.judge.standard_error, 3),
+        f"overlap{suffix}": round(report.overlap or 0.0, 3),
+        f"se{suffix}": round(report.similarity_error or 0.0, 4),
+        f"copy_share{suffix}": round(report.copy_generated.share, 4),
+        f"copy_longest{suffix}": report.copy_generated.longest_max,
+    }
+    if not suffix:
+        out["copy_share_real"] = round(report.copy_reference.share, 4)
+    return out
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Measure both domains."""
+    return {domain.name: measure(domain, options.quick) for domain in domains()}
+
+
+if __name__ == "__main__":
+    start(__doc__, run)
