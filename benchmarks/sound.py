@@ -2,19 +2,16 @@
 
     python -m benchmarks.sound
 
-The last line is JSON: ``realtime_factor`` (seconds of sound a second of work, a fresh bank of
-sounds each time, the best of the rounds), ``peak_dbfs``. Exit 1 under 50 times real time.
+The last line is JSON: ``realtime_factor`` (seconds of sound for each second of one core's time,
+all sounds made anew, the best of the rounds), ``wall_factor`` (the same by the clock on the wall,
+which counts what other programs take), ``peak_dbfs``. Exit 1 where the first is under 50.
 """
 
 from __future__ import annotations
 
-import os
-
-for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"  # before numpy is loaded: the figure is for one core
-
 import argparse
 import json
+import os
 import sys
 import time
 
@@ -24,6 +21,7 @@ from partimento.music import Note, Score, Tempo, Track
 from partimento.sound import render
 from partimento.sound.render import forget_sounds
 
+_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _LEAST = 50.0
 _VOICES = (("Soprano", 60, 81), ("Alto", 55, 74), ("Tenor", 48, 67), ("Bass", 40, 60))
 
@@ -52,19 +50,26 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one round")
     arguments = parser.parse_args()
-    best, peak = 0.0, 0.0
+    if any(os.environ.get(name) != "1" for name in _ONE_THREAD):
+        # numpy reads the number of threads when it is loaded, hence a fresh process
+        environment = os.environ | dict.fromkeys(_ONE_THREAD, "1")
+        os.execve(sys.executable, [*sys.orig_argv], environment)
+    best, best_wall, peak = 0.0, 0.0, 0.0
     for program, name in ((52, "choir"), (0, "piano"), (19, "church organ"), (48, "strings")):
         score = chorale(program=program)
         for _ in range(1 if arguments.quick else arguments.rounds):
             forget_sounds()
-            start = time.perf_counter()
+            work, wall = time.process_time(), time.perf_counter()
             audio = render(score)
-            factor = audio.duration_seconds / (time.perf_counter() - start)
-            print(f"{name}: {factor:.0f} times real time, peak {audio.peak:.3f}")
+            factor = audio.duration_seconds / (time.process_time() - work)
+            wall_factor = audio.duration_seconds / (time.perf_counter() - wall)
+            print(f"{name}: {factor:.0f} times real time ({wall_factor:.0f} by the wall clock)")
             if program == 52:
-                best, peak = max(best, factor), audio.peak
+                best, best_wall = max(best, factor), max(best_wall, wall_factor)
+                peak = audio.peak
     result = {
         "realtime_factor": round(best, 1),
+        "wall_factor": round(best_wall, 1),
         "peak_dbfs": round(20 * float(np.log10(peak)), 2),
     }
     print(json.dumps(result))

@@ -34,6 +34,9 @@ __all__ = [
     "HISTOGRAMS",
     "SCALARS",
     "Features",
+    "Histograms",
+    "PitchFeatures",
+    "TimeFeatures",
     "empty_bar_rate",
     "entropy_bits",
     "estimate_tonic",
@@ -85,55 +88,78 @@ HISTOGRAMS = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
-    """The features of one score. A value that is not defined (no notes, one bar) is NaN.
-
-    Drums count for groove, density and empty bars, and for nothing that speaks of pitch.
+@dataclass(frozen=True)
+class PitchFeatures:
+    """Values that speak of pitch; drums do not count, and without pitched notes they are NaN.
 
     - ``pitch_class_entropy``, bits, 0..log2(12) (Wu and Yang; MusPy).
     - ``scale_consistency``, 0..1: the largest share of notes in any one major or natural minor
       scale (Mogren; MusPy).
+    - ``pitch_range``, semitones from lowest to highest; ``pitch_mean``, MIDI pitch;
+      ``pitch_variance``, semitones squared; ``pitches_used``, a count (Yang and Lerch; MusPy).
+    """
+
+    pitch_class_entropy: float
+    scale_consistency: float
+    pitch_range: float
+    pitch_mean: float
+    pitch_variance: float
+    pitches_used: float
+
+
+@dataclass(frozen=True)
+class TimeFeatures:
+    """Values that speak of time; NaN where not defined (no notes, one bar).
+
+    Drums count for groove, density, onsets and empty bars, not for polyphony and duration.
+
     - ``groove_consistency``, 0..1: one less the mean share of sixteenths at which the onset
       patterns of neighbouring bars differ (Wu and Yang; MusPy).
     - ``polyphony``, notes: how many sound on average while any sounds (MusPy).
     - ``polyphony_rate``, 0..1: the share of time in which two or more sound (Dong; MusPy).
     - ``notes_per_bar``, ``notes_per_quarter``: over the whole length.
-    - ``pitch_range``, semitones from lowest to highest; ``pitch_mean``, MIDI pitch;
-      ``pitch_variance``, semitones squared; ``pitches_used``, a count (Yang and Lerch; MusPy).
     - ``inter_onset_mean``, quarters between successive distinct onsets (Yang and Lerch);
       ``duration_mean``, quarters.
     - ``empty_bar_rate``, 0..1: bars in which no note sounds (MuseGAN; MusPy).
+    """
 
-    Histograms sum to 1, or are all NaN:
+    groove_consistency: float
+    polyphony: float
+    polyphony_rate: float
+    notes_per_bar: float
+    notes_per_quarter: float
+    inter_onset_mean: float
+    duration_mean: float
+    empty_bar_rate: float
+
+
+@dataclass(frozen=True, eq=False)
+class Histograms:
+    """Shares that sum to 1, or all NaN where there is nothing to count (Yang and Lerch).
 
     - ``pitch_classes`` (12,), from the tonic that fits best.
     - ``intervals`` (25,), between successive notes of each line, clipped to an octave.
     - ``inter_onsets`` (17,) and ``durations`` (17,): by ``notes.time_class``.
     """
 
-    pitch_class_entropy: float
-    scale_consistency: float
-    groove_consistency: float
-    polyphony: float
-    polyphony_rate: float
-    notes_per_bar: float
-    notes_per_quarter: float
-    pitch_range: float
-    pitch_mean: float
-    pitch_variance: float
-    pitches_used: float
-    inter_onset_mean: float
-    duration_mean: float
-    empty_bar_rate: float
     pitch_classes: Floats
     intervals: Floats
     inter_onsets: Floats
     durations: Floats
 
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The features of one score: of its pitches, of its time, and histograms of both."""
+
+    pitch: PitchFeatures
+    time: TimeFeatures
+    histograms: Histograms
+
     def as_dict(self) -> dict[str, float | Floats]:
-        """Return every feature by its name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Return every feature by its name, those of ``SCALARS`` and of ``HISTOGRAMS``."""
+        parts = (self.pitch, self.time, self.histograms)
+        return {field.name: getattr(part, field.name) for part in parts for field in fields(part)}
 
 
 def entropy_bits(histogram: Floats) -> float:
@@ -233,23 +259,28 @@ def features(score: Score) -> Features:
     mean_polyphony, rate = polyphony(pitched)
     quarters = float(table.bar_steps.sum()) / STEPS_PER_QUARTER
     some = len(pitched) > 0
-    return Features(
+    pitch = PitchFeatures(
         pitch_class_entropy=entropy_bits(counts),
         scale_consistency=scale_consistency(counts),
+        pitch_range=float(np.ptp(pitched.pitch)) if some else float("nan"),
+        pitch_mean=_mean(pitched.pitch),
+        pitch_variance=float(pitched.pitch.var()) if some else float("nan"),
+        pitches_used=float(len(np.unique(pitched.pitch))) if some else float("nan"),
+    )
+    time = TimeFeatures(
         groove_consistency=groove_consistency(table),
         polyphony=mean_polyphony,
         polyphony_rate=rate,
         notes_per_bar=len(table) / table.bars,
         notes_per_quarter=len(table) / quarters,
-        pitch_range=float(np.ptp(pitched.pitch)) if some else float("nan"),
-        pitch_mean=_mean(pitched.pitch),
-        pitch_variance=float(pitched.pitch.var()) if some else float("nan"),
-        pitches_used=float(len(np.unique(pitched.pitch))),
         inter_onset_mean=_mean(gaps, STEPS_PER_QUARTER),
         duration_mean=_mean(pitched.duration, STEPS_PER_QUARTER),
         empty_bar_rate=empty_bar_rate(table),
+    )
+    histograms = Histograms(
         pitch_classes=_shares(relative, 12),
         intervals=_intervals(voices(score, table)),
         inter_onsets=_shares(time_class(gaps), TIME_CLASSES),
         durations=_shares(time_class(pitched.duration), TIME_CLASSES),
     )
+    return Features(pitch, time, histograms)

@@ -105,7 +105,9 @@ def _features(figure: Any, report: Report) -> None:
     for axes in grid[len(SCALARS) :]:
         axes.axis("off")
     _legend(figure, report)
-    figure.suptitle("Features, one value a piece", x=0.03, ha="left", color=_INK, weight="bold")
+    figure.suptitle(
+        "Features, one value a piece", x=0.03, y=0.985, ha="left", color=_INK, weight="bold"
+    )
 
 
 def _one_feature(axes: Any, feature: FeatureComparison) -> None:
@@ -136,7 +138,7 @@ def _one_feature(axes: Any, feature: FeatureComparison) -> None:
 
 def _histograms(figure: Any, report: Report) -> None:
     grid = figure.subplots(2, 2).reshape(-1)
-    figure.subplots_adjust(0.05, 0.07, 0.985, 0.89, wspace=0.12, hspace=0.4)
+    figure.subplots_adjust(0.05, 0.07, 0.985, 0.89, wspace=0.12, hspace=0.32)
     titles = {
         "pitch_classes": ("pitch classes over the tonic", "scale degree"),
         "intervals": ("melodic intervals", "semitones"),
@@ -168,7 +170,7 @@ def _histograms(figure: Any, report: Report) -> None:
         else:
             axes.set_xticks(list(_SPANS), list(_SPANS.values()))
     _legend(figure, report)
-    figure.suptitle("Mean histograms", x=0.03, ha="left", color=_INK, weight="bold")
+    figure.suptitle("Mean histograms", x=0.03, y=0.985, ha="left", color=_INK, weight="bold")
 
 
 def _similarity(figure: Any, report: Report) -> None:

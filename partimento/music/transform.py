@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from partimento.errors import MusicError
-from partimento.music.score import Note, Pedal, Score, Track
+from partimento.music.score import Note, Pedal, Score, Tempo, Track
+from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 
 __all__ = ["concatenate", "crop", "join", "rescale", "shift", "stretch", "transpose"]
 
@@ -89,6 +90,8 @@ def stretch(score: Score, factor: float) -> Score:
         MusicError: if a tempo would leave its range.
     """
     from_tempos = score.tempos
+    if not from_tempos or from_tempos[0].onset_ticks > 0:
+        from_tempos = (Tempo(0, DEFAULT_QUARTERS_PER_MINUTE), *from_tempos)
     slower = tuple(
         replace(t, quarters_per_minute=t.quarters_per_minute / factor) for t in from_tempos
     )

@@ -96,7 +96,9 @@ def mix(stems: Mapping[str, Audio]) -> Audio:
     for part in parts[1:]:
         if (part.samples.shape, part.sample_rate_hz) != (first.samples.shape, first.sample_rate_hz):
             raise MusicError("stems to be mixed have one rate, length and number of channels")
-    total = np.sum([part.samples for part in parts], axis=0, dtype=np.float32)
+    total = first.samples.copy()
+    for part in parts[1:]:
+        total += part.samples
     peak = float(np.max(np.abs(total), initial=0.0))
     if peak > PEAK:
         total *= np.float32(PEAK / peak)

@@ -69,7 +69,7 @@ class Room:
             needed = count + self.length - 1
             size = 1 << (needed - 1).bit_length()
             if size not in self._spectra:
-                self._spectra[size] = np.fft.rfft(self._response, size)
+                self._spectra[size] = np.fft.rfft(self._response, size).astype(np.complex64)
             wet = np.fft.irfft(np.fft.rfft(send, size) * self._spectra[size], size)[:, :needed]
             wet[:, : self.length - 1] += tail
         return wet[:, :count], wet[:, count:].copy()

@@ -95,7 +95,7 @@ ACCORDION = replace(
     REED_ORGAN,
     spectrum=Spectrum((-4, -2.5), (2800, 4500), 0.2, even_db=-2),
     envelope=Envelope(0.04, bloom=0.25, release_seconds=0.07),
-    ensemble=Ensemble(3, 9.0, 0.5, -8.5),
+    ensemble=Ensemble(3, 8.0, 0.5, -9.0),
 )
 
 SYNTH_BASS = Tone(
@@ -112,7 +112,7 @@ VIOLINS = Tone(
     Spectrum((-5.8, -3.8), (2400, 5600), 0.15, formants=VIOLIN_BODY, formant_floor_db=-4),
     Envelope(0.11, bloom=0.3, accent=0.12, release_seconds=0.3),
     Motion(vibrato_cents=8, vibrato_hz=5.5, vibrato_delay_seconds=0.15, drift_cents=2.5),
-    Ensemble(5, 9.0, 0.9, -9.0),
+    Ensemble(5, 8.0, 0.9, -10.0),
     (Noise(-34, 3500, 2.5, False, 0.25, 0.5),),
     room=1.3,
 )
@@ -138,7 +138,7 @@ SYNTH_STRINGS = replace(
     spectrum=Spectrum((-6, -5.5), (2500, 5500), 0.2),
     envelope=Envelope(0.16, bloom=0.2, release_seconds=0.7),
     motion=Motion(drift_cents=2),
-    ensemble=Ensemble(5, 12.0, 1.0, -9.0),
+    ensemble=Ensemble(5, 9.0, 1.0, -9.5),
     noises=(),
 )
 

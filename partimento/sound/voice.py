@@ -160,7 +160,7 @@ class Voice:
         count, partials = ensemble.players, len(self._hz)
         # The first player is exactly in tune and the strongest, the others lie around it.
         others = np.linspace(-1, 1, count - 1) if count > 2 else np.ones(count - 1)
-        spread = np.concatenate([[0.0], others * rng.uniform(0.8, 1.2, count - 1)])
+        spread = np.concatenate([[0.0], others * rng.uniform(0.9, 1.1, count - 1)])
         cents = ensemble.detune_cents * spread
         self._detune = 2 * np.pi * self._fundamental * (2 ** (cents / 1200) - 1)
         self._vibrato_hz = motion.vibrato_hz * rng.uniform(0.93, 1.07, count)

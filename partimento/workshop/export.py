@@ -19,7 +19,7 @@ from partimento import __version__
 from partimento.runtime.folder import ModelFolder, write_model_folder
 from partimento.runtime.presets import RecurrentConfig, TransformerConfig
 from partimento.workshop.onnx_graph import recurrent_graph, transformer_graph
-from partimento.workshop.token_trainee import TokenTrainee
+from partimento.workshop.token_trainee import COPIES, TokenTrainee
 
 __all__ = ["export_token_model", "quantized", "token_graph"]
 
@@ -108,8 +108,11 @@ def export_token_model(
     full, network = token_graph(trainee)
     graphs = {"fp32": full, "int8": quantized(full)} if "int8" in precisions else {"fp32": full}
     files = {f"decoder.{kind}.onnx": graphs[kind].SerializeToString() for kind in precisions}
+    index = out / "training" / COPIES
+    if index.exists():
+        files[COPIES] = index.read_bytes()
     count = sum(weight.numel() for weight in trainee.network.parameters())
-    config = {
+    config: dict[str, Any] = {
         "name": out.name,
         "system": trainee.system,
         "representation": trainee.representation.spec(),
@@ -121,6 +124,10 @@ def export_token_model(
         "trained": {key: value for key, value in facts.items() if key != "defaults"},
         "partimento": __version__,
     }
+    if COPIES in files:
+        config["copy_index"] = COPIES
+    if trainee.instruments:
+        config["instruments"] = trainee.instruments
     return write_model_folder(out, config, files, card or _plain_card(out.name, config))
 
 

@@ -177,7 +177,7 @@ def load_sets(path: Path, made_from: object) -> dict[str, list[TokenPiece]] | No
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if bytes(arrays["made_from"]).decode() != _fingerprint(made_from):
                 return None
             return {split: _unpack(arrays, split) for split in _SPLITS}

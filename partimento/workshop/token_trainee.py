@@ -14,9 +14,10 @@ import torch
 from torch import nn
 
 from partimento.errors import TrainingError
+from partimento.evaluate.copying import CopyIndex
 from partimento.files.corpora import Corpus
 from partimento.music import Score
-from partimento.representations import FourVoiceGrid, make_representation
+from partimento.representations import BarEvents, FourVoiceGrid, make_representation
 from partimento.representations.base import input_columns
 from partimento.runtime.presets import TokenPreset
 from partimento.workshop import token_data
@@ -24,10 +25,13 @@ from partimento.workshop.contract import Batch, Loss, Player, Stage
 from partimento.workshop.objectives.likelihood import next_token_loss
 from partimento.workshop.token_data import TokenPiece, TokenSet
 
-__all__ = ["TokenTrainee", "sequence_nll"]
+__all__ = ["COPIES", "TokenTrainee", "sequence_nll"]
+
+COPIES = "copies.index"
 
 _VALID_CROPS = 48
 _TAIL_SHARE = 0.1
+_RARE = 0.001
 
 NetworkFactory = Callable[[TokenPreset, int, tuple[int, ...]], nn.Module]
 
@@ -70,7 +74,10 @@ class TokenTrainee:
         cache = folder / "tokens.npz"
         sets = token_data.load_sets(cache, made_from)
         if sets is None:
-            sets = self._encode(corpora, say)
+            heard: list[tuple[str, Score]] = []
+            sets = self._encode(corpora, say, heard)
+            # What the model has heard, so that what it makes can be held against it.
+            CopyIndex.build(heard).save(folder / COPIES)
             token_data.save_sets(cache, sets, made_from)
         self.sets = {split: TokenSet(self.representation, pieces) for split, pieces in sets.items()}
         counts = {split: len(tokens.pieces) for split, tokens in self.sets.items()}
@@ -85,14 +92,26 @@ class TokenTrainee:
         )
 
     def _encode(
-        self, corpora: Sequence[Corpus], say: Callable[[str], None]
+        self,
+        corpora: Sequence[Corpus],
+        say: Callable[[str], None],
+        heard: list[tuple[str, Score]],
     ) -> dict[str, list[TokenPiece]]:
         sets: dict[str, list[TokenPiece]] = {"train": [], "valid": [], "test": []}
         ranges: dict[str, tuple[int, int]] | None = None
         for corpus in corpora:
             for split in sets:
-                scores = [piece for _, piece in corpus.pieces(split) if isinstance(piece, Score)]
+                named = [
+                    (n, piece) for n, piece in corpus.pieces(split) if isinstance(piece, Score)
+                ]
+                scores = [score for _, score in named]
                 if split == "train":
+                    known = {name for name, _ in heard}
+                    heard += [
+                        (name, score)
+                        for name, score in ((f"{corpus.name}/{n}", s) for n, s in named)
+                        if name not in known
+                    ]
                     ranges = token_data.pitch_ranges(scores)
                 factors = self.preset.stretches if split == "train" else (1.0,)
                 pieces, skipped = token_data.encode_pieces(
@@ -107,6 +126,21 @@ class TokenTrainee:
             sets["train"], sets["valid"] = _hold_out_tails(sets["train"], self.align)
             say("too few pieces for a validation set: the last tenth of each piece is held out")
         return sets
+
+    @property
+    def instruments(self) -> list[int]:
+        """The instruments that the training music uses, rare ones left out; [] where it has none.
+
+        A model is asked to play these alone: it never learnt the others.
+        """
+        base = getattr(self.representation, "base", self.representation)
+        if not isinstance(base, BarEvents) or "train" not in self.sets:
+            return []
+        span = base.vocabulary.span("instrument")
+        said = np.concatenate([piece.tokens for piece in self.sets["train"].pieces])
+        said = said[(said >= span.start) & (said < span.stop)].astype(np.int64) - span.start
+        counts = np.bincount(said, minlength=span.stop - span.start)
+        return [int(i) for i in np.flatnonzero(counts >= max(1, _RARE * counts.sum()))]
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the one stage: maximum likelihood."""

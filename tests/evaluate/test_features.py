@@ -15,26 +15,26 @@ from partimento.music.transform import rescale, transpose
 def test_values_of_a_scale_by_hand() -> None:
     found = features(solo([60, 62, 64, 65, 67, 69, 71, 72]))
     share = np.array([2, 1, 1, 1, 1, 1, 1]) / 8
-    assert found.pitch_class_entropy == pytest.approx(-(share * np.log2(share)).sum())
-    assert found.scale_consistency == 1.0
-    assert found.groove_consistency == 1.0
-    assert (found.polyphony, found.polyphony_rate) == (1.0, 0.0)
-    assert (found.notes_per_bar, found.notes_per_quarter) == (4.0, 1.0)
-    assert (found.pitch_range, found.pitches_used) == (12.0, 8.0)
-    assert found.pitch_mean == pytest.approx(66.25)
-    assert found.pitch_variance == pytest.approx(np.var([60, 62, 64, 65, 67, 69, 71, 72]))
-    assert (found.inter_onset_mean, found.duration_mean) == (1.0, 1.0)
-    assert found.empty_bar_rate == 0.0
-    assert found.intervals[14] == pytest.approx(5 / 7)
-    assert found.durations[8] == 1.0
+    assert found.pitch.pitch_class_entropy == pytest.approx(-(share * np.log2(share)).sum())
+    assert found.pitch.scale_consistency == 1.0
+    assert found.time.groove_consistency == 1.0
+    assert (found.time.polyphony, found.time.polyphony_rate) == (1.0, 0.0)
+    assert (found.time.notes_per_bar, found.time.notes_per_quarter) == (4.0, 1.0)
+    assert (found.pitch.pitch_range, found.pitch.pitches_used) == (12.0, 8.0)
+    assert found.pitch.pitch_mean == pytest.approx(66.25)
+    assert found.pitch.pitch_variance == pytest.approx(np.var([60, 62, 64, 65, 67, 69, 71, 72]))
+    assert (found.time.inter_onset_mean, found.time.duration_mean) == (1.0, 1.0)
+    assert found.time.empty_bar_rate == 0.0
+    assert found.histograms.intervals[14] == pytest.approx(5 / 7)
+    assert found.histograms.durations[8] == 1.0
 
 
 def test_polyphony_counts_time_not_notes() -> None:
     long = Track("a", (Note(0, 60, 1920),))
     short = Track("b", (Note(0, 64, 480), Note(480, 65, 480)))
     found = features(Score((long, short)))
-    assert found.polyphony == pytest.approx(1.5)
-    assert found.polyphony_rate == pytest.approx(0.5)
+    assert found.time.polyphony == pytest.approx(1.5)
+    assert found.time.polyphony_rate == pytest.approx(0.5)
 
 
 def test_groove_and_empty_bars() -> None:
@@ -42,10 +42,10 @@ def test_groove_and_empty_bars() -> None:
     second = [Note(1920 + k * 960, 60, 100) for k in range(2)]
     score = Score((Track("x", (*first, *second)),), written_length_ticks=4 * 1920)
     found = features(score)
-    assert found.empty_bar_rate == 0.5
-    assert found.groove_consistency == pytest.approx(1 - (2 / 16 + 2 / 16 + 0) / 3)
+    assert found.time.empty_bar_rate == 0.5
+    assert found.time.groove_consistency == pytest.approx(1 - (2 / 16 + 2 / 16 + 0) / 3)
     held = Score((Track("x", (Note(0, 60, 2 * 1920),)),))
-    assert features(held).empty_bar_rate == 0.0
+    assert features(held).time.empty_bar_rate == 0.0
 
 
 def test_key_and_tick_grid_do_not_matter() -> None:
@@ -54,8 +54,8 @@ def test_key_and_tick_grid_do_not_matter() -> None:
     for other in (transpose(score, 3), rescale(score, 96)):
         seen = features(other)
         for name in HISTOGRAMS:
-            assert np.allclose(getattr(found, name), getattr(seen, name))
-        assert seen.pitch_class_entropy == pytest.approx(found.pitch_class_entropy)
+            assert np.allclose(getattr(found.histograms, name), getattr(seen.histograms, name))
+        assert seen.pitch.pitch_class_entropy == pytest.approx(found.pitch.pitch_class_entropy)
 
 
 def test_tonic() -> None:
@@ -68,18 +68,18 @@ def test_tonic() -> None:
 @pytest.mark.parametrize("score", [Score(), Score((Track("x"),)), drums()])
 def test_without_pitched_notes_values_are_nan(score: Score) -> None:
     found = features(score)
-    assert math.isnan(found.pitch_class_entropy)
-    assert math.isnan(found.pitch_range)
-    assert np.isnan(found.pitch_classes).all()
-    assert found.empty_bar_rate == (0.0 if score.end_ticks else 1.0)
+    assert math.isnan(found.pitch.pitch_class_entropy)
+    assert math.isnan(found.pitch.pitch_range)
+    assert np.isnan(found.histograms.pitch_classes).all()
+    assert found.time.empty_bar_rate == (0.0 if score.end_ticks else 1.0)
     assert set(found.as_dict()) == {*SCALARS, *HISTOGRAMS}
 
 
 def test_one_note() -> None:
     found = features(solo([60]))
-    assert found.pitch_range == 0.0
-    assert math.isnan(found.groove_consistency)
-    assert math.isnan(found.inter_onset_mean)
+    assert found.pitch.pitch_range == 0.0
+    assert math.isnan(found.time.groove_consistency)
+    assert math.isnan(found.time.inter_onset_mean)
 
 
 def test_time_classes() -> None:

@@ -97,9 +97,9 @@ def test_each_side_beats_a_frozen_opponent(tmp_path: Path) -> None:
             whole, name=str(index), players=(whole.players[index],), recipe=recipe, freezes=opponent
         )
         batch = game.batches(np.random.default_rng(0))
-        before = float(whole.players[index].loss(batch).total)
+        before = float(whole.players[index].loss(batch).total.detach())
         trainer(tmp_path, stage).run()
-        after = float(whole.players[index].loss(batch).total)
+        after = float(whole.players[index].loss(batch).total.detach())
         assert after < 0.1 * before if index == 0 else after < before - 1
 
 

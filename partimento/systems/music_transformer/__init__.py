@@ -18,7 +18,7 @@ _EVENTS = {"name": "performance_events"}
 
 _CHORALES = TokenPreset(
     representation=_GRID,
-    network=TransformerConfig(layers=4, width=256, max_distance=384, dropout=0.2),
+    network=TransformerConfig(layers=4, width=256, max_distance=384, dropout=0.3),
     recipe=Recipe(steps=5000, batch_size=6, length=384, learning_rate=8e-4),
     transpose=6,
     defaults={"bars": 16, "tempo": 84.0, "temperature": 0.95, "top_p": 0.97},

@@ -1,0 +1,140 @@
+"""One way down: imports point strictly down this table; parts of one row do not know each other.
+
+A part is a package or a module right under ``partimento``. The rows from ``checkup`` to ``wishes``
+are what ``api`` is made of. ``runtime`` stands under ``workshop``, which trains what it plays;
+``samplers`` stand above ``representations``, whose tokens they constrain.
+"""
+
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+
+import pytest
+from source import MODULES, Module, targets
+
+LAYERS = (
+    ("cli", "server", "studio"),
+    ("api",),
+    ("checkup", "live", "measuring"),
+    ("instrument",),
+    ("prompts", "result"),
+    ("outputs", "recipe", "wishes"),
+    ("catalog",),
+    ("systems",),
+    ("workshop",),
+    ("runtime",),
+    ("samplers",),
+    ("evaluate", "files", "representations", "sound"),
+    ("config", "music", "seeds"),
+    ("errors",),
+)
+HEIGHT = {part: -row for row, parts in enumerate(LAYERS) for part in parts}
+
+# The package itself hands out what ``api`` has, when it is first asked for; the rest may ask it
+# for its version alone.
+FACADE = ("", "__main__")
+
+# Optional extras: imported in the one function that needs them, which raises MissingExtra.
+EXTRAS = (
+    "matplotlib",
+    "music21",
+    "sounddevice",
+    "tensorboard",
+    "torch.utils.tensorboard",
+    "verovio",
+)
+
+# Where modules are found by name at run time: the facade, the catalogue (a system when it is asked
+# for), and the api (the workshop, which needs torch).
+BY_NAME = ("__init__.py", "api.py", "catalog.py")
+
+
+def of(part: str) -> list[Module]:
+    return [module for module in MODULES if module.part == part]
+
+
+def test_every_part_has_its_row() -> None:
+    parts = {module.part for module in MODULES} - set(FACADE)
+    assert parts <= set(HEIGHT), "give a new part its row in LAYERS"
+
+
+@pytest.mark.parametrize("part", sorted({module.part for module in MODULES} - set(FACADE)))
+def test_imports_point_down(part: str) -> None:
+    wrong = []
+    for module in of(part):
+        for found in module.imports:
+            for target in targets(found):
+                there = (target.split(".") + [""])[1]
+                if there in ("", part):
+                    continue
+                if HEIGHT[there] >= HEIGHT[part]:
+                    wrong.append(f"{module.place}:{found.line} imports {target}")
+    assert not wrong
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    (facade,) = of("")
+    assert [found for found in facade.imports if targets(found) and not found.for_types] == []
+
+
+def test_systems_do_not_know_each_other_nor_torch_where_they_play() -> None:
+    wrong = []
+    for module in of("systems"):
+        own = ".".join(module.name.split(".")[:3])
+        builds = module.path.name in ("networks.py", "training.py")
+        for found in module.imports:
+            for target in targets(found):
+                if target.startswith("partimento.systems.") and not target.startswith(own):
+                    wrong.append(f"{module.place}:{found.line} imports {target}")
+                if target.startswith("partimento.workshop") and not builds:
+                    wrong.append(f"{module.place}:{found.line} imports {target}")
+                if target.endswith((".networks", ".training")) and not builds:
+                    wrong.append(f"{module.place}:{found.line} imports {target}")
+    assert not wrong
+
+
+def test_there_are_no_cycles() -> None:
+    graph = {
+        module.name: {
+            target
+            for found in module.imports
+            if not found.for_types
+            for target in targets(found)
+            if target not in (module.name, "partimento")
+        }
+        for module in MODULES
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_no_import_hides_in_a_function_but_those_of_extras() -> None:
+    wrong = [
+        f"{module.place}:{found.line} imports {found.module}"
+        for module in MODULES
+        for found in module.imports
+        if found.in_function and not found.module.startswith(EXTRAS)
+    ]
+    assert not wrong
+
+
+def test_extras_are_imported_in_functions_alone() -> None:
+    wrong = [
+        f"{module.place}:{found.line} imports {found.module}"
+        for module in MODULES
+        for found in module.imports
+        if found.module.startswith(EXTRAS) and not (found.in_function or found.for_types)
+    ]
+    assert not wrong
+
+
+def test_modules_are_imported_by_name_in_three_places_only() -> None:
+    wrong = [
+        f"{module.place}:{line} calls {name}"
+        for module in MODULES
+        for name, line in module.calls()
+        if name.endswith(("import_module", "__import__")) and module.place not in BY_NAME
+    ]
+    assert not wrong

@@ -1,0 +1,164 @@
+"""What every module keeps: its public names, its budget, and what it does not use."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+from source import MODULES, PACKAGE, ROOT, Module
+
+MAX_LINES, MAX_FUNCTION, MAX_PARAMETERS = 500, 60, 10
+BUILDS = re.compile(r"workshop/.*|systems/\w+/(networks|training)\.py")
+TORCH = ("onnx", "safetensors", "torch")
+DEVICE_FILES = ("workshop/device.py", "workshop/distributed.py")
+GENERATORS = ("BitGenerator", "Generator", "PCG64", "SeedSequence", "default_rng")
+MACHINES = re.compile(
+    r"(?<![\w.:/-])/(?:work|root|tmp|home|mnt)\b|\bissues? #?\d|\bpull request\b|\blocalhost:\d"
+)
+SYSTEM_FILES = ["__init__.py", "networks.py", "perform.py", "training.py"]
+
+every_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.place)
+
+
+def listed(module: Module) -> list[str] | None:
+    """Return ``__all__``, or None where there is none."""
+    for node in module.tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return None
+
+
+def bound(nodes: list[ast.stmt]) -> Iterator[str]:
+    """Yield the names that statements at the top of a module bind."""
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                yield (alias.asname or alias.name).split(".")[0]
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                yield from (n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+        elif isinstance(node, ast.If | ast.Try):
+            yield from bound(node.body)
+
+
+def order(name: str) -> tuple[int, str]:
+    """Return the key by which ``__all__`` is sorted: constants, classes, functions."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
+
+
+@every_module
+def test_all_is_sorted_and_exact(module: Module) -> None:
+    public = [
+        node.name
+        for node in module.tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+    ]
+    names = listed(module)
+    if names is None:
+        assert not public, f"{module.place} has public names and no __all__"
+        return
+    assert names == sorted(set(names), key=order)
+    assert set(names) <= set(bound(module.tree.body))
+    assert set(public) <= set(names)
+
+
+@every_module
+def test_budgets(module: Module) -> None:
+    assert len(module.text.splitlines()) <= MAX_LINES
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            length = node.end_lineno - node.lineno + 1
+            assert length <= MAX_FUNCTION, f"{module.place}:{node.lineno} {node.name}: {length}"
+            given = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+            if node.name == "__init__":
+                assert len(given) - 1 <= MAX_PARAMETERS, f"{module.place}:{node.lineno}"
+
+
+@every_module
+def test_no_global_luck_no_pickle_no_device(module: Module) -> None:
+    wrong = [
+        f"{module.place}:{found.line} imports {found.module}"
+        for found in module.imports
+        if found.module.split(".")[0] in ("pickle", "random", "shelve", "dill", "joblib")
+    ]
+    for name, line in module.calls():
+        drawn = re.fullmatch(r"(?:np|numpy)\.random\.(\w+)", name)
+        if drawn and drawn[1] not in GENERATORS:
+            wrong.append(f"{module.place}:{line} {name}")
+        if name.endswith("torch.manual_seed") and module.part != "workshop":
+            wrong.append(f"{module.place}:{line} {name}")
+        on_device = name.endswith(".cuda") or name.startswith("torch.cuda")
+        if on_device and module.place not in DEVICE_FILES:
+            wrong.append(f"{module.place}:{line} {name}")
+        if name.endswith("allow_pickle"):
+            wrong.append(f"{module.place}:{line} {name}")
+    assert not wrong
+    assert "allow_pickle=True" not in module.text
+
+
+@every_module
+def test_torch_stays_in_the_workshop(module: Module) -> None:
+    wrong = [
+        f"{module.place}:{found.line} imports {found.module}"
+        for found in module.imports
+        if found.module.split(".")[0] in TORCH and not BUILDS.fullmatch(module.place)
+    ]
+    assert not wrong
+
+
+@every_module
+def test_docstrings_and_names(module: Module) -> None:
+    assert ast.get_docstring(module.tree), f"{module.place} says nothing of itself"
+    assert "util" not in module.path.stem
+    assert module.path.stem not in ("helpers", "misc", "common")
+
+
+def test_a_system_is_four_files() -> None:
+    for folder in sorted((PACKAGE / "systems").iterdir()):
+        if folder.is_dir() and folder.name != "__pycache__":
+            files = [path.name for path in sorted(folder.iterdir()) if path.name != "__pycache__"]
+            assert files == SYSTEM_FILES, folder.name
+            for path in folder.glob("*.py"):
+                assert len(path.read_text(encoding="utf-8").splitlines()) <= 200, path
+
+
+def test_a_system_is_named_in_its_own_places_only() -> None:
+    """Adding a system touches no list: its name stands in its folder, and in models' names."""
+    names = [
+        path.name for path in (PACKAGE / "systems").iterdir() if (path / "perform.py").exists()
+    ]
+    wrong = [
+        f"{module.place}:{node.lineno} names {node.value}"
+        for module in MODULES
+        if module.part != "systems"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Constant) and node.value in names
+    ]
+    assert not wrong
+
+
+def test_the_project_speaks_of_itself_alone() -> None:
+    """No paths of one machine and no numbers of a tracker stand in what is published."""
+    files = [
+        *PACKAGE.rglob("*.py"),
+        *PACKAGE.rglob("*.md"),
+        *ROOT.glob("*.md"),
+        ROOT / "pyproject.toml",
+    ]
+    for folder in ("docs", "benchmarks"):
+        files += [*(ROOT / folder).rglob("*.md"), *(ROOT / folder).rglob("*.py")]
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number} {found.group()}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if (found := MACHINES.search(line))
+    ]
+    assert not wrong

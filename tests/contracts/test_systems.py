@@ -1,0 +1,231 @@
+"""What every system keeps, whichever it is: its card, its training, its export, its playing.
+
+The systems are those that the catalogue finds, each with its preset ``tiny`` on the CPU.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import decoder_of, roughen, song, songs, system_trainee, torch_logits
+
+from partimento import catalog
+from partimento.errors import NotSupported
+from partimento.evaluate.adherence import adherence
+from partimento.music import Promises, Score, Timeline, TimeSignature, parse_chords, parse_key
+from partimento.music.promises import PitchRange
+from partimento.music.transform import join
+from partimento.representations.base import input_columns
+from partimento.runtime.contract import Performer, Request, Task
+from partimento.runtime.presets import TokenPreset
+from partimento.workshop.export import export_token_model
+from partimento.workshop.optimizer import PlayerOptimizer
+from partimento.workshop.progress import Progress
+from partimento.workshop.token_trainee import TokenTrainee
+from partimento.workshop.trainer import Trainer
+
+SYSTEMS = catalog.systems()
+pytestmark = pytest.mark.parametrize("system", SYSTEMS)
+SEEDS = range(3)
+WISHES = {
+    "bars": Promises(bars=2),
+    "metre": Promises(bars=2, time_signature=TimeSignature(0, 3, 4)),
+    "key": Promises(bars=2, key=parse_key("A minor")),
+    "range": Promises(bars=2, ranges={"*": PitchRange(55, 79)}),
+    "polyphony": Promises(bars=2, max_polyphony=2),
+    "chords": Promises(bars=2, chords=parse_chords("Am F")),
+    "silence": Promises(bars=2, max_silence_quarters=1.0),
+    "all": Promises(
+        bars=2,
+        time_signature=TimeSignature(0, 3, 4),
+        key=parse_key("A minor"),
+        ranges={"*": PitchRange(48, 84)},
+        max_polyphony=3,
+        max_silence_quarters=2.0,
+    ),
+}
+
+
+def prepared(system: str, folder: Path) -> TokenTrainee:
+    """Return the tiny trainee of a system with music to learn from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    trainee = system_trainee(system)
+    trainee.prepare([songs(3)], folder, lambda text: None)
+    return trainee
+
+
+class StopAt(Progress):
+    """Presses Ctrl-C after a step; 0 never does."""
+
+    def __init__(self, step: int = 0) -> None:
+        super().__init__(quiet=True)
+        self.step = step
+
+    def advance(self, step: int, total: int | None, figures: Mapping[str, float]) -> None:
+        if step == self.step:
+            raise KeyboardInterrupt
+
+
+def train(trainee: TokenTrainee, folder: Path, stop: int = 0, resume: bool = False) -> list[float]:
+    """Train three steps; return the losses in the log."""
+    small = {"steps": 3, "batch_size": 2, "length": 32}
+    stages = [
+        replace(stage, recipe=stage.recipe.model_copy(update=small), validate=None)
+        for stage in trainee.stages()
+    ]
+    Trainer(stages, folder, 3, StopAt(stop)).run(resume)
+    lines = [json.loads(text) for text in (folder / "log.jsonl").read_text().splitlines()]
+    return [value for line in lines for key, value in line.items() if key.endswith("_loss")]
+
+
+@pytest.fixture(scope="module")
+def performers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Performer]:
+    """Return the performer of every system's untrained tiny network."""
+    made = {}
+    for name in SYSTEMS:
+        trainee = system_trainee(name)
+        roughen(trainee.network)
+        folder = export_token_model(trainee, tmp_path_factory.mktemp(name) / name, {})
+        card = catalog.find_card(name)
+        made[name] = card.load(folder, threads=1)  # type: ignore[call-arg]
+    return made
+
+
+def pieces(
+    performer: Performer, system: str, promises: Promises, seed: int, prompt: Score | None = None
+) -> list[Score]:
+    controls = catalog.find_card(system).controls()
+    task = Task.GENERATE if prompt is None else Task.CONTINUE
+    request = Request(task, promises, prompt)
+    made = list(performer.stream(request, controls, np.random.default_rng(seed)))
+    assert all(isinstance(piece, Score) for piece in made)
+    return [piece for piece in made if isinstance(piece, Score)]
+
+
+def test_the_card_tells_all(system: str) -> None:
+    card = catalog.find_card(system)
+    assert card.name == system
+    assert card.tasks
+    assert card.paper.title
+    assert card.paper.url.startswith("https://")
+    assert 1950 < card.paper.year < 2100
+    assert {"default", "tiny"} <= set(card.presets)
+    assert card.summary == card.summary.strip()
+    assert "\n" not in card.summary
+    for task in Task:
+        if task in card.tasks:
+            card.check_task(task)
+        else:
+            with pytest.raises(NotSupported, match="it can "):
+                card.check_task(task)
+
+
+def test_losses_are_finite_and_come_from_the_seed(system: str, tmp_path: Path) -> None:
+    first = train(prepared(system, tmp_path / "a"), tmp_path / "a")
+    second = train(prepared(system, tmp_path / "b"), tmp_path / "b")
+    assert len(first) == 3
+    assert np.isfinite(first).all()
+    assert first == second
+
+
+def test_every_player_reaches_all_its_parameters(system: str, tmp_path: Path) -> None:
+    trainee = prepared(system, tmp_path)
+    for stage in trainee.stages():
+        frozen = {id(w) for module in stage.freezes for w in module.parameters()}
+        for player in stage.players:
+            optimizer = PlayerOptimizer(player, stage.recipe)
+            optimizer.update(player.loss(stage.batches(np.random.default_rng(0))), 0, 10)
+            for name, weight in optimizer.named:
+                assert id(weight) not in frozen
+                assert weight.grad is not None, name
+                assert weight.grad.abs().sum() > 0, name
+
+
+def test_saved_and_loaded_gives_the_same_next_loss(system: str, tmp_path: Path) -> None:
+    whole = train(prepared(system, tmp_path / "whole"), tmp_path / "whole")
+    parts = tmp_path / "parts"
+    assert train(prepared(system, parts), parts, stop=2) == whole[:2]
+    assert train(prepared(system, parts), parts, resume=True) == whole
+
+
+def test_a_batch_is_learnt_by_heart(system: str, tmp_path: Path) -> None:
+    trainee = prepared(system, tmp_path)
+    tokens = trainee.sets["train"]
+    draw = np.random.default_rng(0)
+    batch = tokens.batch(draw, 2, 24, trainee.local_width, trainee.align)
+    trainee.network.eval()  # dropout would be in the way of learning by heart
+    for stage in trainee.stages():
+        for player in stage.players:
+            weights = [w for module in player.modules for w in module.parameters()]
+            adam = torch.optim.Adam(weights, lr=2e-2)
+            losses: list[float] = []
+            while len(losses) < 600 and not (losses and losses[-1] < 0.1 * losses[0]):
+                loss = player.loss(batch).total
+                losses.append(float(loss.detach()))
+                adam.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                adam.step()
+            assert losses[-1] < 0.1 * losses[0]
+
+
+def test_the_exported_graph_is_the_network(system: str, tmp_path: Path) -> None:
+    trainee = system_trainee(system)
+    roughen(trainee.network)
+    decoder = decoder_of(trainee, tmp_path)
+    tokens = trainee.representation.encode(song(0))[:40]
+    features = trainee.representation.features(tokens)
+    start = trainee.representation.start_token
+    columns = input_columns(tokens, features, start, trainee.local_width)
+    wanted = torch_logits(trainee, columns)
+    assert wanted.std() > 0.1
+    np.testing.assert_allclose(decoder.all_logits(columns), wanted, atol=1e-4)
+
+
+def test_a_seeded_stream_repeats(system: str, performers: dict[str, Performer]) -> None:
+    promises = Promises(bars=2)
+    made = [pieces(performers[system], system, promises, seed) for seed in (5, 5, 6)]
+    assert made[0] == made[1]
+    assert made[0] != made[2]
+
+
+@pytest.mark.parametrize("wish", list(WISHES))
+def test_promises_are_kept(system: str, performers: dict[str, Performer], wish: str) -> None:
+    promises = WISHES[wish]
+    if wish == "chords" and not _has_beats(system):
+        with pytest.raises(NotSupported, match="chords"):
+            pieces(performers[system], system, promises, 0)
+        return
+    for seed in SEEDS:
+        whole = join(pieces(performers[system], system, promises, seed))
+        kept = adherence(whole, promises)
+        assert kept.kept, kept.violations
+        assert whole.notes
+
+
+def _has_beats(system: str) -> bool:
+    """Return whether the form of music that a system writes has beats for chords to stand on."""
+    preset = catalog.find_card(system).presets["tiny"]
+    assert isinstance(preset, TokenPreset)
+    return preset.representation["name"] != "performance_events"
+
+
+def test_pieces_are_whole_scores(system: str, performers: dict[str, Performer]) -> None:
+    for seed in SEEDS:
+        made = pieces(performers[system], system, Promises(bars=2), seed)
+        assert all(piece.written_length_ticks > 0 for piece in made)
+        assert all(note.onset_ticks < p.written_length_ticks for p in made for note in p.notes)
+        assert sum(len(Timeline(replace(p, tracks=())).bars) for p in made) == 2
+        assert sum(len(track.notes) for piece in made for track in piece.tracks) >= 1
+
+
+def test_a_prompt_is_continued(system: str, performers: dict[str, Performer]) -> None:
+    if Task.CONTINUE not in catalog.find_card(system).tasks:
+        pytest.skip("this system does not continue")
+    made = pieces(performers[system], system, Promises(bars=2), 0, song(0, bars=2))
+    assert adherence(join(made), Promises(bars=2)).kept

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from doc_pages import PAGES, ROOT, name_of, prose, rows
+
+import partimento
+from partimento import catalog, errors
+from partimento.representations import make_representation
+
+SYSTEMS = catalog.systems()
+APACHE_2_SHA256 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+# Parts of paths on somebody's machine, and words that mean nothing to a reader.
+FORBIDDEN = ("/work/", "/root/", "/tmp/", "/opt/", "issue #", "TODO", "FIXME")
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def system_page(name: str) -> str:
+    return (ROOT / "docs" / "systems" / f"{name}.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_inside_the_project_resolves(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text())):
+        if re.match(r"https?://", target):
+            continue
+        path, _, fragment = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), target
+        assert linked.is_relative_to(ROOT), target
+        if fragment:
+            heads = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE)
+            assert fragment in {anchor(head) for head in heads}, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_pages_speak_of_the_project_alone(page):
+    text = page.read_text()
+    assert [word for word in FORBIDDEN if word in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_figure_is_left_to_be_filled_in(page):
+    places = [line for line in page.read_text().splitlines() if "FIGURE" in line]
+    assert places == []
+
+
+def test_every_page_is_reached_from_the_index():
+    index = ROOT / "docs" / "index.md"
+    links = re.findall(r"\]\(([^)\s#]+)\)", index.read_text())
+    reached = {(index.parent / link).resolve() for link in links}
+    assert set(PAGES) - reached == {index}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_system_has_a_page_with_paper_and_presets(name):
+    text, card = system_page(name), catalog.find_card(name)
+    assert card.paper.url in text
+    assert re.sub(r"\s+", " ", card.paper.title) in re.sub(r"\s+", " ", text)
+    presets = {row[0].strip("`") for row in rows(text) if row[0].strip("`") in card.presets}
+    assert presets == set(card.presets)
+    for control in card.controls.model_fields:
+        assert f"`{control}`" in text
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_function_beside_an_equation_exists(name):
+    cells = [row for row in rows(system_page(name)) if re.match(r"`partimento/.+\.py`", row[1])]
+    assert cells
+    for _, file, function in cells:
+        tree: ast.AST = ast.parse((ROOT / file.strip("`")).read_text())
+        for part in function.strip("`").split("."):
+            tree = next(
+                node
+                for node in ast.iter_child_nodes(tree)
+                if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == part
+            )
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_sizes_of_presets_are_those_of_the_code(name):
+    pytest.importorskip("torch")
+    make = import_module(f"partimento.systems.{name}.networks").network
+    told = {row[0].strip("`"): row[1] for row in rows(system_page(name))}
+    for preset, values in catalog.find_card(name).presets.items():
+        tokens = make_representation(values.representation)
+        network = make(values, tokens.vocabulary.size, tokens.feature_sizes)
+        count = sum(weight.numel() for weight in network.parameters())
+        assert told[preset] == f"{count:,}", preset
+
+
+def test_the_page_of_errors_is_the_tree():
+    page = (ROOT / "docs" / "reference" / "errors.md").read_text()
+    told = {row[0].strip("`") for row in rows(page) if row[0].strip("`").isidentifier()}
+    assert told - {"error", "code"} == set(errors.__all__)
+
+
+def test_files_that_the_architecture_names_exist():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"`([a-z_/]+\.py)`", text)) - {
+        "perform.py",
+        "networks.py",
+        "training.py",
+    }
+    homes = [ROOT / "partimento", ROOT / "partimento" / "runtime"]
+    missing = [name for name in named if not any((home / name).is_file() for home in homes)]
+    assert missing == []
+
+
+def test_every_extra_that_the_code_asks_for_is_in_the_pages():
+    code = "".join(path.read_text() for path in (ROOT / "partimento").rglob("*.py"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = set(re.findall(r'MissingExtra\([^)]*"(\w+)"\)', code))
+    assert asked
+    assert asked <= set(project["optional-dependencies"])
+    text = "".join(page.read_text() for page in PAGES)
+    assert [extra for extra in sorted(asked) if f"[{extra}]" not in text] == []
+
+
+def test_licence_and_changelog_are_those_of_this_version():
+    assert hashlib.sha256((ROOT / "LICENSE").read_bytes()).hexdigest() == APACHE_2_SHA256
+    assert f"\n## {partimento.__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == (
+        partimento.__version__
+    )
+    assert Path(partimento.__file__).parent.name == "partimento"
