@@ -155,7 +155,7 @@ def train(
     workshop, trainee = _workshop(card, chosen)
     folder = Path(out)
     progress = workshop.Progress()
-    opened = [files.open_corpus(place) for place in data]
+    opened = [_corpus(place) for place in data]
     _make_folder(folder)
     corpora = []
     for corpus in opened:

@@ -18,6 +18,7 @@ from partimento.errors import PartimentoError
 from partimento.instrument import Instrument, load
 from partimento.music import Score
 from partimento.runtime.contract import Task
+from partimento.runtime.cores import cores
 from partimento.wishes import Wishes
 
 __all__ = ["DoctorReport", "ExtraState", "ModelSpeed", "doctor"]
@@ -90,7 +91,7 @@ def doctor(bars: int = 8, threads: int | None = None) -> DoctorReport:
     return DoctorReport(
         versions=_versions(),
         machine=f"{platform.system()} {platform.machine()}",
-        cores=_cores(),
+        cores=cores(),
         models=speeds,
         extras=extras,
         soundfont="" if soundfont is None else str(soundfont),
@@ -109,13 +110,6 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             versions[name] = "not installed"
     return versions
-
-
-def _cores() -> int:
-    """Return the cores this process may use, which a container may hold below the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _speed(name: str, bars: int, threads: int | None) -> ModelSpeed:

@@ -24,7 +24,7 @@ from partimento.music import (
 )
 from partimento.music.promises import MAX_BARS, parse_range, parse_time_signature
 
-__all__ = ["Ranges", "Wishes"]
+__all__ = ["Ranges", "Wishes", "bars_that_cover"]
 
 Ranges = str | PitchRange | Sequence[str] | Mapping[str, PitchRange | str]
 

@@ -35,4 +35,5 @@ class Audio:
     @property
     def peak(self) -> float:
         """The largest absolute sample; 0 for silence or no samples."""
-        return float(np.max(np.abs(self.samples), initial=0.0))
+        peak: np.float32 = np.max(np.abs(self.samples), initial=0.0)
+        return float(peak)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 
 from partimento.errors import MusicError
 from partimento.music.chords import Chord
@@ -141,7 +142,7 @@ class Track:
     def __post_init__(self) -> None:
         if not 0 <= self.program <= 127:
             raise MusicError(f"a General MIDI program is 0..127, not {self.program}")
-        if any(a > b for a, b in zip(self.notes, self.notes[1:], strict=False)):
+        if any(a > b for a, b in pairwise(self.notes)):
             object.__setattr__(self, "notes", tuple(sorted(self.notes)))
 
     @property
@@ -174,7 +175,7 @@ class Score:
             raise MusicError(f"ticks a quarter are 1..32767, not {self.ticks_per_quarter}")
         for name in ("tempos", "time_signatures", "key_signatures", "chords"):
             events = getattr(self, name)
-            if any(a.onset_ticks > b.onset_ticks for a, b in zip(events, events[1:], strict=False)):
+            if any(a.onset_ticks > b.onset_ticks for a, b in pairwise(events)):
                 ordered = tuple(sorted(events, key=lambda event: event.onset_ticks))
                 object.__setattr__(self, name, ordered)
 

@@ -126,8 +126,8 @@ def input_columns(
     """Return (n, width + features): the inputs from which each of ``tokens`` is predicted.
 
     The first ``width`` columns are the tokens 1, 2, ..., ``width`` places before; places before
-    the piece hold the start token. The network embeds each column by a table of its own and adds
-    the embeddings, so that the last few tokens are seen without any attention.
+    the piece hold the start token. The network joins and projects their embeddings, so that it
+    sees the last few tokens without any attention.
     """
     padded = np.concatenate([np.full(width, start_token, dtype=np.int64), tokens])
     shifted = [padded[width - back : len(padded) - back] for back in range(1, width + 1)]

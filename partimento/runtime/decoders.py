@@ -7,7 +7,6 @@ is full, the last half of the window is read anew and decoding goes on, so a str
 from __future__ import annotations
 
 import copy
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,15 @@ import onnxruntime as ort
 
 from partimento.errors import ModelError
 from partimento.representations.base import TokenRepresentation, Walk
+from partimento.runtime.cores import cores
 
-__all__ = ["AttentionDecoder", "RecurrentDecoder", "open_session"]
+__all__ = [
+    "AttentionDecoder",
+    "AttentionState",
+    "RecurrentDecoder",
+    "RecurrentState",
+    "open_session",
+]
 
 _F32 = npt.NDArray[np.float32]
 _I64 = npt.NDArray[np.int64]
@@ -33,11 +39,9 @@ def open_session(path: Path, threads: int | None = None) -> ort.InferenceSession
         ModelError: if the graph cannot be read.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = threads or cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # A waiting thread that spins steals the core from whoever renders the sound.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base but Exception

@@ -269,7 +269,7 @@ PAD = Tone(
     Spectrum((-8, -6.5), (900, 2200), 0.3),
     Envelope(0.35, bloom=0.4, release_seconds=1.1),
     Motion(drift_cents=3, tremolo=0.15, tremolo_hz=0.35),
-    Ensemble(5, 8.0, 1.0, -9.0),
+    Ensemble(5, 8.0, 1.0, -10.0),
     room=1.7,
 )
 METAL_PAD = replace(

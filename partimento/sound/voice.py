@@ -26,6 +26,7 @@ FRAMES = 256
 BLOCK = HOP * FRAMES
 LAYERS = 8  # strengths of touch that sound different; loudness itself is continuous
 NOISE_LENGTH = 2 * BLOCK
+_ROWS = 16
 _SEED = 1685
 _REFERENCE_RMS = 0.11  # of a note at full velocity, weighted by hearing, both channels together
 _FLOOR = 1e-4  # a partial this far below the tone (-80 dB) is dropped
@@ -161,7 +162,9 @@ class Voice:
         # The first player is exactly in tune and the strongest, the others lie around it.
         others = np.linspace(-1, 1, count - 1) if count > 2 else np.ones(count - 1)
         spread = np.concatenate([[0.0], others * rng.uniform(0.9, 1.1, count - 1)])
-        cents = ensemble.detune_cents * spread
+        # In the bass a few cents are beats slower than a note is long; players there keep closer.
+        closer = float(np.clip((self._fundamental / 261.6) ** 0.5, 0.4, 1))
+        cents = ensemble.detune_cents * closer * spread
         self._detune = 2 * np.pi * self._fundamental * (2 ** (cents / 1200) - 1)
         self._vibrato_hz = motion.vibrato_hz * rng.uniform(0.93, 1.07, count)
         self._vibrato_phase = rng.uniform(0, 2 * np.pi, count)
@@ -314,7 +317,10 @@ class Voice:
         np.multiply(control[:, :-1], carrier, out=left[:, :, 0])
         np.multiply(control[:, 1:], carrier, out=left[:, :, 1])
         basis = self._basis[:, keep].reshape(-1, HOP)
-        out: F32 = left.view(np.float32).reshape(2 * FRAMES, -1) @ basis
+        # Many small products: BLAS keeps those on one thread, so that neither the bytes nor the
+        # speed depend on how many cores there are, or on what else they are doing.
+        rows = left.view(np.float32).reshape(-1, _ROWS, basis.shape[0])
+        out: F32 = rows @ basis
         return out.reshape(2, BLOCK)
 
     def _add_noise(self, out: F32, noise: Noise, band: F32, seconds: F64, index: int) -> None:

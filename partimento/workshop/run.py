@@ -61,7 +61,7 @@ def train(
         _reset(trainee)
         trainee.prepare(corpora, folder, progress.say)
         if start_from is not None and not resume:
-            load_best(trainee, start_from)
+            load_best(trainee, start_from, new_features=True)
         trainer = Trainer(trainee.stages(), folder, seed, progress)
         outcome = trainer.run(resume=resume)
         if distributed.rank() == 0:
@@ -106,14 +106,21 @@ def _remember(path: Path, trainee: TokenTrainee) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def load_best(trainee: TokenTrainee, out: Path) -> dict[str, Any]:
+def load_best(trainee: TokenTrainee, out: Path, new_features: bool = False) -> dict[str, Any]:
     """Load the best weights of a run into the trainee's network; returns the saved state.
+
+    With ``new_features`` the network may have feature tables that the run had not; they start at
+    zero, so that the network begins as the very function that was learnt.
 
     Raises:
         TrainingError: if there are none, or the network has another shape.
     """
     tensors, state = read_checkpoint(out / "training" / BEST)
     weights = {key.partition("/")[2]: value for key, value in tensors.items()}
+    if new_features:
+        for name, value in trainee.network.state_dict().items():
+            if name.startswith("embedding.features.") and name not in weights:
+                weights[name] = torch.zeros_like(value)
     try:
         trainee.network.load_state_dict(weights)
     except RuntimeError:

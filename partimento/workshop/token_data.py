@@ -22,7 +22,14 @@ from partimento.representations import Countdown
 from partimento.representations.base import TokenRepresentation, Tokens, input_columns
 from partimento.workshop.contract import Batch
 
-__all__ = ["TokenPiece", "TokenSet", "encode_pieces", "load_sets", "save_sets"]
+__all__ = [
+    "TokenPiece",
+    "TokenSet",
+    "encode_pieces",
+    "load_sets",
+    "pitch_ranges",
+    "save_sets",
+]
 
 _SPLITS = ("train", "valid", "test")
 

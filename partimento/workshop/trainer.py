@@ -37,6 +37,8 @@ CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
 _MEASURED_STEPS = 12
 _SAVE_SECONDS = 60.0
+_OVERFIT = 1.005  # the last validation loss over the best one
+_STALE_WARNING = 4  # validations without gain
 
 
 @dataclass
@@ -256,6 +258,11 @@ class Trainer:
                 self._save_best(figures)
             else:
                 self.stale += 1
+                if self.stale == _STALE_WARNING:
+                    self.progress.say(
+                        f"no gain in {self.stale} validations: the model may be learning the pieces "
+                        "by heart; the best weights are kept; Ctrl-C ends here"
+                    )
         finally:
             for module in self.modules.values():
                 module.train()
@@ -346,8 +353,12 @@ class _Log:
         with atomic_path(path) as temporary:
             temporary.write_text("".join(f"{text}\n" for text in kept), encoding="utf-8")
         self.file = path.open("a", encoding="utf-8")
+        self.board = _tensorboard(path.parent)
 
     def write(self, values: Mapping[str, float]) -> None:
+        if self.board is not None:
+            for key, value in values.items():
+                self.board.add_scalar(f"{self.stage}/{key}", value, int(values["step"]))
         try:
             self.file.write(json.dumps({"stage": self.stage, **values}) + "\n")
             self.file.flush()
@@ -360,6 +371,15 @@ class _Log:
     def close(self) -> None:
         with contextlib.suppress(OSError):  # a full disk was told by ``write``
             self.file.close()
+
+
+def _tensorboard(folder: Path) -> Any:
+    """Return a TensorBoard writer where the extra is installed, else None."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
 
 
 def _lines(path: Path) -> list[str]:

@@ -43,7 +43,7 @@ class Module:
     @property
     def part(self) -> str:
         """The first name under the package; empty for the package itself."""
-        return (self.name.split(".") + [""])[1]
+        return [*self.name.split("."), ""][1]
 
     @cached_property
     def text(self) -> str:
@@ -60,11 +60,29 @@ class Module:
         """Every import, wherever it stands."""
         return tuple(_imports(self.tree, False, False))
 
-    def calls(self) -> Iterator[tuple[str, int]]:
-        """Yield (dotted name, line) of every attribute or name that the code mentions."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Attribute | ast.Name):
-                yield ast.unparse(node), node.lineno
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Every node of the tree."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
+    def mentions(self) -> tuple[tuple[str, int], ...]:
+        """(Dotted name, line) of every attribute or name that the code mentions."""
+        return tuple(_mentions(self.nodes))
+
+
+def _mentions(nodes: tuple[ast.AST, ...]) -> Iterator[tuple[str, int]]:
+    for node in nodes:
+        if isinstance(node, ast.Name):
+            yield node.id, node.lineno
+        elif isinstance(node, ast.Attribute):
+            parts = [node.attr]
+            inner = node.value
+            while isinstance(inner, ast.Attribute):
+                parts.append(inner.attr)
+                inner = inner.value
+            parts.append(inner.id if isinstance(inner, ast.Name) else "")
+            yield ".".join(reversed(parts)), node.lineno
 
 
 def _imports(node: ast.AST, in_function: bool, for_types: bool) -> Iterator[Import]:

@@ -12,7 +12,7 @@ from partimento.runtime.presets import TransformerConfig
 from partimento.workshop.nn.attention import PlainAttention, RelativeAttention, RotaryAttention
 from partimento.workshop.nn.embedding import ColumnEmbedding, sinusoids
 
-__all__ = ["CausalTransformer"]
+__all__ = ["Block", "CausalTransformer"]
 
 _ATTENTION = {"relative": RelativeAttention, "rotary": RotaryAttention, "absolute": PlainAttention}
 
