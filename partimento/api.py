@@ -271,7 +271,8 @@ def export(model: str | Path, out: str | Path, *, precision: str | None = None) 
         if name not in dropped
     }
     config = {key: value for key, value in folder.config.items() if key not in ("files", "format")}
-    write_model_folder(target, {**config, "graphs": graphs}, kept, folder.card())
+    renamed = {**config, "graphs": graphs, "name": target.name}
+    write_model_folder(target, renamed, kept, folder.card())
     return target
 
 
@@ -281,10 +282,10 @@ def _export_run(run: Path, target: Path, precision: str | None) -> Path:
     base = next(iter(card.presets.values()))
     chosen = validate_config(type(base), values["preset"], "preset")
     workshop, trainee = _workshop(card, chosen)
-    workshop.load_best(trainee, run)
-    workshop.export_token_model(
-        trainee, target, {"exported_from": run.name}, (precision or "int8",)
-    )
+    state = workshop.load_best(trainee, run)
+    trainee.recall(run / "training")
+    facts = {**trainee.facts, "steps": state["step"], **state["figures"]}
+    workshop.export_token_model(trainee, target, facts, (precision or "int8",), run)
     return target
 
 

@@ -30,7 +30,7 @@ class Audio:
     @property
     def duration_seconds(self) -> float:
         """How long it sounds."""
-        return self.samples.shape[1] / self.sample_rate_hz
+        return float(self.samples.shape[1] / self.sample_rate_hz)
 
     @property
     def peak(self) -> float:

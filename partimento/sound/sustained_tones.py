@@ -149,9 +149,9 @@ CHOIR = Tone(
     Partials(count=48),
     Spectrum((-6.5, -4.0), (2800, 5200), 0.1, formants=_AAH, formant_floor_db=-24),
     Envelope(0.13, bloom=0.25, release_seconds=0.32),
-    Motion(vibrato_cents=8, vibrato_hz=5.0, vibrato_delay_seconds=0.2, drift_cents=4,
+    Motion(vibrato_cents=8, vibrato_hz=5.0, vibrato_delay_seconds=0.2, drift_cents=2.5,
            scoop_cents=-14),
-    Ensemble(5, 9.0, 0.9, -10.0),
+    Ensemble(5, 8.0, 0.9, -10.5),
     (Noise(-33, 2600, 1.6, False, 0.3, 0.6, 0.03),),
     room=1.6,
 )  # fmt: skip
@@ -268,8 +268,8 @@ PAD = Tone(
     Partials(count=32),
     Spectrum((-8, -6.5), (900, 2200), 0.3),
     Envelope(0.35, bloom=0.4, release_seconds=1.1),
-    Motion(drift_cents=3, tremolo=0.15, tremolo_hz=0.35),
-    Ensemble(5, 8.0, 1.0, -10.0),
+    Motion(drift_cents=2, tremolo=0.15, tremolo_hz=0.35),
+    Ensemble(5, 8.0, 1.0, -11.0),
     room=1.7,
 )
 METAL_PAD = replace(

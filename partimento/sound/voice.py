@@ -34,7 +34,7 @@ _LOUDNESS_SECONDS = 0.18
 _NYQUIST_SHARE = 0.45
 _MOST_SWING = 0.8  # radians of vibrato; beyond 1.4 the sidebands outweigh the note
 _MOST_DRIFT = 0.7
-_LEADER_CALM = 0.6  # the first player moves less than the rest, and holds the pitch
+_LEADER_CALM = 0.5  # the first player moves less than the rest, and holds the pitch
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]

@@ -99,16 +99,17 @@ def export_token_model(
     out: Path,
     facts: Mapping[str, Any],
     precisions: tuple[str, ...] = ("int8",),
-    card: str = "",
+    run: Path | None = None,
 ) -> ModelFolder:
     """Write a model folder with the graphs asked for; returns it opened.
 
-    ``facts`` is what is known of the training: corpora, seed, steps, figures.
+    ``facts`` is what is known of the training: corpora, seed, steps, figures. ``run`` is the
+    run's folder where that is not ``out``; its copy index goes along.
     """
     full, network = token_graph(trainee)
     graphs = {"fp32": full, "int8": quantized(full)} if "int8" in precisions else {"fp32": full}
     files = {f"decoder.{kind}.onnx": graphs[kind].SerializeToString() for kind in precisions}
-    index = out / "training" / COPIES
+    index = (run or out) / "training" / COPIES
     if index.exists():
         files[COPIES] = index.read_bytes()
     count = sum(weight.numel() for weight in trainee.network.parameters())
@@ -128,7 +129,7 @@ def export_token_model(
         config["copy_index"] = COPIES
     if trainee.instruments:
         config["instruments"] = trainee.instruments
-    return write_model_folder(out, config, files, card or _plain_card(out.name, config))
+    return write_model_folder(out, config, files, _plain_card(out.name, config))
 
 
 def _plain_card(name: str, config: Mapping[str, Any]) -> str:

@@ -179,13 +179,17 @@ def save_sets(path: Path, sets: dict[str, list[TokenPiece]], made_from: object) 
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def load_sets(path: Path, made_from: object) -> dict[str, list[TokenPiece]] | None:
-    """Return the encoded splits, or None if they are missing or were made from something else."""
+def load_sets(path: Path, made_from: object = None) -> dict[str, list[TokenPiece]] | None:
+    """Return the encoded splits, or None if they are missing or were made from something else.
+
+    ``made_from`` None takes whatever they were made from.
+    """
     if not path.exists():
         return None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            if bytes(arrays["made_from"]).decode() != _fingerprint(made_from):
+            mark = bytes(arrays["made_from"]).decode()
+            if made_from is not None and mark != _fingerprint(made_from):
                 return None
             return {split: _unpack(arrays, split) for split in _SPLITS}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:

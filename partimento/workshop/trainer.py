@@ -260,8 +260,8 @@ class Trainer:
                 self.stale += 1
                 if self.stale == _STALE_WARNING:
                     self.progress.say(
-                        f"no gain in {self.stale} validations: the model may be learning the pieces "
-                        "by heart; the best weights are kept; Ctrl-C ends here"
+                        f"no gain in {self.stale} validations: the model may be learning the "
+                        "pieces by heart; the best weights are kept; Ctrl-C ends here"
                     )
         finally:
             for module in self.modules.values():
@@ -379,7 +379,7 @@ def _tensorboard(folder: Path) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder / "tensorboard"))
 
 
 def _lines(path: Path) -> list[str]:

@@ -140,7 +140,7 @@ def test_every_key_of_the_kit_has_its_own_drum() -> None:
     assert hit_of(100)[0] == 81
 
 
-@pytest.mark.parametrize("key", sorted(DRUMS))
+@pytest.mark.parametrize("key", [35, 38, 39, 42, 46, 49, 53, 58, 60, 69, 75, 79, 81])
 def test_drums_are_finite_short_and_brighter_when_hit_hard(key: int) -> None:
     soft, hard = render_hit(key, 0.1, RATE), render_hit(key, 0.9, RATE)
     for samples in (soft, hard):
