@@ -77,4 +77,7 @@ class TokenPreset(Config):
     recipe: Recipe = Recipe()
     transpose: int = Field(6, ge=0, le=12, description="augmentation, semitones up and down")
     stretches: tuple[float, ...] = Field((1.0,), description="augmentation, factors of time")
+    instruments: tuple[int, ...] | None = Field(
+        None, description="play these programs alone (128: drums); without: those of the music"
+    )
     defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")

@@ -179,7 +179,8 @@ def _band(noise: F32, low: float, high: float, rate: int) -> F32:
     size = noise.shape[-1]
     hz = np.fft.rfftfreq(size, 1 / rate)
     shape = 1 / np.sqrt(1 + (low / np.maximum(hz, 1.0)) ** 8) / np.sqrt(1 + (hz / high) ** 8)
-    out: F32 = np.fft.irfft(np.fft.rfft(noise) * shape.astype(np.float32), size)
+    banded = np.fft.irfft(np.fft.rfft(noise) * shape.astype(np.float32), size)
+    out: F32 = banded.astype(np.float32)
     out /= np.sqrt(np.mean(out**2)) + 1e-12
     return out
 

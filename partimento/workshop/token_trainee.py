@@ -79,17 +79,26 @@ class TokenTrainee:
             # What the model has heard, so that what it makes can be held against it.
             CopyIndex.build(heard).save(folder / COPIES)
             token_data.save_sets(cache, sets, made_from)
-        self.sets = {split: TokenSet(self.representation, pieces) for split, pieces in sets.items()}
-        counts = {split: len(tokens.pieces) for split, tokens in self.sets.items()}
-        self.facts = {
-            "corpora": [corpus.name for corpus in corpora],
-            "pieces": counts,
-            "tokens": {split: tokens.token_count for split, tokens in self.sets.items()},
-        }
+        self._take(sets)
+        self.facts["corpora"] = sorted({corpus.name for corpus in corpora})
+        counts = self.facts["pieces"]
         say(
             f"{counts['train']} pieces to learn from ({self.sets['train'].token_count:,} tokens), "
             f"{counts['valid']} to validate"
         )
+
+    def recall(self, folder: Path) -> None:
+        """Take the data that a run in ``folder`` encoded, where it is still there."""
+        sets = token_data.load_sets(folder / "tokens.npz")
+        if sets is not None:
+            self._take(sets)
+
+    def _take(self, sets: Mapping[str, list[TokenPiece]]) -> None:
+        self.sets = {split: TokenSet(self.representation, pieces) for split, pieces in sets.items()}
+        self.facts = {
+            "pieces": {split: len(tokens.pieces) for split, tokens in self.sets.items()},
+            "tokens": {split: tokens.token_count for split, tokens in self.sets.items()},
+        }
 
     def _encode(
         self,
@@ -129,10 +138,12 @@ class TokenTrainee:
 
     @property
     def instruments(self) -> list[int]:
-        """The instruments that the training music uses, rare ones left out; [] where it has none.
+        """The preset's instruments, or those of the training music, rare ones left out.
 
-        A model is asked to play these alone: it never learnt the others.
+        A model is asked to play these alone: it never learnt the others. [] where it has none.
         """
+        if self.preset.instruments is not None:
+            return list(self.preset.instruments)
         base = getattr(self.representation, "base", self.representation)
         if not isinstance(base, BarEvents) or "train" not in self.sets:
             return []

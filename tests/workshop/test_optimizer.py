@@ -79,26 +79,26 @@ def test_the_average_follows_with_its_decay_and_swaps_twice() -> None:
     network = nn.Linear(1, 1)
     recipe = Recipe(ema=0.7, learning_rate=0.1, warmup_steps=0)
     optimizer = PlayerOptimizer(player(network), recipe)
-    wanted = float(network.weight)
+    wanted = float(network.weight.detach())
     for step in range(30):
         optimizer.update(loss_of(network), step, 100)
         decay = min(0.7, (step + 1) / (step + 10))
-        wanted = decay * wanted + (1 - decay) * float(network.weight)
-    raw = float(network.weight)
+        wanted = decay * wanted + (1 - decay) * float(network.weight.detach())
+    raw = float(network.weight.detach())
     optimizer.swap_average()
-    assert float(network.weight) == pytest.approx(wanted)
+    assert float(network.weight.detach()) == pytest.approx(wanted)
     optimizer.swap_average()
-    assert float(network.weight) == raw
+    assert float(network.weight.detach()) == raw
 
 
 def test_a_gradient_that_is_not_finite_moves_nothing() -> None:
     network = nn.Linear(1, 1)
-    before = float(network.weight)
+    before = float(network.weight.detach())
     optimizer = PlayerOptimizer(player(network), Recipe())
     loss = loss_of(network)
     norm = optimizer.update(Loss(loss.total * float("inf")), 0, 10)
     assert not math.isfinite(norm)
-    assert float(network.weight) == before
+    assert float(network.weight.detach()) == before
 
 
 def test_state_is_given_and_taken_back() -> None:

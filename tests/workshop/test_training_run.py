@@ -46,7 +46,7 @@ def test_a_run_leaves_a_model_and_what_training_needs(
 ) -> None:
     out, _, text = made
     assert sorted(path.name for path in out.iterdir()) == [
-        "card.md", "config.json", "decoder.int8.onnx", "training",
+        "card.md", "config.json", "copies.index", "decoder.int8.onnx", "training",
     ]  # fmt: skip
     assert sorted(path.name for path in (out / "training").iterdir()) == [
         "best.safetensors", "checkpoint.safetensors", "log.jsonl", "preset.json", "tokens.npz",

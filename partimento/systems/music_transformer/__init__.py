@@ -39,7 +39,7 @@ PRESETS: Mapping[str, TokenPreset] = {
         update={"network": _CHORALES.network.model_copy(update={"attention": "absolute"})}
     ),
     "chorale_pieces": _CHORALES.model_copy(update={"representation": _CHORALE_PIECES}),
-    "piano": _PIANO,
+    "piano": _PIANO.model_copy(update={"instruments": (0,)}),
     "paper_jsb": TokenPreset(
         representation=_GRID,
         network=TransformerConfig(
