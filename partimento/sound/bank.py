@@ -16,8 +16,8 @@ from partimento.sound.voice import BLOCK, LAYERS, NoiseBands, Voice
 __all__ = ["DRUM_KIT", "Bank"]
 
 DRUM_KIT = 128  # stands where a program would
-_MAX_BLOCKS = 640  # 84 MB of sound
-_MAX_VOICES = 256
+_MAX_BLOCKS = 512  # 67 MB of sound
+_MAX_VOICES = 128  # some 25 MB of tables
 
 F32 = npt.NDArray[np.float32]
 Key = tuple[int, int, int]
@@ -36,6 +36,7 @@ class Bank:
         self._max_blocks = max_blocks
         self._voices: OrderedDict[Key, Voice | F32] = OrderedDict()
         self._blocks: OrderedDict[tuple[int, int, int, int], F32] = OrderedDict()
+        self._lengths: dict[Key, int | None] = {}
         self._lock = threading.Lock()
 
     @staticmethod
@@ -59,9 +60,12 @@ class Bank:
 
     def length(self, program: int, pitch: int, layer: int) -> int | None:
         """Return after how many samples the sound is over by itself; None if never."""
+        key = self._key(program, pitch, layer)
         with self._lock:
-            voice = self._voice(self._key(program, pitch, layer))
-            return voice.length if isinstance(voice, Voice) else voice.shape[1]
+            if key not in self._lengths:
+                voice = self._voice(key)
+                self._lengths[key] = voice.length if isinstance(voice, Voice) else voice.shape[1]
+            return self._lengths[key]
 
     def block(self, program: int, pitch: int, layer: int, index: int) -> F32:
         """Return block ``index`` of a sound, (2, BLOCK)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,6 @@ class Player:
         self._bank = bank
         self._rate = bank.sample_rate_hz
         self._room = Room(self._rate)
-        self._shapes: dict[int, F32] = {}
 
     def start(self, quarters_per_minute: float) -> PlayState:
         """Return the state before the first piece."""
@@ -155,7 +155,7 @@ class Player:
             return
         self._add_part(sound, note, start, min(end, off), first, None)
         late = max(start, off)
-        shape = self._shape(self._release(note))[late - off : max(end, off) - off]
+        shape = _release_shape(self._release(note))[late - off : max(end, off) - off]
         self._add_part(sound, note, late, end, first, shape)
 
     def _add_part(
@@ -173,12 +173,12 @@ class Player:
             sound[:, at - first : at - first + count] += part
             at += count
 
-    def _shape(self, count: int) -> F32:
-        """Return a release of ``count`` samples from 1 to 0: exponential, and 0 at its end."""
-        if count not in self._shapes:
-            x = np.arange(count) / count
-            self._shapes[count] = (np.exp(-6.9 * x) * (1 - x)).astype(np.float32)
-        return self._shapes[count]
+
+@lru_cache(maxsize=64)
+def _release_shape(count: int) -> F32:
+    """Return a release of ``count`` samples from 1 to 0: exponential, and 0 at its end."""
+    x = np.arange(count) / count
+    return (np.exp(-6.9 * x) * (1 - x)).astype(np.float32)
 
 
 def _placed(sound: F32, bus: Bus) -> F32:

@@ -105,14 +105,14 @@ def mix(stems: Mapping[str, Audio]) -> Audio:
     return Audio(total, first.sample_rate_hz)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _player(sample_rate_hz: int) -> Player:
     # Kept between calls: the second score starts with the sounds of the first.
     return Player(Bank(sample_rate_hz))
 
 
 def forget_sounds() -> None:
-    """Drop the sounds kept between calls (84 MB at most); the next call makes them anew."""
+    """Drop the sounds kept between calls (some 100 MB at most); the next call makes them anew."""
     _player.cache_clear()
 
 

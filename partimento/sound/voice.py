@@ -26,6 +26,7 @@ FRAMES = 256
 BLOCK = HOP * FRAMES
 LAYERS = 8  # strengths of touch that sound different; loudness itself is continuous
 NOISE_LENGTH = 2 * BLOCK
+_MAX_BANDS = 48
 _ROWS = 16
 _SEED = 1685
 _REFERENCE_RMS = 0.11  # of a note at full velocity, weighted by hearing, both channels together
@@ -78,6 +79,8 @@ class NoiseBands:
             shape[self._hz < 20.0] = 0.0
             noise = np.fft.irfft(self._spectrum * shape.astype(np.float32), axis=1)
             noise /= np.sqrt(np.mean(noise**2)) + 1e-30
+            if len(self._bands) >= _MAX_BANDS:
+                del self._bands[next(iter(self._bands))]
             self._bands[key] = noise.astype(np.float32)
         return self._bands[key]
 

@@ -166,9 +166,9 @@ class _Attention:
         """Return the attention of layer ``index`` over x (B, S, width), before the skip."""
         graph, config = self.graph, self.config
         name = f"blocks.{index}.attention"
-        q, k, v = (
-            graph.linear(x, f"{name}.{part}", bias=False) for part in ("query", "key", "value")
-        )
+        # One product for all three: a call costs more than its arithmetic at one place a step.
+        parts = [graph.weights[f"{name}.{part}.weight"] for part in ("query", "key", "value")]
+        packed = graph.op("MatMul", x, graph.constant(f"{name}.qkv", np.concatenate(parts).T))
         cache: list[str | int] = ["B", config.kv_heads, self.window, self.head_width]
         for part in ("key", "value"):
             graph.input(f"{part}_{index}", TensorProto.FLOAT, cache)
@@ -180,9 +180,10 @@ class _Attention:
             cos = graph.constant("cos", np.cos(angle).astype(np.float32))
             sin = graph.constant("sin", np.sin(angle).astype(np.float32))
         elif config.attention == "relative":
+            q = graph.op("Slice", packed, graph.ints(0), graph.ints(config.width), graph.ints(2))
             bias = self.relative_bias(q, name)
         out, new_key, new_value = graph.ops(
-            "GroupQueryAttention", 3, q, k, v, f"key_{index}", f"value_{index}", "past", "total",
+            "GroupQueryAttention", 3, packed, "", "", f"key_{index}", f"value_{index}", "past", "total",
             cos, sin, "", bias, domain=_MICROSOFT, num_heads=config.heads,
             kv_num_heads=config.kv_heads, do_rotary=int(rotary),
         )  # fmt: skip

@@ -369,6 +369,8 @@ class _Log:
             ) from None
 
     def close(self) -> None:
+        if self.board is not None:
+            self.board.close()
         with contextlib.suppress(OSError):  # a full disk was told by ``write``
             self.file.close()
 

@@ -1,4 +1,7 @@
-"""One thread a test: the networks are tiny, and pytest runs several processes."""
+"""One thread a test: the networks are tiny, and pytest runs several processes.
+
+TensorBoard is switched off, whether it is installed or not: runs leave the same files everywhere.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+
+from partimento.workshop import trainer
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +21,11 @@ def one_thread() -> Iterator[None]:
     torch.manual_seed(0)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_tensorboard() -> Iterator[None]:
+    """Keep TensorBoard's files out of the runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "_tensorboard", lambda folder: None)
+        yield

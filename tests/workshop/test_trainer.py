@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from partimento.errors import PartimentoError, TrainingError
 from partimento.runtime.presets import Recipe
 from partimento.workshop import checkpoints
+from partimento.workshop import trainer as trainer_module
 from partimento.workshop.checkpoints import read_checkpoint, write_checkpoint
 from partimento.workshop.contract import Batch, Loss
 from partimento.workshop.progress import Progress
@@ -354,6 +355,24 @@ def test_without_validation_the_average_is_the_result(tmp_path: Path) -> None:
         {f"0.{name}": value for name, value in weights(game.network).items()},
         {k.removeprefix("line/average."): v for k, v in tensors.items() if "/average." in k},
     )
+
+
+def test_tensorboard_is_told_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Board:
+        told: ClassVar[list[tuple[str, int]]] = []
+        closed = 0
+
+        def add_scalar(self, name: str, _value: float, step: int) -> None:
+            self.told.append((name, step))
+
+        def close(self) -> None:
+            Board.closed += 1
+
+    monkeypatch.setattr(trainer_module, "_tensorboard", lambda folder: Board())
+    trainer(tmp_path, Regression().stage()).run()
+    assert [step for name, step in Board.told if name == "fit/line_loss"] == list(range(1, 13))
+    assert [step for name, step in Board.told if name == "fit/valid_loss"] == [4, 8, 12]
+    assert Board.closed == 1
 
 
 def test_errors_of_the_trainer_are_of_the_tree() -> None:

@@ -49,7 +49,8 @@ def test_a_run_leaves_a_model_and_what_training_needs(
         "card.md", "config.json", "copies.index", "decoder.int8.onnx", "training",
     ]  # fmt: skip
     assert sorted(path.name for path in (out / "training").iterdir()) == [
-        "best.safetensors", "checkpoint.safetensors", "log.jsonl", "preset.json", "tokens.npz",
+        "best.safetensors", "checkpoint.safetensors", "copies.index", "log.jsonl", "preset.json",
+        "tokens.npz",
     ]  # fmt: skip
     assert "3 pieces to learn from (768 tokens), 1 to validate" in text
     assert f"{out} can be played" in text
