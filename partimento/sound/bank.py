@@ -17,7 +17,7 @@ __all__ = ["DRUM_KIT", "Bank"]
 
 DRUM_KIT = 128  # stands where a program would
 _MAX_BLOCKS = 512  # 67 MB of sound
-_MAX_VOICES = 128  # some 25 MB of tables
+_MAX_VOICES = 160  # some 25 MB of tables
 
 F32 = npt.NDArray[np.float32]
 Key = tuple[int, int, int]

@@ -30,7 +30,7 @@ _MAX_BANDS = 48
 _ROWS = 16
 _SEED = 1685
 _REFERENCE_RMS = 0.11  # of a note at full velocity, weighted by hearing, both channels together
-_FLOOR = 1e-4  # a partial this far below the tone (-80 dB) is dropped
+_FLOOR = 2e-4  # a partial this far below the tone (-74 dB) is dropped
 _LOUDNESS_SECONDS = 0.18
 _NYQUIST_SHARE = 0.45
 _MOST_SWING = 0.8  # radians of vibrato; beyond 1.4 the sidebands outweigh the note
@@ -143,7 +143,7 @@ class Voice:
         amplitude = _levels(self._tone.spectrum, ratios, hz, touch)
         amplitude[hz > _NYQUIST_SHARE * self._rate] = 0.0
         heard = amplitude * weighting(hz)
-        keep = (heard > 2e-4 * heard.max(initial=1e-9)) & (amplitude > 0)
+        keep = (heard > 4e-4 * heard.max(initial=1e-9)) & (amplitude > 0)
         keep[0] = True  # a tone above the limit of the rate keeps its (silent) fundamental
         self._ratios, self._hz, self._amplitude = ratios[keep], hz[keep], amplitude[keep]
 
@@ -260,10 +260,10 @@ class Voice:
         else:
             out = np.repeat(attack[:, None], len(self._hz), axis=1)
         if shape.ring_seconds:
-            fall = -np.outer(seconds, self._decay).astype(np.float32)
-            decay = np.exp(fall)
+            slow = np.exp(np.outer(seconds, -0.25 * self._decay).astype(np.float32))
+            decay = np.square(np.square(slow))
             if shape.afterglow:
-                decay = (1 - shape.afterglow) * decay + shape.afterglow * np.exp(0.25 * fall)
+                decay = (1 - shape.afterglow) * decay + shape.afterglow * slow
             out *= decay
         return out
 
@@ -327,10 +327,10 @@ class Voice:
         return out.reshape(2, BLOCK)
 
     def _add_noise(self, out: F32, noise: Noise, band: F32, seconds: F64, index: int) -> None:
+        if not noise.sustain and seconds[0] > 1.4 * noise.ring_seconds:
+            return
         fall = np.exp(-6.9 * seconds / noise.ring_seconds)
         level = noise.sustain + (1 - noise.sustain) * fall
-        if level[0] < 1e-4:
-            return
         level *= np.clip(seconds / max(noise.attack_seconds, HOP / self._rate), 0, 1)
         level *= self._noise_gain * 10 ** (noise.level_db / 20)
         samples = np.interp(np.arange(BLOCK) / HOP, np.arange(FRAMES + 1), level)

@@ -13,9 +13,7 @@ BUILDS = re.compile(r"workshop/.*|systems/\w+/(networks|training)\.py")
 TORCH = ("onnx", "safetensors", "torch")
 DEVICE_FILES = ("workshop/device.py", "workshop/distributed.py")
 GENERATORS = ("BitGenerator", "Generator", "PCG64", "SeedSequence", "default_rng")
-MACHINES = re.compile(
-    r"(?<![\w.:/-])/(?:work|root|tmp|home|mnt)\b|\bissues? #?\d|\bpull request\b|\blocalhost:\d"
-)
+MACHINES = re.compile(r"(?<![\w.:/-])/(?:work|root|tmp|home|mnt)\b|\bissues? #?\d")
 SYSTEM_FILES = ["__init__.py", "networks.py", "perform.py", "training.py"]
 
 
