@@ -13,7 +13,12 @@ To make the weights again::
     partimento train music_transformer jsb_chorales --preset chorales -o runs/jsb-relative
     partimento train music_transformer jsb_chorales --preset chorales_absolute -o runs/jsb-absolute
     partimento train performance_rnn jsb_chorales --preset chorales -o runs/jsb-lstm
+    partimento train performance_rnn chopin_first_editions:one_edition \\
+        openscore_lieder:part=piano --preset piano -o runs/piano-lstm
     python -m benchmarks.jsb --keep runs
+
+The last is the piano baseline of ``benchmarks.quality``. The weights of ``jsb-absolute`` that are
+here had ``--steps 1500``, those with relative attention 5000.
 """
 
 from __future__ import annotations
@@ -120,13 +125,13 @@ def keep(runs: Path) -> None:
     load_best(trainee, runs / "jsb-relative")
     halves = {k: v.to(torch.float16).contiguous() for k, v in trainee.network.state_dict().items()}
     save_file(halves, target / "weights.safetensors")
-    for name in ("jsb-absolute", "jsb-lstm"):
+    for name in ("jsb-absolute", "jsb-lstm", "piano-lstm"):
         values = json.loads((runs / name / "training" / "preset.json").read_text())
         card = find_card(values["system"])
         module = __import__(f"partimento.systems.{card.name}.training", fromlist=["trainee"])
         other = module.trainee(validate_config(TokenPreset, values["preset"]))
         state = load_best(other, runs / name)
-        facts = {"corpora": ["jsb_chorales"], "steps": state["step"], **state["figures"]}
+        facts = {"steps": state["step"], **state["figures"]}
         export_token_model(other, MODELS / name, facts)
 
 

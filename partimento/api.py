@@ -150,11 +150,12 @@ def train(
         ConfigError: for an unknown option, with its path.
         TrainingError: if training cannot start or go on.
     """
+    if resume and start_from is not None:
+        raise ConfigError("start_from", "a resumed run has its own weights; leave out one of both")
     card = catalog.find_card(system)
     chosen = _preset(card, preset, config, overrides or {}, minutes, steps)
     workshop, trainee = _workshop(card, chosen)
-    folder = Path(out)
-    progress = workshop.Progress()
+    folder, progress = Path(out), workshop.Progress()
     opened = [_corpus(place) for place in data]
     _make_folder(folder)
     corpora = []
@@ -343,6 +344,12 @@ def replay(
     """
     source = Path(path)
     recipe = parse_recipe(files.read_recipe(source), source)
+    if recipe.promises.get("bars") is None and recipe.stopped_after_bars is None:
+        raise FileError(
+            source,
+            "tells how an endless stream began but not where it was stopped",
+            "replay the .mid or .wav of the same stream",
+        )
     instrument = load(
         _model_of(recipe) if model is None else model,
         threads=recipe.threads,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
-import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from partimento import sound
+from partimento import files, sound
 from partimento.errors import FileError, MissingExtra, NotSupported
 from partimento.instrument import Instrument, Plan, bar_count
 from partimento.music import Audio, Score, Timeline
@@ -38,6 +39,7 @@ __all__ = [
 CHANNELS = 2
 SAMPLE_RATE_HZ = 44100
 _FRAME_BYTES = 2 * CHANNELS
+_HEADER_BYTES = 44
 _UNKNOWN = 0xFFFFFFFF  # the size of a WAV that has no end yet
 _LEAD_SECONDS = 4.0  # how far an endless stream into a file may run ahead of the clock
 
@@ -94,8 +96,9 @@ class WavFile:
         self._path = path
         self._bytes = 0
         try:
-            self._file = path.open("w+b")
-            self._file.write(_wav_header(0, 36))
+            # Unbuffered, so that no byte waits for a disk that turns out to be full.
+            self._file = path.open("w+b", buffering=0)
+            self._put(0, _wav_header(0, 36))
         except OSError as error:
             raise FileError(path, f"cannot be written ({error.strerror})", "try another") from None
 
@@ -107,27 +110,37 @@ class WavFile:
         """
         data = _pcm(samples)
         try:
-            self._file.seek(0, os.SEEK_END)
-            self._file.write(data)
+            self._put(_HEADER_BYTES + self._bytes, data)
             self._bytes += len(data)
-            self._head(36 + self._bytes)
-            self._file.flush()
+            self._put(0, _wav_header(self._bytes, 36 + self._bytes))
         except OSError as error:
             raise FileError(self._path, f"cannot grow ({error.strerror})", "free space") from None
 
     def close(self, recipe: str) -> None:
-        """Add the recipe as the comment that sound programs show, and close."""
+        """Add the recipe as the comment that sound programs show, and close.
+
+        Raises:
+            FileError: if the disk is full; the sound stays whole, without its recipe.
+        """
         text = recipe.encode() + b"\0"
         text += b"\0" * (len(text) % 2)
         chunk = b"INFO" + b"ICMT" + struct.pack("<I", len(text)) + text
-        self._file.seek(0, os.SEEK_END)
-        self._file.write(b"LIST" + struct.pack("<I", len(chunk)) + chunk)
-        self._head(36 + self._bytes + 8 + len(chunk))
-        self._file.close()
+        end = _HEADER_BYTES + self._bytes
+        try:
+            self._file.truncate(end)  # a stop or a full disk may have left half a bar after it
+            self._put(end, b"LIST" + struct.pack("<I", len(chunk)) + chunk)
+            self._put(0, _wav_header(self._bytes, 36 + self._bytes + 8 + len(chunk)))
+        except OSError as error:
+            self._file.truncate(end)
+            raise FileError(self._path, f"cannot grow ({error.strerror})", "free space") from None
+        finally:
+            self._file.close()
 
-    def _head(self, riff_bytes: int) -> None:
-        self._file.seek(0)
-        self._file.write(_wav_header(self._bytes, riff_bytes))
+    def _put(self, at: int, data: bytes) -> None:
+        """Write all of ``data`` at a place, or raise OSError."""
+        self._file.seek(at)
+        if self._file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class SoundFile:
@@ -135,20 +148,27 @@ class SoundFile:
 
     def __init__(self, path: Path, recipe: str) -> None:
         self._path = path
-        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=".stream-", dir=path.parent)
-        os.close(handle)
-        self._temporary = Path(name)
-        self._file = soundfile.SoundFile(name, "w", SAMPLE_RATE_HZ, CHANNELS)
-        self._file.comment = recipe  # these formats take it before the sound only
+        with ExitStack() as stack:
+            temporary = stack.enter_context(files.atomic_path(path))
+            self._file = soundfile.SoundFile(temporary, "w", SAMPLE_RATE_HZ, CHANNELS)
+            self._file.comment = recipe  # these formats take it before the sound only
+            self._place = stack.pop_all()  # closed, it moves the file to its place
 
     def take(self, samples: npt.NDArray[np.float32]) -> None:
-        """Append samples (channels, frames)."""
-        self._file.write(np.clip(samples.T, -1.0, 1.0))
+        """Append samples (channels, frames).
+
+        Raises:
+            FileError: if the disk is full.
+        """
+        try:
+            self._file.write(np.clip(samples.T, -1.0, 1.0))
+        except soundfile.SoundFileError as error:
+            raise FileError(self._path, f"cannot grow ({error})", "free space") from None
 
     def close(self, recipe: str) -> None:
         """Finish the file and move it to its place."""
         self._file.close()
-        os.replace(self._temporary, self._path)
+        self._place.close()
 
 
 class Loudspeaker:
@@ -188,7 +208,7 @@ def sink_of(path: Path, recipe: str) -> Sink:
 class Outcome:
     """What a stream made until it ended or was stopped."""
 
-    pieces: list[Score] = field(default_factory=list)
+    pieces: list[Score] = field(default_factory=list)  # empty where they were not to be kept
     bars: int = 0
     seconds: float = 0.0
     first_note_at: float = 0.0  # on the clock of time.perf_counter
@@ -201,6 +221,7 @@ def perform_live(
     sinks: Sequence[Sink],
     *,
     is_paced: bool = False,
+    keeps_pieces: bool = True,
     on_bar: Callable[[int, float], None] | None = None,
 ) -> Outcome:
     """Play a plan into the sinks, piece by piece, until it ends or Ctrl-C.
@@ -210,6 +231,7 @@ def perform_live(
         plan: what it plays; endless plans are stopped by KeyboardInterrupt.
         sinks: where the sound goes; they are closed whatever happens. None: nothing is rendered.
         is_paced: do not run ahead of the clock by more than a few seconds.
+        keeps_pieces: hand the notes back as well; without, memory stays the same for ever.
         on_bar: told (bars so far, seconds of music so far) after each piece.
     """
     outcome = Outcome()
@@ -221,7 +243,8 @@ def perform_live(
             if renderer is not None and state is not None:
                 heard, state = renderer.feed(state, piece)
                 _give(sinks, heard)
-            outcome.pieces.append(piece)
+            if keeps_pieces:
+                outcome.pieces.append(piece)
             outcome.bars += bar_count(piece)
             outcome.seconds += float(Timeline(piece).seconds(piece.written_length_ticks))
             outcome.first_note_at = outcome.first_note_at or time.perf_counter()

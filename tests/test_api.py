@@ -215,7 +215,7 @@ def test_tasks_that_no_system_serves_name_those_that_it_does(instrument):
             method()
 
 
-@pytest.mark.parametrize("suffix", [".mid", ".wav", ".musicxml", ".flac"])
+@pytest.mark.parametrize("suffix", [".mid", ".wav", ".musicxml", ".flac", ".ogg", ".mp3"])
 def test_replay_makes_the_same_bytes(instrument, tmp_path, suffix):
     path = instrument.generate(bars=2, seed=3, key="C").save(tmp_path / f"made{suffix}")
     again = api.replay(path)
@@ -308,6 +308,11 @@ def test_training_lays_options_over_the_preset(hum, tmp_path):
 def test_an_unknown_option_deep_inside_names_its_neighbours(tmp_path):
     with pytest.raises(ConfigError, match=r"preset\.recipe\.lr: unknown .* learning_rate"):
         api.train("music_transformer", [], tmp_path / "out", overrides={"recipe.lr": 1})
+
+
+def test_resuming_from_other_weights_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="its own weights"):
+        api.train("hum", [tmp_path], tmp_path / "out", resume=True, start_from=tmp_path)
 
 
 def test_training_without_torch_names_the_extra(hum, tmp_path, monkeypatch):

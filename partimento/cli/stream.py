@@ -59,6 +59,8 @@ def stream(
     paths = [path for path in settings.out if path != _PIPE]
     for path in paths:
         check_output(path)
+    if settings.num_samples != 1:
+        raise NotSupported("num_samples is for generate and continue; a stream is one")
     if raw and _PIPE not in settings.out:
         raise NotSupported("--raw is for -o -, samples into a pipe")
     instrument, plan = _prepare(settings, prompt)
@@ -71,11 +73,12 @@ def stream(
         instrument,
         plan,
         sinks,
+        keeps_pieces=any(path.suffix.lower() not in AUDIO_SUFFIXES for path in paths),
         is_paced=is_endless and not is_heard and _PIPE not in settings.out,
         on_bar=_tell if verbose else None,
     )
     _finish(instrument, plan, outcome, paths)
-    if verbose and outcome.pieces:
+    if verbose and outcome.bars:
         show.note(f"First note {outcome.first_note_at - STARTED:.2f} s after the start")
     return EXIT_INTERRUPTED if outcome.is_stopped and not is_endless else 0
 

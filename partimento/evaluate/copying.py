@@ -343,6 +343,7 @@ def _write(path: Path, content: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
+            Path(name).chmod(0o644)  # mkstemp makes files that only their owner may read
             os.replace(name, path)
         except BaseException:
             os.unlink(name)

@@ -59,6 +59,7 @@ def _write(path: Path, canvas: Any) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 canvas.print_png(file)
+            Path(name).chmod(0o644)  # mkstemp makes files that only their owner may read
             os.replace(name, path)
         except BaseException:
             os.unlink(name)

@@ -20,6 +20,7 @@ import soxr
 
 from partimento.errors import FileError
 from partimento.files.atomic import atomic_path
+from partimento.files.ogg import settle_serial
 from partimento.music import Audio
 
 __all__ = [
@@ -162,6 +163,8 @@ def write_audio(audio: Audio, path: str | PathLike[str], subtype: str | None = N
                     file.write(samples[start : start + _OGG_BLOCK])
         except soundfile.LibsndfileError as error:
             raise FileError(path, f"cannot be written ({_reason(error)})", "free space") from error
+        if suffix == ".ogg":
+            settle_serial(temporary)
         if audio.recipe and suffix == ".wav":
             _add_riff_comment(temporary, audio.recipe)
 

@@ -29,10 +29,12 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
     except (OSError, FileError) as error:
-        kept = "the checkpoint before it is kept" if path.exists() else "no checkpoint exists yet"
-        raise TrainingError(
-            f"{path} could not be written ({error}); {kept}; free some space and use --resume"
-        ) from None
+        remedy = (
+            "the checkpoint before it is kept; use --resume then"
+            if path.exists()
+            else "no checkpoint exists yet; start again then"
+        )
+        raise TrainingError(f"{path} could not be written ({error}); {remedy}") from None
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

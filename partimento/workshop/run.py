@@ -53,6 +53,8 @@ def train(
     with distributed.process_group():
         if distributed.rank() == 0:
             _make_folder(folder, resume)
+            if resume:
+                _check_preset(folder / "preset.json", trainee)
             _remember(folder / "preset.json", trainee)
         distributed.barrier()
         if distributed.rank() != 0:
@@ -98,6 +100,42 @@ def _make_folder(folder: Path, resume: bool) -> None:
         raise FileError(folder, f"cannot be made ({error.strerror})", "choose another -o") from None
 
 
+def _check_preset(path: Path, trainee: TokenTrainee) -> None:
+    """Hold the preset against the one that the run began with.
+
+    Raises:
+        TrainingError: if they differ; names the options.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        began = type(trainee.preset).model_validate(json.loads(text)["preset"])
+    except (OSError, ValueError, KeyError):
+        return  # a run without its preset: the weights themselves tell whether they fit
+    before, now = (
+        _flat(began.model_dump(mode="json")),
+        _flat(trainee.preset.model_dump(mode="json")),
+    )
+    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    if changed:
+        told = ", ".join(f"{name} {before.get(name)} (not {now.get(name)})" for name in changed[:3])
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise TrainingError(
+            f"{path.parent.parent} was begun with {told}{more}; resume it with the options it was "
+            "begun with, or begin another run from its weights with --start-from"
+        )
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of nested tables by their dotted names."""
+    leaves: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, dict):
+            leaves |= _flat(value, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = value
+    return leaves
+
+
 def _remember(path: Path, trainee: TokenTrainee) -> None:
     text = json.dumps(
         {"system": trainee.system, "preset": trainee.preset.model_dump(mode="json")}, indent=1
@@ -113,8 +151,12 @@ def load_best(trainee: TokenTrainee, out: Path, new_features: bool = False) -> d
     zero, so that the network begins as the very function that was learnt.
 
     Raises:
-        TrainingError: if there are none, or the network has another shape.
+        TrainingError: if there are none yet, or the network has another shape.
     """
+    if not (out / "training" / BEST).is_file():
+        raise TrainingError(
+            f"{out} holds no validated weights yet; train it to its first validation with --resume"
+        )
     tensors, state = read_checkpoint(out / "training" / BEST)
     weights = {key.partition("/")[2]: value for key, value in tensors.items()}
     if new_features:

@@ -12,7 +12,7 @@ import pytest
 
 from partimento import api, files, live
 from partimento.cli.main import main
-from partimento.errors import NotSupported
+from partimento.errors import FileError, NotSupported
 from partimento.music import Timeline
 from partimento.runtime.contract import Task
 from partimento.wishes import Wishes
@@ -168,3 +168,53 @@ def test_an_endless_stream_into_a_file_keeps_pace(endless, monkeypatch):
     outcome = live.perform_live(instrument, plan, [], is_paced=True, on_bar=stop)
     assert outcome.bars == 6
     assert slept == pytest.approx([0, 0, 0, 0.8, 2.0])
+
+
+def test_an_endless_stream_keeps_no_notes_that_nobody_wants(endless):
+    instrument, plan = endless
+    outcome = live.perform_live(instrument, plan, [StopAfter(5)], keeps_pieces=False)
+    assert (outcome.bars, outcome.pieces) == (5, [])
+
+
+def test_a_compressed_stream_is_for_all_to_read_and_says_why_it_cannot_be_replayed(endless):
+    instrument, plan = endless
+    flac = live.sink_of(Path("s.flac"), plan.recipe.to_json())
+    live.perform_live(instrument, plan, [flac, StopAfter(2)])
+    Path("plain").touch()
+    assert Path("s.flac").stat().st_mode == Path("plain").stat().st_mode
+    assert sorted(path.name for path in Path().iterdir()) == ["plain", "s.flac"]
+    with pytest.raises(FileError, match="not where it was stopped"):
+        api.replay("s.flac")
+
+
+def test_a_stream_into_a_full_disk_stays_whole(hum, monkeypatch):
+    sink = live.WavFile(Path("s.wav"))
+    sink.take(np.full((2, 100), 0.5, dtype=np.float32))
+
+    class Full:
+        """A file on a disk that takes a few bytes of each write at the end, then no more."""
+
+        def __init__(self, file):
+            self.file = file
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def write(self, data):
+            return self.file.write(data[:10] if self.file.tell() >= 44 else data)
+
+    sink._file = Full(sink._file)
+    with pytest.raises(FileError, match=r"s\.wav: cannot grow \(No space left"):
+        sink.take(np.zeros((2, 100), dtype=np.float32))
+    with pytest.raises(FileError, match=r"s\.wav: cannot grow \(No space left"):
+        sink.close('{"a": 1}')
+    heard = files.read_audio("s.wav")
+    assert heard.samples.shape == (2, 100)
+    assert Path("s.wav").stat().st_size == 44 + 400
+
+
+def test_a_stream_refuses_a_number_of_samples(hum, capsys):
+    Path("c.toml").write_text("num_samples = 3\n")
+    assert run("stream --bars 2 --config c.toml -o s.mid") == 1
+    assert "a stream is one" in capsys.readouterr().err
+    assert not Path("s.mid").exists()

@@ -268,7 +268,7 @@ def test_a_full_disk_under_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_first_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no checkpoint exists yet"):
+    with pytest.raises(TrainingError, match="no checkpoint exists yet; start again"):
         write_checkpoint(tmp_path / "nowhere" / "x.safetensors", {"x": torch.zeros(1)}, {})
 
 

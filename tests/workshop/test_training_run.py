@@ -102,6 +102,23 @@ def test_a_run_is_not_overwritten_and_resumes_to_the_same(
     assert (out / "decoder.int8.onnx").read_bytes() == before
 
 
+def test_a_run_is_resumed_with_the_options_it_was_begun_with(
+    made: tuple[Path, TokenTrainee, str],
+) -> None:
+    out = made[0]
+    before = (out / "training" / "preset.json").read_bytes()
+    steps = PRESET.recipe.steps
+    longer = PRESET.model_copy(update={"recipe": PRESET.recipe.model_copy(update={"steps": 99})})
+    with pytest.raises(TrainingError, match=rf"begun with recipe\.steps {steps} \(not 99\)"):
+        train(trainee_of(longer), [chorales()], out, seed=5, resume=True, progress=said()[1])
+    assert (out / "training" / "preset.json").read_bytes() == before
+
+
+def test_a_run_without_a_validation_has_no_weights_to_give(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no validated weights yet"):
+        load_best(trainee_of(PRESET), tmp_path)
+
+
 def test_seeds_make_models_alike(made: tuple[Path, TokenTrainee, str], tmp_path: Path) -> None:
     train(trainee_of(PRESET), [chorales()], tmp_path / "small", seed=5, progress=said()[1])
     same = ModelFolder.open(tmp_path / "small")

@@ -41,7 +41,13 @@ PRESETS: Mapping[str, TokenPreset] = {
     "chorales_absolute": _CHORALES.model_copy(
         update={"network": _CHORALES.network.model_copy(update={"attention": "absolute"})}
     ),
-    "chorale_pieces": _CHORALES.model_copy(update={"representation": _CHORALE_PIECES}),
+    # Meant to start from a run of ``chorales``: it learns endings, and a second corpus.
+    "chorale_pieces": _CHORALES.model_copy(
+        update={
+            "representation": _CHORALE_PIECES,
+            "recipe": Recipe(steps=1000, length=384, learning_rate=4e-4),
+        }
+    ),
     "piano": _PIANO.model_copy(update={"instruments": (0,)}),
     "paper_jsb": TokenPreset(
         representation=_GRID,

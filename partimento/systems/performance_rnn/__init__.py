@@ -24,14 +24,14 @@ PRESETS: Mapping[str, TokenPreset] = {
     "piano": TokenPreset(
         representation=_BARS,
         network=RecurrentConfig(layers=2, width=384, local_width=1, token_width=256),
-        recipe=Recipe(steps=900, batch_size=16, length=256, learning_rate=2e-3),
+        recipe=Recipe(steps=600, batch_size=16, length=256, learning_rate=2e-3),
         instruments=(0,),
         defaults={"bars": 16},
     ),
     "chorales": TokenPreset(
         representation=_GRID,
         network=RecurrentConfig(layers=2, width=512, local_width=1, token_width=64, dropout=0.3),
-        recipe=Recipe(steps=1400, batch_size=16, length=256, learning_rate=2e-3),
+        recipe=Recipe(steps=1000, batch_size=16, length=256, learning_rate=2e-3),
         defaults={"bars": 16, "tempo": 84.0},
     ),
     # Oore et al.: three layers of 512 over 388 events, learning rate 1e-3, batch 64, clip 3.
