@@ -92,8 +92,8 @@ def sample_batch(
     while running:
         logits, state = decoder.append(state, column)
         column = np.zeros((count, 1), dtype=np.int64)
-        for row in running:
-            column[row, 0] = token = streams[row].push(logits[row])
+        for row, token in _pushed(streams, running, logits):
+            column[row, 0] = token
             written[row].append(token)
         running = _running(streams, written, max_tokens)
     return written
@@ -109,7 +109,7 @@ class _Stream:
         rng: np.random.Generator,
         prompt: Sequence[int],
     ) -> None:
-        self._pick, self._constraint, self._rng = pick, constraint, rng
+        self.pick, self.rng, self._constraint = pick, rng, constraint
         self._rules: Any = None
         if constraint is not None:
             self._rules = constraint.begin()
@@ -124,12 +124,40 @@ class _Stream:
 
     def push(self, logits: npt.NDArray[np.float32]) -> int:
         """Pick and return the next token."""
+        return self.write(self.pick(logits, self.allowed(), self.rng))
+
+    def allowed(self) -> npt.NDArray[np.bool_] | None:
+        """Return which tokens may come next."""
+        return None if self._constraint is None else self._constraint.allowed(self._rules)
+
+    def write(self, picked: int) -> int:
+        """Take a picked token in; return the one that is written."""
         if self._constraint is None:
-            return self._pick(logits, None, self._rng)
-        picked = self._pick(logits, self._constraint.allowed(self._rules), self._rng)
+            return picked
         token = self._constraint.written(self._rules, picked)
         self._rules = self._constraint.advance(self._rules, token)
         return token
+
+
+def _pushed(
+    streams: Sequence[_Stream], running: Sequence[int], logits: npt.NDArray[np.float32]
+) -> Iterator[tuple[int, int]]:
+    """Yield (row, next token) of each running row; rows that pick alike are picked together."""
+    first = streams[running[0]].pick
+    if any(streams[row].pick != first for row in running):
+        for row in running:
+            yield row, streams[row].push(logits[row])
+        return
+    # A mask lives until the next call of its constraint, which rows may share.
+    masks = [_copied(streams[row].allowed()) for row in running]
+    rngs = [streams[row].rng for row in running]
+    picked = first.batch(logits[list(running)], masks, rngs).tolist()
+    for row, token in zip(running, picked, strict=True):
+        yield row, streams[row].write(token)
+
+
+def _copied(mask: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_] | None:
+    return None if mask is None else mask.copy()
 
 
 def _running(

@@ -78,8 +78,7 @@ class Pick:
         weights /= self.temperature
         np.exp(weights, out=weights)  # the likeliest weighs 1
         floor = self._floor(weights)
-        if floor > 0.0:
-            weights[weights < floor] = 0.0
+        weights[weights < floor] = 0.0
         mass = weights.cumsum()
         token = int(mass.searchsorted(rng.random() * mass[-1], side="right"))
         return token if token < len(mass) else best
@@ -95,24 +94,46 @@ class Pick:
         Raises:
             ModelError: as for one row.
         """
-        rows = zip(logits, allowed, rngs, strict=True)
-        return np.fromiter((self(*row) for row in rows), dtype=np.int64, count=len(logits))
+        masked = logits
+        if any(mask is not None for mask in allowed):
+            masked = np.stack(
+                [
+                    row if mask is None else np.where(mask, row, -_INF)
+                    for row, mask in zip(logits, allowed, strict=True)
+                ]
+            )
+        best = masked.argmax(axis=1)
+        top = masked[np.arange(len(masked)), best]
+        if self.temperature < GREEDY_BELOW or not np.isfinite(top).all():
+            # NaN, infinities and greedy picks are rare: row by row, as for one.
+            rows = zip(logits, allowed, rngs, strict=True)
+            return np.fromiter((self(*row) for row in rows), dtype=np.int64, count=len(logits))
+        weights = np.subtract(masked, top[:, None], dtype=np.float64)
+        weights /= self.temperature
+        np.exp(weights, out=weights)
+        floors = self._floor(weights)
+        weights[weights < floors[..., None]] = 0.0
+        mass = weights.cumsum(axis=1)
+        drawn = np.array([rng.random() for rng in rngs]) * mass[:, -1]
+        tokens = (mass <= drawn[:, None]).sum(axis=1)
+        picked: npt.NDArray[np.int64] = np.where(tokens < mass.shape[1], tokens, best)
+        return picked
 
-    def _floor(self, weights: npt.NDArray[np.float64]) -> float:
-        """Return the least weight that is kept; the likeliest token weighs 1."""
-        floor = self.min_p
-        narrow_k = 0 < self.top_k < len(weights)
-        if not narrow_k and self.top_p >= 1.0:
+    def _floor(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the least weight kept of (..., V), each likeliest weighing 1; shape (...)."""
+        size = weights.shape[-1]
+        floor = np.full(weights.shape[:-1], self.min_p)
+        keep = self.top_k if 0 < self.top_k < size else size
+        if self.top_p >= 1.0:
+            if keep < size:
+                floor = np.maximum(floor, np.partition(weights, size - keep)[..., size - keep])
             return floor
-        ordered = np.sort(weights)[::-1]
-        if narrow_k:
-            floor = max(floor, float(ordered[self.top_k - 1]))
-            ordered = ordered[: self.top_k]
-        if self.top_p < 1.0:
-            mass = ordered.cumsum()
-            last = int(mass.searchsorted(self.top_p * mass[-1]))
-            floor = max(floor, float(ordered[min(last, len(ordered) - 1)]))
-        return floor
+        ordered = np.sort(weights)[..., ::-1][..., :keep]
+        mass = ordered.cumsum(axis=-1)
+        before = mass < self.top_p * mass[..., -1:]
+        last = np.minimum(before.sum(axis=-1), keep - 1)
+        least = np.take_along_axis(ordered, np.expand_dims(last, -1), axis=-1)[..., 0]
+        return np.asarray(np.maximum(floor, least))
 
 
 def _any_of(

@@ -183,8 +183,8 @@ class _Attention:
             q = graph.op("Slice", packed, graph.ints(0), graph.ints(config.width), graph.ints(2))
             bias = self.relative_bias(q, name)
         out, new_key, new_value = graph.ops(
-            "GroupQueryAttention", 3, packed, "", "", f"key_{index}", f"value_{index}", "past", "total",
-            cos, sin, "", bias, domain=_MICROSOFT, num_heads=config.heads,
+            "GroupQueryAttention", 3, packed, "", "", f"key_{index}", f"value_{index}", "past",
+            "total", cos, sin, "", bias, domain=_MICROSOFT, num_heads=config.heads,
             kv_num_heads=config.kv_heads, do_rotary=int(rotary),
         )  # fmt: skip
         graph.output(f"new_key_{index}", new_key, TensorProto.FLOAT, cache)
