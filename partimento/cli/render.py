@@ -9,6 +9,8 @@ from cyclopts import Parameter
 
 from partimento import api
 from partimento.cli import show
+from partimento.errors import FileError
+from partimento.files import AUDIO_SUFFIXES
 from partimento.outputs import check_output
 
 __all__ = ["render"]
@@ -40,6 +42,11 @@ def render(
     for target in targets:
         check_output(target)
     score = api.read_score(piece)
+    is_heard = stems is not None or any(t.suffix.lower() in AUDIO_SUFFIXES for t in targets)
+    if is_heard and not score.notes:
+        raise FileError(
+            piece, "has no notes, so there is nothing to hear", "give a piece with notes"
+        )
     written = [api.write(score, target, soundfont=soundfont) for target in targets]
     if stems is not None:
         written += api.write_stems(score, stems, piece.stem, soundfont=soundfont)

@@ -11,7 +11,7 @@ import pytest
 from partimento import api, files, measuring
 from partimento.cli.main import VERBS, main
 from partimento.errors import MissingExtra
-from partimento.music import Timeline
+from partimento.music import Score, Timeline
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide" / "cli.md"
@@ -106,6 +106,8 @@ def test_a_config_file_stands_behind_the_command_line(hum):
         ("continue none.mid", 1, "there is no such file"),
         ("continue noise.mid", 1, "noise.mid"),
         ("render none.mid", 1, "there is no such file"),
+        ("render silent.mid", 1, "silent.mid: has no notes"),
+        ("continue silent.mid", 1, "the prompt has no notes to go on from"),
         ("replay none.mid", 1, "none.mid"),
         ("replay noise.mid", 1, "noise.mid"),
         ("describe nothing", 1, "no system or model is called 'nothing'"),
@@ -118,6 +120,7 @@ def test_a_config_file_stands_behind_the_command_line(hum):
 def test_bad_input_is_one_line_that_says_what_to_do(hum, capsys, command, code, message):
     Path("bad.toml").write_text("temprature = 1\n")
     Path("noise.mid").write_bytes(bytes(range(200)))
+    files.write(Score(), Path("silent.mid"))
     before = made()
     assert run(command) == code
     out, err = capsys.readouterr()
