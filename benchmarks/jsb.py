@@ -18,7 +18,7 @@ To make the weights again::
     python -m benchmarks.jsb --keep runs
 
 The last is the piano baseline of ``benchmarks.quality``. The weights of ``jsb-absolute`` that are
-here had ``--steps 1500``, those with relative attention 5000.
+here had ``--steps 900``, those with relative attention 5000.
 """
 
 from __future__ import annotations

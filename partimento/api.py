@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from partimento import catalog, files, sound
+from partimento import catalog, files, live, sound
 from partimento.catalog import describe, models, systems
 from partimento.checkup import doctor
 from partimento.config import Config, read_config, validate_config
@@ -318,8 +318,20 @@ class Replay:
     def is_same(self) -> bool:
         """Return whether the piece, in the format of the source, is the source byte for byte."""
         with tempfile.TemporaryDirectory() as folder:
-            again = self.result.save(Path(folder) / f"again{self.source.suffix}")
+            again = self.save(Path(folder) / f"again{self.source.suffix}")
             return again.read_bytes() == self.source.read_bytes()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the piece, the sound of a stream as the stream made it, and return the path.
+
+        Raises:
+            FileError: if the ending is unknown or the place cannot be written.
+        """
+        target = Path(path)
+        if not self.recipe.streamed or target.suffix.lower() not in files.AUDIO_SUFFIXES:
+            return self.result.save(target)
+        check_output(target)
+        return live.save_again(self.result.pieces, self.recipe, target)
 
 
 def replay(

@@ -23,6 +23,7 @@ from partimento.music import (
     Timeline,
     TimeSignature,
 )
+from partimento.music.key_finding import estimate_key
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.music.transform import concatenate, join
 from partimento.prompts import places, read_prompt, ready_prompt
@@ -204,6 +205,8 @@ class Instrument:
         if score is not None:
             score, at, metre, ruling_tempo = ready_prompt(score)
         defaults = self.folder.config.get("defaults", {})
+        if wishes.max_silence is None and defaults.get("max_silence") is not None:
+            wishes = wishes.model_copy(update={"max_silence": float(defaults["max_silence"])})
         asked_tempo = wishes.tempo
         tempo = _first_known(asked_tempo, ruling_tempo, defaults.get("tempo"))
         if tempo is None and wishes.seconds is not None:
@@ -293,14 +296,16 @@ class Instrument:
 
     def result_of(self, pieces: Iterable[Score], plan: Plan, seconds_taken: float = 0.0) -> Result:
         """Return the pieces of a plan as one whole, after its prompt if it has one."""
+        pieces = tuple(pieces)
+        recipe = plan.recipe.model_copy(update={"streamed": False})
         made = _with_chords(join(pieces), plan)
         if plan.request.prompt is not None:
             onto = places(plan.request.prompt, made)
             made = concatenate(plan.request.prompt, made, plan.join_ticks, onto)
         else:
             made = replace(made, title=f"{self.name}, seed {plan.recipe.seed}")
-        made = replace(made, recipe=plan.recipe.to_json())
-        return Result(made, plan.recipe, seconds_taken)
+        made = replace(_with_key(made), recipe=recipe.to_json())
+        return Result(made, recipe, seconds_taken, pieces if plan.recipe.streamed else ())
 
     def nll(self, score: Score) -> npt.NDArray[np.float64]:
         """Return the negative log-likelihood of each token of a score, in nats.
@@ -392,6 +397,12 @@ def _checked_seed(seed: int) -> int:
 def _metre_of(defaults: Mapping[str, Any]) -> TimeSignature:
     metre = Wishes(time_signature=defaults.get("time_signature")).metre()
     return metre or TimeSignature(0, 4, 4)
+
+
+def _with_key(made: Score) -> Score:
+    """Return the score in the key that its notes are most likely in, where it states none."""
+    key = None if made.key_signatures else estimate_key(made)
+    return made if key is None else replace(made, key_signatures=(KeySignature(0, key),))
 
 
 def _with_chords(made: Score, plan: Plan) -> Score:

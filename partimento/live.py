@@ -18,6 +18,7 @@ import soundfile
 
 from partimento import files, sound
 from partimento.errors import FileError, MissingExtra, NotSupported
+from partimento.files.ogg import settle_serial
 from partimento.instrument import Instrument, Plan, bar_count
 from partimento.music import Audio, Score, Timeline
 from partimento.recipe import Recipe
@@ -33,6 +34,7 @@ __all__ = [
     "perform_live",
     "recipe_of",
     "result_of",
+    "save_again",
     "sink_of",
 ]
 
@@ -116,6 +118,10 @@ class WavFile:
         except OSError as error:
             raise FileError(self._path, f"cannot grow ({error.strerror})", "free space") from None
 
+    def keep(self, frames: int) -> None:
+        """Drop what lies after so many frames: of a bar that was not counted before a stop."""
+        self._bytes = min(self._bytes, frames * _FRAME_BYTES)
+
     def close(self, recipe: str) -> None:
         """Add the recipe as the comment that sound programs show, and close.
 
@@ -149,8 +155,8 @@ class SoundFile:
     def __init__(self, path: Path, recipe: str) -> None:
         self._path = path
         with ExitStack() as stack:
-            temporary = stack.enter_context(files.atomic_path(path))
-            self._file = soundfile.SoundFile(temporary, "w", SAMPLE_RATE_HZ, CHANNELS)
+            self._temporary = stack.enter_context(files.atomic_path(path))
+            self._file = soundfile.SoundFile(self._temporary, "w", SAMPLE_RATE_HZ, CHANNELS)
             self._file.comment = recipe  # these formats take it before the sound only
             self._place = stack.pop_all()  # closed, it moves the file to its place
 
@@ -168,6 +174,8 @@ class SoundFile:
     def close(self, recipe: str) -> None:
         """Finish the file and move it to its place."""
         self._file.close()
+        if self._path.suffix.lower() == ".ogg":
+            settle_serial(self._temporary)
         self._place.close()
 
 
@@ -211,6 +219,7 @@ class Outcome:
     pieces: list[Score] = field(default_factory=list)  # empty where they were not to be kept
     bars: int = 0
     seconds: float = 0.0
+    frames: int = 0  # of sound, up to the end of the last whole bar
     first_note_at: float = 0.0  # on the clock of time.perf_counter
     is_stopped: bool = False
 
@@ -240,13 +249,16 @@ def perform_live(
     started = time.perf_counter()
     try:
         for piece in instrument.pieces(plan):
+            frames = 0
             if renderer is not None and state is not None:
                 heard, state = renderer.feed(state, piece)
+                frames = heard.samples.shape[1]
                 _give(sinks, heard)
             if keeps_pieces:
                 outcome.pieces.append(piece)
-            outcome.bars += bar_count(piece)
+            bars = outcome.bars + bar_count(piece)
             outcome.seconds += float(Timeline(piece).seconds(piece.written_length_ticks))
+            outcome.bars, outcome.frames = bars, outcome.frames + frames
             outcome.first_note_at = outcome.first_note_at or time.perf_counter()
             if on_bar is not None:
                 on_bar(outcome.bars, outcome.seconds)
@@ -258,10 +270,36 @@ def perform_live(
     except KeyboardInterrupt:
         outcome.is_stopped = True
     finally:
-        recipe = recipe_of(plan, outcome)
+        recipe = recipe_of(plan, outcome).model_copy(update={"streamed": True})
         for sink in sinks:
+            if outcome.is_stopped and isinstance(sink, WavFile):
+                sink.keep(outcome.frames)  # so that it ends where the recipe says
             sink.close(recipe.to_json())
     return outcome
+
+
+def save_again(pieces: Sequence[Score], recipe: Recipe, path: Path) -> Path:
+    """Write the sound of a stream as ``perform_live`` wrote it, and return the path.
+
+    Raises:
+        FileError: if the place cannot be written.
+    """
+    text = recipe.to_json()
+    with ExitStack() as stack:
+        sink: Sink
+        if path.suffix.lower() == ".wav":
+            sink = WavFile(stack.enter_context(files.atomic_path(path)))
+        else:
+            sink = SoundFile(path, text)
+        renderer = sound.StreamRenderer(SAMPLE_RATE_HZ)
+        state = renderer.start()
+        for piece in pieces:
+            heard, state = renderer.feed(state, piece)
+            sink.take(heard.samples)
+        if recipe.stopped_after_bars is None:  # a stop leaves no time for the last notes' decay
+            sink.take(renderer.finish(state).samples)
+        sink.close(text)
+    return path
 
 
 def recipe_of(plan: Plan, outcome: Outcome) -> Recipe:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from math import gcd
 from pathlib import Path
 
 from partimento import files
 from partimento.errors import FileError, MusicError
-from partimento.music import Score, Timeline, TimeSignature
+from partimento.music import Score, Timeline, TimeSignature, Track
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.music.transform import rescale
 from partimento.recipe import PromptRecord, file_sha256
@@ -59,7 +60,9 @@ def ready_prompt(prompt: Score) -> tuple[Score, int, TimeSignature, float]:
 def places(prompt: Score, made: Score) -> list[int | None]:
     """Return for each new track the prompt's track that it carries on, None for a new one.
 
-    By name where every pitched track of the prompt has its like; otherwise in order.
+    By name where every pitched track of the prompt has its like; otherwise in order. One new
+    track alone carries on the track of its name or else of its program; where the prompt has
+    several tracks and none is alike, it is a new one.
     """
     pitched = [i for i, t in enumerate(prompt.tracks) if t.notes and not t.is_drum]
     names = [prompt.tracks[i].name for i in pitched]
@@ -72,9 +75,19 @@ def places(prompt: Score, made: Score) -> list[int | None]:
     chosen: list[int | None] = []
     for track in made.tracks:
         pool = drums if track.is_drum else free
-        alike = [i for i in pool if prompt.tracks[i].program == track.program]
-        place = alike[0] if len(made.tracks) == 1 and alike else next(iter(pool), None)
+        place = next(iter(pool), None)
+        if len(made.tracks) == 1 and len(pool) > 1:
+            place = _alike(prompt, pool, track)
         if place is not None:
             pool.remove(place)
         chosen.append(place)
     return chosen
+
+
+def _alike(prompt: Score, pool: Sequence[int], track: Track) -> int | None:
+    """Return the first track of the pool that has the name, or else the program, of ``track``."""
+    for name in ("name", "program"):
+        for place in pool:
+            if getattr(prompt.tracks[place], name) == getattr(track, name):
+                return place
+    return pool[0] if track.is_drum else None  # drums have no program to tell them apart

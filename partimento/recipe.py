@@ -61,11 +61,15 @@ class Recipe(Config):
     prompt: PromptRecord | None = None
     soundfont: str = ""
     stopped_after_bars: int | None = None  # of a stream without an end
+    streamed: bool = False  # sound that was rendered piece by piece, at a fixed gain
     versions: dict[str, str] = Field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the recipe as one line of JSON, keys sorted."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
+        # What was not streamed does not say so, as in recipes from before there was this field.
+        left_out = None if self.streamed else {"streamed"}
+        values = self.model_dump(mode="json", exclude=left_out)
+        return json.dumps(values, sort_keys=True, ensure_ascii=True)
 
     def changed_versions(self) -> tuple[str, ...]:
         """Return what differs between the machine that made it and this one, in words."""

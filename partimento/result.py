@@ -21,6 +21,7 @@ class Result:
     score: Score
     recipe: Recipe
     seconds_taken: float = 0.0
+    pieces: tuple[Score, ...] = ()  # as they were streamed, where sound is to be streamed again
 
     @property
     def seed(self) -> int:

@@ -20,6 +20,7 @@ from partimento.errors import (
     NotSupported,
 )
 from partimento.music import KeySignature, Lyric, Note, Score, Tempo, Timeline, TimeSignature, Track
+from partimento.music.key_finding import estimate_key
 from partimento.music.keys import parse_key
 
 ROOT = Path(__file__).parents[1]
@@ -141,15 +142,64 @@ def test_continue_keeps_all_and_adds_exactly_the_bars(instrument):
     prompt = prompt_score()
     score = instrument.continue_(prompt, bars=3, seed=1).score
     assert len(Timeline(score).bars) == len(Timeline(prompt).bars) + 3
-    for before, after in zip(prompt.tracks, score.tracks, strict=True):
-        assert after.notes[: len(before.notes)] == before.notes
-        assert replace(after, notes=()) == replace(before, notes=())
+    assert score.tracks[:2] == prompt.tracks
     assert score.tempos == prompt.tempos
     assert score.time_signatures == prompt.time_signatures
     assert score.title == "Sketch"
-    new = score.track("Melody").notes[5:]
+    new = score.track("Hum").notes  # like neither track of the prompt
     assert new[0].onset_ticks == 2 * 1440
     assert len(new) == 9
+    assert len(score.tracks) == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "programs", "joined"),
+    [
+        (("Melody", "Hum"), (40, 32), 1),  # by name
+        (("Melody", "Bass"), (40, 0), 1),  # by program
+        (("Melody",), (40,), 0),  # there is but one
+        (("Melody", "Bass"), (40, 32), None),
+    ],
+)
+def test_one_new_track_goes_where_it_belongs(instrument, names, programs, joined):
+    line = (Note(0, 60, 1920),)
+    tracks = [Track(n, line, program=p) for n, p in zip(names, programs, strict=True)]
+    tracks.append(Track("Drums", line, is_drum=True))
+    score = instrument.continue_(Score(tuple(tracks)), bars=1, seed=1).score
+    grown = [i for i, track in enumerate(score.tracks) if track.notes[len(line) :]]
+    assert grown == [len(tracks) if joined is None else joined]
+    assert [track.name for track in score.tracks[len(tracks) :]] == ["Hum"] * (joined is None)
+
+
+def test_pieces_state_a_key(instrument, tmp_path):
+    result = instrument.generate(bars=4, seed=1)
+    (stated,) = result.score.key_signatures
+    assert stated == KeySignature(0, estimate_key(result.score))
+    for suffix in (".mid", ".musicxml"):
+        path = result.save(tmp_path / f"made{suffix}")
+        assert api.read_score(path).key_signatures == (stated,)
+        assert api.replay(path).is_same()
+    assert all(not piece.key_signatures for piece in instrument.stream(bars=2, seed=1))
+
+
+def test_continue_keeps_the_keys_of_its_prompt(instrument):
+    own = (KeySignature(0, parse_key("F#")), KeySignature(1440, parse_key("Eb")))
+    prompt = replace(prompt_score(), key_signatures=own)
+    assert instrument.continue_(prompt, bars=2, seed=1).score.key_signatures == own
+    whole = instrument.continue_(prompt_score(), bars=2, seed=1).score
+    assert whole.key_signatures == (KeySignature(0, estimate_key(whole)),)
+
+
+def test_a_model_may_promise_never_to_fall_silent_for_long(make_model, tmp_path):
+    make_model("awake", defaults={"bars": 2, "max_silence": 3})
+    awake = api.load("awake")
+    result = awake.generate(seed=1)
+    assert result.recipe.promises["max_silence_quarters"] == 3.0
+    assert awake._performer.log[-1].promises.max_silence_quarters == 3.0
+    assert api.replay(result.save(tmp_path / "a.mid")).is_same()
+    assert awake.generate(seed=1, max_silence=8).recipe.promises["max_silence_quarters"] == 8.0
+    continued = awake.continue_(prompt_score(), seed=1)
+    assert continued.recipe.promises["max_silence_quarters"] == 3.0
 
 
 def test_continue_takes_another_tempo_and_key_from_there_on(instrument):
@@ -171,10 +221,11 @@ def test_continue_adds_tracks_that_the_prompt_lacks(make_model):
     assert [track.name for track in score.tracks] == ["Melody", "Bass", "C"]
 
 
-def test_continue_keeps_tracks_of_equal_names_apart(instrument):
+def test_continue_keeps_tracks_of_equal_names_apart(make_model):
+    make_model("pair", names=["A", "B"])
     twins = prompt_score().with_tracks(replace(t, name="Twin") for t in prompt_score().tracks)
-    score = instrument.continue_(twins, bars=1, seed=1).score
-    assert [len(track.notes) for track in score.tracks] == [8, 1]
+    score = api.load("pair").continue_(twins, bars=1, seed=1).score
+    assert [len(track.notes) for track in score.tracks] == [8, 4]
 
 
 def test_a_coarse_prompt_is_put_on_a_finer_grid(instrument):

@@ -41,7 +41,7 @@ def replay(
         check_output(target)
     with screen.bar_progress("replay") as progress:
         again = api.replay(file, prompt=prompt, model=model, progress=progress)
-    written = [again.result.save(target) for target in targets]
+    written = [again.save(target) for target in targets]
     for note in again.notes:
         show.warn(note)
     verdict = "the same bytes as" if again.is_same() else "NOT the same bytes as"

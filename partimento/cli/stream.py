@@ -68,7 +68,8 @@ def stream(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_once)
     is_heard = play or not settings.out
-    sinks = _sinks(settings, plan.recipe.to_json(), is_heard, raw)
+    recipe = plan.recipe.model_copy(update={"streamed": True})
+    sinks = _sinks(settings, recipe.to_json(), is_heard, raw)
     outcome = live.perform_live(
         instrument,
         plan,

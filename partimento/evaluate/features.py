@@ -8,7 +8,7 @@ Sources of the definitions, named again beside each:
 - Yang and Lerch, "On the evaluation of generative models in music", Neural Computing and
   Applications 32, 2020.
 - Mogren, "C-RNN-GAN", 2016. Dong et al., "MuseGAN", AAAI 2018.
-- Krumhansl, "Cognitive Foundations of Musical Pitch", 1990 (the key profiles).
+- Krumhansl, "Cognitive Foundations of Musical Pitch", 1990 (the key, ``music.key_finding``).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from partimento.evaluate.notes import (
     voices,
 )
 from partimento.music import Score
+from partimento.music.key_finding import key_of_weights
 
 __all__ = [
     "HISTOGRAMS",
@@ -49,14 +50,6 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 _MAJOR_SCALE = (1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1)
 _SCALES = np.array([np.roll(_MAJOR_SCALE, tonic) for tonic in range(12)], dtype=np.float64)
-_MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-_MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-_PROFILES = np.array(
-    [
-        [np.roll((np.array(p) - np.mean(p)) / np.std(p), tonic) for tonic in range(12)]
-        for p in (_MAJOR_PROFILE, _MINOR_PROFILE)
-    ]
-)
 _STEPS_PER_SIXTEENTH = STEPS_PER_QUARTER // 4
 _WIDEST_INTERVAL = 12
 
@@ -181,10 +174,8 @@ def scale_consistency(pitch_class_counts: Floats) -> float:
 
 def estimate_tonic(pitch_class_weights: Floats) -> int:
     """Return the tonic 0..11 by the Krumhansl-Schmuckler method from weights (12,); 0 if flat."""
-    weights = pitch_class_weights - pitch_class_weights.mean()
-    if not np.abs(weights).max() > 0:
-        return 0
-    return int(np.argmax((_PROFILES @ weights).max(axis=0)))
+    key = key_of_weights(pitch_class_weights)
+    return 0 if key is None else key.tonic
 
 
 def groove_consistency(table: NoteTable) -> float:

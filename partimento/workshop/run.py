@@ -18,14 +18,14 @@ from partimento.errors import FileError, TrainingError
 from partimento.files.atomic import atomic_path
 from partimento.files.corpora import Corpus
 from partimento.workshop import distributed
-from partimento.workshop.checkpoints import read_checkpoint
+from partimento.workshop.checkpoints import read_checkpoint, write_checkpoint
 from partimento.workshop.device import set_threads
 from partimento.workshop.export import export_token_model
 from partimento.workshop.progress import Progress
 from partimento.workshop.token_trainee import TokenTrainee
 from partimento.workshop.trainer import BEST, CHECKPOINT, Outcome, Trainer
 
-__all__ = ["load_best", "train"]
+__all__ = ["calibrate_best", "load_best", "train"]
 
 
 def train(
@@ -68,9 +68,13 @@ def train(
         outcome = trainer.run(resume=resume)
         if distributed.rank() == 0:
             if (folder / BEST).exists():
-                load_best(trainee, out)
+                state = calibrate_best(trainee, out)
                 facts = {**trainee.facts, "seed": seed, "steps": outcome.steps}
-                export_token_model(trainee, out, facts | {"valid_nll": outcome.best})
+                facts |= {
+                    "valid_nll": state["figures"]["loss"],
+                    "temperature": state["temperature"],
+                }
+                export_token_model(trainee, out, facts)
                 progress.say(f"{out} can be played: partimento generate --model {out}")
             if outcome.overfits:
                 progress.say(
@@ -142,6 +146,22 @@ def _remember(path: Path, trainee: TokenTrainee) -> None:
     )
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def calibrate_best(trainee: TokenTrainee, out: Path) -> dict[str, Any]:
+    """Calibrate the best weights of a run on its validation music, once, and keep them so.
+
+    Returns the saved state, with ``temperature`` and the figures after calibration.
+    """
+    state = load_best(trainee, out)
+    if "temperature" not in state:
+        state["temperature"] = trainee.calibrate()
+        state["figures"] = trainee.figures()
+        path = out / "training" / BEST
+        prefix = next(iter(read_checkpoint(path)[0])).partition("/")[0]
+        weights = {f"{prefix}/{k}": v for k, v in trainee.network.state_dict().items()}
+        write_checkpoint(path, weights, state)
+    return state
 
 
 def load_best(trainee: TokenTrainee, out: Path, new_features: bool = False) -> dict[str, Any]:

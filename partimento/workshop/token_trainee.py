@@ -5,7 +5,7 @@ A system's ``training.py`` makes one of these with a network of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from partimento.representations import BarEvents, FourVoiceGrid, make_representa
 from partimento.representations.base import input_columns
 from partimento.runtime.presets import TokenPreset
 from partimento.workshop import token_data
+from partimento.workshop.calibration import best_temperature, divide_head
 from partimento.workshop.contract import Batch, Loss, Player, Stage
 from partimento.workshop.objectives.likelihood import next_token_loss
 from partimento.workshop.token_data import TokenPiece, TokenSet
@@ -30,6 +31,7 @@ __all__ = ["COPIES", "TokenTrainee", "sequence_nll"]
 COPIES = "copies.index"
 
 _VALID_CROPS = 48
+_VALID_BATCH = 8
 _TAIL_SHARE = 0.1
 _RARE = 0.001
 
@@ -168,21 +170,47 @@ class TokenTrainee:
         return next_token_loss(self.network(batch["columns"]), batch["targets"], batch["mask"])
 
     def _validate(self) -> Mapping[str, float]:
-        """Return the loss over a fixed, even choice of crops of the validation pieces."""
-        draw = np.random.default_rng(0)
+        """Return the loss over the validation crops."""
         total, count = 0.0, 0
-        recipe = self.preset.recipe
-        device = next(self.network.parameters()).device
-        size = 8
-        for _ in range(0, _VALID_CROPS, size):
-            batch = self.sets["valid"].batch(
-                draw, size, recipe.length, self.local_width, self.align
-            )
-            batch = {key: value.to(device) for key, value in batch.items()}
+        for batch in self._valid_batches():
             places = int(batch["mask"].sum())
             total += float(self._loss(batch).total) * places
             count += places
         return {"loss": total / max(1, count)}
+
+    def _valid_batches(self) -> Iterator[Batch]:
+        """Yield a fixed, even choice of crops of the validation pieces."""
+        draw = np.random.default_rng(0)
+        recipe = self.preset.recipe
+        device = next(self.network.parameters()).device
+        for _ in range(0, _VALID_CROPS, _VALID_BATCH):
+            batch = self.sets["valid"].batch(
+                draw, _VALID_BATCH, recipe.length, self.local_width, self.align
+            )
+            yield {key: value.to(device) for key, value in batch.items()}
+
+    def calibrate(self) -> float:
+        """Fit the temperature on the validation crops, divide it into the head, and return it."""
+        self.network.eval()
+        head = self.network.head
+        assert isinstance(head, nn.Linear)
+        pairs = []
+        with torch.no_grad():
+            for batch in self._valid_batches():
+                logits = self.network(batch["columns"])
+                pairs.append((logits[batch["mask"]], batch["targets"][batch["mask"]]))
+        temperature = best_temperature(pairs)
+        divide_head(head, temperature)
+        self.network.train()
+        return temperature
+
+    def figures(self) -> dict[str, float]:
+        """Return the validation figures of the network as it is."""
+        self.network.eval()
+        with torch.no_grad():
+            figures = dict(self._validate())
+        self.network.train()
+        return figures
 
     def test_nll(self, split: str = "test", window: int | None = None) -> float:
         """Return the mean NLL, nats a token, over every token of a split, in fp32."""

@@ -14,6 +14,7 @@ from partimento import api, files, live
 from partimento.cli.main import main
 from partimento.errors import FileError, NotSupported
 from partimento.music import Timeline
+from partimento.recipe import parse_recipe
 from partimento.runtime.contract import Task
 from partimento.wishes import Wishes
 
@@ -55,18 +56,32 @@ def endless(hum):
 
 
 def test_stream_writes_sound_and_notes(hum, capsys):
-    assert run("stream --bars 3 --seed 4 -o s.wav -o s.mid -o s.flac --verbose") == 0
+    assert run("stream --bars 3 --seed 4 -o s.wav -o s.mid -o s.flac -o s.ogg --verbose") == 0
     out, err = capsys.readouterr()
     assert out == ""
     assert "Played 3 bars" in err
     assert "First note" in err
     assert len(Timeline(api.read_score("s.mid")).bars) == 3
     music = float(Timeline(api.read_score("s.mid")).seconds(3 * 1920))
-    for name in ("s.wav", "s.flac"):
+    for name in ("s.wav", "s.flac", "s.ogg"):
         heard = files.read_audio(name)
         assert heard.duration_seconds >= music
         assert heard.peak > 0.01
-        assert files.read_recipe(name) == files.read_recipe("s.mid")
+        recipe = parse_recipe(files.read_recipe(name), name)
+        assert recipe.streamed
+        assert recipe.model_copy(update={"streamed": False}).to_json() == files.read_recipe("s.mid")
+        assert api.replay(name).is_same()
+    assert api.replay("s.mid").is_same()
+    assert run("replay s.wav -o again.wav -o again.mid") == 0
+    assert "the same bytes as s.wav" in capsys.readouterr().out
+    assert Path("again.wav").read_bytes() == Path("s.wav").read_bytes()
+    assert Path("again.mid").read_bytes() == Path("s.mid").read_bytes()
+
+
+def test_a_streamed_continuation_is_replayed_without_its_prompt(hum):
+    assert run("generate --bars 2 --seed 1 -o in.mid") == 0
+    assert run("stream --prompt in.mid --bars 2 --seed 4 -o s.wav -o s.mid") == 0
+    assert api.replay("s.wav").is_same()
     assert api.replay("s.mid").is_same()
 
 
@@ -79,6 +94,7 @@ def test_a_stopped_stream_is_whole_and_can_be_replayed(endless):
     assert files.read_audio("s.wav").duration_seconds > 4
     assert len(Timeline(api.read_score("s.mid")).bars) == outcome.bars == 5
     assert api.replay("s.mid").is_same()
+    assert api.replay("s.wav").is_same()
 
 
 def test_a_wav_is_whole_after_every_write():

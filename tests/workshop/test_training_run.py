@@ -134,6 +134,8 @@ def test_training_goes_on_from_an_earlier_run(
     train(later, [chorales()], tmp_path / "later", start_from=made[0], progress=said()[1])
     load_best(fresh, made[0])
     for name, value in fresh.network.state_dict().items():
+        if name.startswith("head."):  # each run calibrates its own
+            continue
         np.testing.assert_allclose(later.network.state_dict()[name], value, atol=1e-6)
     other = trainee_of(grid_preset(transformer(width=32)))
     with pytest.raises(TrainingError, match="network of another shape"):

@@ -24,7 +24,7 @@ PRESETS: Mapping[str, TokenPreset] = {
     "piano": TokenPreset(
         representation=_BARS,
         network=RecurrentConfig(layers=2, width=384, local_width=1, token_width=256),
-        recipe=Recipe(steps=600, batch_size=16, length=256, learning_rate=2e-3),
+        recipe=Recipe(steps=400, batch_size=16, length=256, learning_rate=2e-3),
         instruments=(0,),
         defaults={"bars": 16},
     ),
