@@ -21,7 +21,7 @@ from partimento.errors import FileError, MissingExtra, NotSupported
 from partimento.files.ogg import settle_serial
 from partimento.instrument import Instrument, Plan, bar_count
 from partimento.music import Audio, Score, Timeline
-from partimento.recipe import Recipe
+from partimento.recipe import Recipe, parse_recipe
 from partimento.result import Result
 
 __all__ = [
@@ -174,7 +174,9 @@ class SoundFile:
     def close(self, recipe: str) -> None:
         """Finish the file and move it to its place."""
         self._file.close()
-        if self._path.suffix.lower() == ".ogg":
+        has_end = parse_recipe(recipe, self._path).promises.get("bars") is not None
+        if self._path.suffix.lower() == ".ogg" and has_end:
+            # What has no end cannot be replayed, and may be too long to go through once more.
             settle_serial(self._temporary)
         self._place.close()
 

@@ -48,7 +48,9 @@ PRESETS: Mapping[str, TokenPreset] = {
             "recipe": Recipe(steps=1000, length=384, learning_rate=4e-4),
         }
     ),
-    "piano": _PIANO.model_copy(update={"instruments": (0,)}),
+    "piano": _PIANO.model_copy(
+        update={"instruments": (0,), "defaults": {**_PIANO.defaults, "max_silence": 4.0}}
+    ),
     "paper_jsb": TokenPreset(
         representation=_GRID,
         network=TransformerConfig(
