@@ -73,7 +73,8 @@ class TokenPreset(Config):
     """Everything that makes a token model: representation, network, training, playing."""
 
     representation: dict[str, Any]
-    network: TransformerConfig | RecurrentConfig
+    # The narrower one first: its fields are among the other's, so only this order tells them apart.
+    network: RecurrentConfig | TransformerConfig
     recipe: Recipe = Recipe()
     transpose: int = Field(6, ge=0, le=12, description="augmentation, semitones up and down")
     stretches: tuple[float, ...] = Field((1.0,), description="augmentation, factors of time")
