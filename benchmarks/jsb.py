@@ -108,7 +108,7 @@ def run(options: Options) -> dict[str, Any]:
     for key, name in (("nll_absolute", "jsb-absolute"), ("nll_lstm", "jsb-lstm")):
         figures[key] = round(player_nll(ModelFolder.open(MODELS / name), test), 4)
         say(f"{name}: {figures[key]}")
-    counts = NGramModel(FourVoiceGrid().vocabulary.size, (4, 1, 2, 3, 8), (4,)).fit(train)
+    counts = NGramModel(FourVoiceGrid().vocabulary.size, (4, 1, 8, 2, 3), (4, 16)).fit(train)
     figures["nll_counting"] = round(
         float(np.concatenate([counts.nll(tokens) for tokens in test]).mean()), 4
     )

@@ -32,7 +32,7 @@ def first_note(program: Path, folder: Path) -> float:
         [program, "stream", "--bars", "4", "--seed", "7", "-o", folder / "s.wav", "--verbose"],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    found = re.search(r"first note after ([0-9.]+) s", done.stderr + done.stdout)
+    found = re.search(r"First note ([0-9.]+) s", done.stderr + done.stdout)
     if found is None:
         raise RuntimeError("the stream did not tell its time to the first note")
     return float(found[1])
