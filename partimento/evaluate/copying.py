@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -32,6 +30,7 @@ import numpy.typing as npt
 from partimento.errors import FileError, MusicError
 from partimento.evaluate.hashing import hash_columns
 from partimento.evaluate.notes import Voice, time_class, voices
+from partimento.evaluate.writing import write_whole
 from partimento.music import Score
 
 __all__ = ["DEFAULT_NOTES", "CopyIndex", "CopyRate", "CopyReport", "copy_rate"]
@@ -291,7 +290,7 @@ class CopyIndex:
             line_lengths=self.line_lengths.astype(np.uint32),
             line_pieces=self.line_pieces.astype(np.uint32),
         )
-        _write(Path(path), content.getvalue())
+        write_whole(Path(path), content.getvalue())
 
     @classmethod
     def load(cls, path: str | Path) -> CopyIndex:
@@ -335,23 +334,6 @@ class CopyIndex:
         except _DAMAGE as error:
             text = " ".join(str(error).split())[:80]
             raise FileError(path, f"is no copy index ({text})", remedy) from None
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(name).chmod(0o644)  # mkstemp makes files that only their owner may read
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except OSError as error:
-        raise FileError(
-            path, f"cannot be written ({error.strerror})", "check the folder and its space"
-        ) from None
 
 
 def copy_rate(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import math
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from partimento.errors import FileError, MissingExtra
 from partimento.evaluate.features import HISTOGRAMS, SCALARS
 from partimento.evaluate.report import FeatureComparison, Report
+from partimento.evaluate.writing import write_whole
 
 __all__ = ["save_plots"]
 
@@ -55,19 +55,13 @@ def save_plots(report: Report, folder: str | Path) -> tuple[Path, ...]:
 def _write(path: Path, canvas: Any) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                canvas.print_png(file)
-            Path(name).chmod(0o644)  # mkstemp makes files that only their owner may read
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
     except OSError as error:
         raise FileError(
             path, f"cannot be written ({error.strerror})", "check the folder and its space"
         ) from None
+    drawn = io.BytesIO()
+    canvas.print_png(drawn)
+    write_whole(path, drawn.getvalue())
 
 
 def _tidy(axes: Any, title: str, unit: str) -> None:

@@ -17,7 +17,7 @@ from partimento.representations import make_representation
 SYSTEMS = catalog.systems()
 APACHE_2_SHA256 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 # Parts of paths on somebody's machine, and words that mean nothing to a reader.
-FORBIDDEN = ("/work/", "/root/", "/tmp/", "/opt/", "issue #", "TODO", "FIXME")
+FORBIDDEN = (*(f"/{top}/" for top in ("work", "root", "tmp", "opt")), "issue #", "TODO", "FIXME")
 
 
 def anchor(heading: str) -> str:

@@ -14,6 +14,7 @@ Equations of Huang et al. 2018 (arXiv 1809.04281)::
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -90,7 +91,7 @@ def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
 
 
-class _Attention(nn.Module):
+class _Attention(nn.Module, ABC):
     """Projections to queries, keys, values and back; the kinds of attention fill ``mix``."""
 
     def __init__(self, width: int, heads: int, kv_heads: int, max_distance: int) -> None:
@@ -116,9 +117,9 @@ class _Attention(nn.Module):
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, width))
         return out
 
+    @abstractmethod
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Return the weighted values (B, H, L, D)."""
-        raise NotImplementedError
 
     def grouped(self, x: Tensor) -> Tensor:
         """Return (B, H, L, D): each key or value head repeated for its group of queries."""

@@ -14,7 +14,12 @@ from partimento.workshop.nn.embedding import ColumnEmbedding, sinusoids
 
 __all__ = ["Block", "CausalTransformer"]
 
-_ATTENTION = {"relative": RelativeAttention, "rotary": RotaryAttention, "absolute": PlainAttention}
+_Kinds = type[RelativeAttention] | type[RotaryAttention] | type[PlainAttention]
+_ATTENTION: dict[str, _Kinds] = {
+    "relative": RelativeAttention,
+    "rotary": RotaryAttention,
+    "absolute": PlainAttention,
+}
 
 
 class Block(nn.Module):
