@@ -46,8 +46,7 @@ from partimento.runtime.folder import ModelFolder
 from partimento.runtime.presets import TokenPreset
 from partimento.runtime.tokens import TokenPerformer
 from partimento.systems.music_transformer.training import trainee as make_trainee
-from partimento.workshop.export import export_token_model
-from partimento.workshop.run import load_best
+from partimento.workshop.run import load_best, told
 from partimento.workshop.token_trainee import TokenTrainee, sequence_nll
 
 MODELS = Path(__file__).resolve().parent / "models"
@@ -102,7 +101,7 @@ def run(options: Options) -> dict[str, Any]:
     figures["nll_test"] = round(torch_nll(trainee, test), 4)
     say(f"relative, fp32: {figures['nll_test']}")
     with tempfile.TemporaryDirectory() as name:
-        folder = export_token_model(trainee, Path(name) / "jsb-relative", {})
+        folder = trainee.export(Path(name) / "jsb-relative", {})
         figures["nll_test_int8"] = round(player_nll(folder, test), 4)
     say(f"relative, int8: {figures['nll_test_int8']}")
     for key, name in (("nll_absolute", "jsb-absolute"), ("nll_lstm", "jsb-lstm")):
@@ -131,8 +130,7 @@ def keep(runs: Path) -> None:
         module = __import__(f"partimento.systems.{card.name}.training", fromlist=["trainee"])
         other = module.trainee(validate_config(TokenPreset, values["preset"]))
         state = load_best(other, runs / name)
-        facts = {"steps": state["step"], **state["figures"]}
-        export_token_model(other, MODELS / name, facts)
+        other.export(MODELS / name, {"steps": state["step"], **told(state)})
 
 
 if __name__ == "__main__":

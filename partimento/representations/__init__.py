@@ -3,12 +3,14 @@
 ========================  =====================================================
 ``four_voice_grid``       four voices, a pitch a voice and a sixteenth (chorales)
 ``bar_events``            bars, positions, notes with durations, any instruments
+``melody_steps``          one pitch an eighth (melodies)
 ``performance_events``    note on, note off, time shift in 10 ms (piano playing)
 ``countdown``             the first or second, each token knowing how near the end is
+``track_grid``            tracks by sixteenths, any cell given or asked for; no tokens
 ========================  =====================================================
 
 Each keeps the laws of ``partimento.representations.base``; ``make_representation`` rebuilds one
-from its ``spec()``, which is what a model folder holds.
+of tokens from its ``spec()``, which is what a model folder holds; ``TrackGrid.from_spec`` the grid.
 """
 
 from __future__ import annotations
@@ -21,12 +23,14 @@ from partimento.representations.bar_events import BarEvents
 from partimento.representations.base import TokenRepresentation, Tokens, Vocabulary, Walk
 from partimento.representations.countdown import Countdown
 from partimento.representations.four_voice_grid import FourVoiceGrid
+from partimento.representations.melody_steps import MelodySteps
 from partimento.representations.performance_events import PerformanceEvents
 
 __all__ = [
     "BarEvents",
     "Countdown",
     "FourVoiceGrid",
+    "MelodySteps",
     "PerformanceEvents",
     "TokenRepresentation",
     "Tokens",
@@ -39,6 +43,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "bar_events": ("track_names",),
     "countdown": ("bars", "base"),
     "four_voice_grid": ("denominator", "highest", "lowest", "steps_per_bar"),
+    "melody_steps": ("highest", "lowest", "steps_per_quarter"),
     "performance_events": (),
 }
 
@@ -70,7 +75,7 @@ def make_representation(spec: Mapping[str, Any]) -> TokenRepresentation:
     for key, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool):
             raise ConfigError(f"representation.{key}", f"is an integer, not {value!r}")
-    return FourVoiceGrid(**values)
+    return MelodySteps(**values) if name == "melody_steps" else FourVoiceGrid(**values)
 
 
 def _track_names(value: Any) -> dict[int, str]:

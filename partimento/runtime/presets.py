@@ -11,7 +11,14 @@ from pydantic import Field, model_validator
 
 from partimento.config import Config
 
-__all__ = ["Recipe", "RecurrentConfig", "TokenPreset", "TransformerConfig"]
+__all__ = [
+    "GridConfig",
+    "GridPreset",
+    "Recipe",
+    "RecurrentConfig",
+    "TokenPreset",
+    "TransformerConfig",
+]
 
 
 class TransformerConfig(Config):
@@ -51,6 +58,27 @@ class RecurrentConfig(Config):
     dropout: float = Field(0.2, ge=0, lt=1)
 
 
+class GridConfig(Config):
+    """Sizes of a Transformer over the columns of a grid; it sees the whole window at once."""
+
+    layers: int = Field(5, ge=1)
+    width: int = Field(256, ge=8)
+    heads: int = Field(8, ge=1)
+    feedforward: int = Field(1024, ge=8)
+    cell_width: int = Field(32, ge=4, description="of the embedding of a cell's half")
+    near_width: int = Field(64, ge=1, description="of a column, as its neighbours see it")
+    reach: int = Field(8, ge=0, description="columns to either side that enter together")
+    window: int = Field(512, ge=16, description="columns it can be shown at once, in playing")
+    ensembles: tuple[str, ...] = Field(("choir", "strings"), min_length=1)
+    dropout: float = Field(0.15, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.width % (2 * self.heads):
+            raise ValueError(f"{self.heads} heads of even width must divide {self.width}")
+        return self
+
+
 class Recipe(Config):
     """How a stage is trained."""
 
@@ -81,4 +109,14 @@ class TokenPreset(Config):
     instruments: tuple[int, ...] | None = Field(
         None, description="play these programs alone (128: drums); without: those of the music"
     )
+    defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")
+
+
+class GridPreset(Config):
+    """Everything that makes a grid model: representation, network, training, playing."""
+
+    representation: dict[str, Any]
+    network: GridConfig = GridConfig()
+    recipe: Recipe = Recipe(length=256, batch_size=8)
+    transpose: int = Field(6, ge=0, le=12, description="augmentation, semitones up and down")
     defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")

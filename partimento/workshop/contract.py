@@ -6,15 +6,19 @@ updates), and cascades (several stages).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import numpy as np
 from torch import Tensor, nn
 
+from partimento.files.corpora import Corpus
+from partimento.runtime.folder import ModelFolder
 from partimento.runtime.presets import Recipe
 
-__all__ = ["Batch", "Loss", "Player", "Stage"]
+__all__ = ["Batch", "Loss", "Player", "Stage", "Trainee"]
 
 Batch = Mapping[str, Tensor]
 
@@ -29,12 +33,16 @@ class Loss:
 
 @dataclass(frozen=True)
 class Player:
-    """One side of a game: the modules it updates and the loss it descends."""
+    """One side of a game: the modules it updates and the loss it descends.
+
+    ``recipe`` is for a player who learns otherwise than its stage: rate, decay, clipping.
+    """
 
     name: str
     modules: tuple[nn.Module, ...]
     loss: Callable[[Batch], Loss]
     updates: int = 1
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True)
@@ -51,3 +59,50 @@ class Stage:
     batches: Callable[[np.random.Generator], Batch]
     validate: Callable[[], Mapping[str, float]] | None = None
     freezes: tuple[nn.Module, ...] = ()
+
+
+class Trainee(Protocol):
+    """A model in training; what ``workshop.run`` asks of every system's ``training.py``.
+
+    ``network`` is what will be played: its best weights are kept and exported. ``facts`` is what
+    is known of the data, for the model folder.
+    """
+
+    system: str
+    preset: Any
+    network: nn.Module
+    facts: dict[str, Any]
+
+    def fresh(self) -> Self:
+        """Return another trainee of the same preset, its weights drawn anew."""
+        ...
+
+    def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
+        """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.
+
+        Raises:
+            TrainingError: if nothing can be learnt from.
+        """
+        ...
+
+    def recall(self, folder: Path) -> None:
+        """Take the data that a run in ``folder`` encoded, where it is still there."""
+        ...
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the stages in order; the modules in them are the same at every call."""
+        ...
+
+    def finish(self) -> dict[str, float]:
+        """Put the last touch on the best weights, and return what is to be told of it."""
+        ...
+
+    def export(
+        self,
+        out: Path,
+        facts: Mapping[str, Any],
+        precisions: tuple[str, ...] = ("int8",),
+        run: Path | None = None,
+    ) -> ModelFolder:
+        """Write the network as a model folder; ``run`` is the run's folder where not ``out``."""
+        ...

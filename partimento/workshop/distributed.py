@@ -37,6 +37,8 @@ def process_group() -> Iterator[None]:
         started = True
     try:
         yield
+        if started:
+            dist.barrier()  # rank 0 serves the rendezvous: it must not leave while one needs it
     finally:
         if started:
             dist.destroy_process_group()

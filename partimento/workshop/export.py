@@ -8,22 +8,41 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import nn
 
 from partimento import __version__
+from partimento.config import Config
+from partimento.representations.base import TokenRepresentation
 from partimento.runtime.folder import ModelFolder, write_model_folder
-from partimento.runtime.presets import RecurrentConfig, TransformerConfig
+from partimento.runtime.presets import RecurrentConfig, TokenPreset, TransformerConfig
 from partimento.workshop.onnx_graph import recurrent_graph, transformer_graph
-from partimento.workshop.token_trainee import COPIES, TokenTrainee
 
-__all__ = ["export_token_model", "quantized", "token_graph"]
+__all__ = ["COPIES", "TokenModel", "export_token_model", "quantized", "token_graph", "write_model"]
+
+COPIES = "copies.index"  # the copy index of a run, under its ``training`` folder
 
 _WINDOWS_OF_TRAINING = 2  # how much longer the cache is than the longest distance learnt
+
+
+class TokenModel(Protocol):
+    """What the export of a token network must know of it."""
+
+    system: str
+    preset: TokenPreset
+    network: nn.Module
+    representation: TokenRepresentation
+    vocabulary: int
+
+    @property
+    def instruments(self) -> list[int]:
+        """The instruments that the model may be asked to play; [] where it has none."""
+        ...
 
 
 def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -69,7 +88,7 @@ def _relative_products(model: onnx.ModelProto) -> list[str]:
     ]
 
 
-def token_graph(trainee: TokenTrainee) -> tuple[onnx.ModelProto, dict[str, Any]]:
+def token_graph(trainee: TokenModel) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """Return the fp32 graph of a token network and what the runtime must know of it."""
     config = trainee.preset.network
     weights: dict[str, npt.NDArray[np.float32]] = {
@@ -95,41 +114,63 @@ def token_graph(trainee: TokenTrainee) -> tuple[onnx.ModelProto, dict[str, Any]]
 
 
 def export_token_model(
-    trainee: TokenTrainee,
+    trainee: TokenModel,
     out: Path,
     facts: Mapping[str, Any],
     precisions: tuple[str, ...] = ("int8",),
     run: Path | None = None,
 ) -> ModelFolder:
-    """Write a model folder with the graphs asked for; returns it opened.
+    """Write the model folder of a token network; see ``write_model``."""
+    full, network = token_graph(trainee)
+    config: dict[str, Any] = {
+        "system": trainee.system,
+        "representation": trainee.representation.spec(),
+        "network": network,
+        "defaults": {**trainee.preset.defaults, **facts.get("defaults", {})},
+    }
+    if trainee.instruments:
+        config["instruments"] = trainee.instruments
+    return write_model(out, config, full, trainee, facts, precisions, run)
 
+
+class _Trained(Protocol):
+    preset: Any
+    network: nn.Module
+
+
+def write_model(
+    out: Path,
+    config: Mapping[str, Any],
+    graph: onnx.ModelProto,
+    trainee: _Trained,
+    facts: Mapping[str, Any],
+    precisions: tuple[str, ...],
+    run: Path | None,
+) -> ModelFolder:
+    """Write a model folder with the precisions of a graph asked for; returns it opened.
+
+    ``config`` is what the performer must know: system, representation, network, defaults.
     ``facts`` is what is known of the training: corpora, seed, steps, figures. ``run`` is the
     run's folder where that is not ``out``; its copy index goes along.
     """
-    full, network = token_graph(trainee)
-    graphs = {"fp32": full, "int8": quantized(full)} if "int8" in precisions else {"fp32": full}
+    graphs = {"fp32": graph, "int8": quantized(graph)} if "int8" in precisions else {"fp32": graph}
     files = {f"decoder.{kind}.onnx": graphs[kind].SerializeToString() for kind in precisions}
     index = (run or out) / "training" / COPIES
     if index.exists():
         files[COPIES] = index.read_bytes()
-    count = sum(weight.numel() for weight in trainee.network.parameters())
-    config: dict[str, Any] = {
+    assert isinstance(trainee.preset, Config)
+    whole: dict[str, Any] = {
         "name": out.name,
-        "system": trainee.system,
-        "representation": trainee.representation.spec(),
-        "network": network,
+        **config,
         "graphs": {kind: f"decoder.{kind}.onnx" for kind in precisions},
-        "defaults": {**trainee.preset.defaults, **facts.get("defaults", {})},
-        "parameters": count,
+        "parameters": sum(weight.numel() for weight in trainee.network.parameters()),
         "preset": trainee.preset.model_dump(mode="json"),
         "trained": {key: value for key, value in facts.items() if key != "defaults"},
         "partimento": __version__,
     }
     if COPIES in files:
-        config["copy_index"] = COPIES
-    if trainee.instruments:
-        config["instruments"] = trainee.instruments
-    return write_model_folder(out, config, files, _plain_card(out.name, config))
+        whole["copy_index"] = COPIES
+    return write_model_folder(out, whole, files, _plain_card(out.name, whole))
 
 
 def _plain_card(name: str, config: Mapping[str, Any]) -> str:
@@ -139,6 +180,6 @@ def _plain_card(name: str, config: Mapping[str, Any]) -> str:
         f"---\nname: {name}\nsystem: {config['system']}\nlicence: yours to choose\n---\n\n"
         f"# {name}\n\nA {config['system']} model of {config['parameters']:,} parameters, "
         f"trained on {corpora} for {trained.get('steps', 0):,} steps.\n\n"
-        f"- validation loss: {trained.get('valid_nll')} nats a token\n"
+        f"- validation loss: {trained.get('valid_loss')}\n"
         "- data licences: those of the music it was trained on\n"
     )

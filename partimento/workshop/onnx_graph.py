@@ -18,14 +18,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from partimento.runtime.presets import RecurrentConfig, TransformerConfig
 
-__all__ = ["recurrent_graph", "transformer_graph"]
+__all__ = ["MICROSOFT", "Graph", "Weights", "recurrent_graph", "transformer_graph"]
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
-_MICROSOFT = "com.microsoft"
+MICROSOFT = "com.microsoft"
 _ROTARY_BASE = 10000.0
 
 
-class _Graph:
+class Graph:
     """Collects nodes and constants; every method returns the name of what it made."""
 
     def __init__(self, weights: Weights) -> None:
@@ -37,11 +37,13 @@ class _Graph:
         self._count = 0
 
     def op(self, kind: str, *inputs: str, domain: str = "", **attributes: object) -> str:
+        """Add a node of one output and return its name."""
         return self.ops(kind, 1, *inputs, domain=domain, **attributes)[0]
 
     def ops(
         self, kind: str, outputs: int, *inputs: str, domain: str = "", **attributes: object
     ) -> list[str]:
+        """Add a node and return the names of its outputs."""
         self._count += 1
         names = [f"{kind}_{self._count}_{index}" for index in range(outputs)]
         self.nodes.append(
@@ -52,23 +54,28 @@ class _Graph:
         return names
 
     def constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
+        """Return the name of a constant, added once."""
         if name not in self.constants:
             self.constants[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
     def ints(self, *values: int) -> str:
+        """Return the name of a constant of integers (n,)."""
         text = "_".join(str(value) for value in values)
         return self.constant(f"ints_{text}", np.array(values, dtype=np.int64))
 
     def weight(self, name: str, transpose: bool = False) -> str:
+        """Return the name of a weight, transposed for a product from the left."""
         value = self.weights[name]
         return self.constant(name, value.T if transpose else value)
 
     def linear(self, x: str, name: str, bias: bool = True) -> str:
+        """Return x W^T + b, as ``nn.Linear`` has it."""
         y = self.op("MatMul", x, self.weight(f"{name}.weight", transpose=True))
         return self.op("Add", y, self.weight(f"{name}.bias")) if bias else y
 
     def norm(self, x: str, name: str) -> str:
+        """Return the layer norm over the last axis."""
         return self.op(
             "LayerNormalization",
             x,
@@ -79,9 +86,11 @@ class _Graph:
         )
 
     def input(self, name: str, kind: int, shape: list[str | int]) -> None:
+        """Declare an input of the graph."""
         self.inputs.append(helper.make_tensor_value_info(name, kind, shape))
 
     def output(self, name: str, source: str, kind: int, shape: list[str | int]) -> None:
+        """Declare ``source`` as an output called ``name``."""
         for node in self.nodes:
             for index, made in enumerate(node.output):
                 if made == source:
@@ -102,12 +111,13 @@ class _Graph:
         return x
 
     def model(self) -> onnx.ModelProto:
+        """Return the whole as a model."""
         graph = helper.make_graph(
             self.nodes, "partimento", self.inputs, self.outputs, list(self.constants.values())
         )
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid(_MICROSOFT, 1)],
+            opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid(MICROSOFT, 1)],
             producer_name="partimento",
         )
         model.ir_version = 10
@@ -117,7 +127,7 @@ class _Graph:
 class _Attention:
     """The attention of one layer over the in-place cache, by ``GroupQueryAttention``."""
 
-    def __init__(self, graph: _Graph, config: TransformerConfig, window: int) -> None:
+    def __init__(self, graph: Graph, config: TransformerConfig, window: int) -> None:
         self.graph, self.config, self.window = graph, config, window
         self.head_width = config.width // config.heads
         self.step: str = ""  # S, as (1,) int64
@@ -184,7 +194,7 @@ class _Attention:
             bias = self.relative_bias(q, name)
         out, new_key, new_value = graph.ops(
             "GroupQueryAttention", 3, packed, "", "", f"key_{index}", f"value_{index}", "past",
-            "total", cos, sin, "", bias, domain=_MICROSOFT, num_heads=config.heads,
+            "total", cos, sin, "", bias, domain=MICROSOFT, num_heads=config.heads,
             kv_num_heads=config.kv_heads, do_rotary=int(rotary),
         )  # fmt: skip
         graph.output(f"new_key_{index}", new_key, TensorProto.FLOAT, cache)
@@ -196,7 +206,7 @@ def transformer_graph(
     config: TransformerConfig, weights: Weights, features: int, window: int
 ) -> onnx.ModelProto:
     """Return the graph of a ``CausalTransformer``; ``window`` is the cache's size in tokens."""
-    graph = _Graph(weights)
+    graph = Graph(weights)
     graph.input("columns", TensorProto.INT64, ["B", "S", config.local_width + features])
     graph.input("past", TensorProto.INT32, ["B"])
     graph.input("total", TensorProto.INT32, [1])
@@ -218,7 +228,7 @@ def transformer_graph(
 
 def recurrent_graph(config: RecurrentConfig, weights: Weights, features: int) -> onnx.ModelProto:
     """Return the graph of a ``CausalLSTM``."""
-    graph = _Graph(weights)
+    graph = Graph(weights)
     graph.input("columns", TensorProto.INT64, ["B", "S", config.local_width + features])
     x = graph.embedding(config.local_width, features)
     x = graph.op("Transpose", x, perm=[1, 0, 2])  # (S, B, width)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from partimento import seeds
 from partimento.errors import FileError, TrainingError
@@ -19,17 +20,16 @@ from partimento.files.atomic import atomic_path
 from partimento.files.corpora import Corpus
 from partimento.workshop import distributed
 from partimento.workshop.checkpoints import read_checkpoint, write_checkpoint
+from partimento.workshop.contract import Trainee
 from partimento.workshop.device import set_threads
-from partimento.workshop.export import export_token_model
 from partimento.workshop.progress import Progress
-from partimento.workshop.token_trainee import TokenTrainee
-from partimento.workshop.trainer import BEST, CHECKPOINT, Outcome, Trainer
+from partimento.workshop.trainer import BEST, CHECKPOINT, Outcome, Trainer, all_modules
 
-__all__ = ["calibrate_best", "load_best", "train"]
+__all__ = ["finish_best", "load_best", "told", "train"]
 
 
 def train(
-    trainee: TokenTrainee,
+    trainee: Trainee,
     corpora: Sequence[Corpus],
     out: Path,
     *,
@@ -68,13 +68,9 @@ def train(
         outcome = trainer.run(resume=resume)
         if distributed.rank() == 0:
             if (folder / BEST).exists():
-                state = calibrate_best(trainee, out)
+                state = finish_best(trainee, out)
                 facts = {**trainee.facts, "seed": seed, "steps": outcome.steps}
-                facts |= {
-                    "valid_nll": state["figures"]["loss"],
-                    "temperature": state["temperature"],
-                }
-                export_token_model(trainee, out, facts)
+                trainee.export(out, facts | told(state))
                 progress.say(f"{out} can be played: partimento generate --model {out}")
             if outcome.overfits:
                 progress.say(
@@ -85,10 +81,11 @@ def train(
     return outcome
 
 
-def _reset(trainee: TokenTrainee) -> None:
+def _reset(trainee: Trainee) -> None:
     """Draw the initial weights anew, so that they come from the seed alone."""
-    fresh = type(trainee)(trainee.system, trainee.preset, trainee.factory)
-    trainee.network.load_state_dict(fresh.network.state_dict())
+    fresh = all_modules(trainee.fresh().stages())
+    for name, module in all_modules(trainee.stages()).items():
+        module.load_state_dict(fresh[name].state_dict())
 
 
 def _make_folder(folder: Path, resume: bool) -> None:
@@ -104,7 +101,7 @@ def _make_folder(folder: Path, resume: bool) -> None:
         raise FileError(folder, f"cannot be made ({error.strerror})", "choose another -o") from None
 
 
-def _check_preset(path: Path, trainee: TokenTrainee) -> None:
+def _check_preset(path: Path, trainee: Trainee) -> None:
     """Hold the preset against the one that the run began with.
 
     Raises:
@@ -140,7 +137,7 @@ def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return leaves
 
 
-def _remember(path: Path, trainee: TokenTrainee) -> None:
+def _remember(path: Path, trainee: Trainee) -> None:
     text = json.dumps(
         {"system": trainee.system, "preset": trainee.preset.model_dump(mode="json")}, indent=1
     )
@@ -148,26 +145,33 @@ def _remember(path: Path, trainee: TokenTrainee) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def calibrate_best(trainee: TokenTrainee, out: Path) -> dict[str, Any]:
-    """Calibrate the best weights of a run on its validation music, once, and keep them so.
+def finish_best(trainee: Trainee, out: Path) -> dict[str, Any]:
+    """Put the last touch on the best weights of a run, once, and keep them so.
 
-    Returns the saved state, with ``temperature`` and the figures after calibration.
+    Returns the saved state, with what was ``finished``.
     """
     state = load_best(trainee, out)
-    if "temperature" not in state:
-        state["temperature"] = trainee.calibrate()
-        state["figures"] = trainee.figures()
+    if "finished" not in state:
+        state["finished"], state["played"] = trainee.finish(), _played(trainee)
         path = out / "training" / BEST
-        prefix = next(iter(read_checkpoint(path)[0])).partition("/")[0]
-        weights = {f"{prefix}/{k}": v for k, v in trainee.network.state_dict().items()}
-        write_checkpoint(path, weights, state)
+        tensors, _ = read_checkpoint(path)
+        played = state["played"]
+        tensors |= {f"{played}/{k}": v for k, v in trainee.network.state_dict().items()}
+        write_checkpoint(path, tensors, state)
     return state
 
 
-def load_best(trainee: TokenTrainee, out: Path, new_features: bool = False) -> dict[str, Any]:
-    """Load the best weights of a run into the trainee's network; returns the saved state.
+def told(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what a model folder tells of the saved state of its weights."""
+    figures = {f"valid_{key}": value for key, value in state["figures"].items()}
+    return {**figures, **state.get("finished", {})}
 
-    With ``new_features`` the network may have feature tables that the run had not; they start at
+
+def load_best(trainee: Trainee, out: Path, new_features: bool = False) -> dict[str, Any]:
+    """Load the best weights of a run into the trainee's modules; returns the saved state.
+
+    With ``new_features`` the run may be of another system whose network is the same: only the
+    played network is taken, and it may have feature tables that the run had not; they start at
     zero, so that the network begins as the very function that was learnt.
 
     Raises:
@@ -178,13 +182,38 @@ def load_best(trainee: TokenTrainee, out: Path, new_features: bool = False) -> d
             f"{out} holds no validated weights yet; train it to its first validation with --resume"
         )
     tensors, state = read_checkpoint(out / "training" / BEST)
-    weights = {key.partition("/")[2]: value for key, value in tensors.items()}
     if new_features:
-        for name, value in trainee.network.state_dict().items():
-            if name.startswith("embedding.features.") and name not in weights:
-                weights[name] = torch.zeros_like(value)
+        _begin_from(trainee, tensors, state.get("played"), out)
+        return state
+    for prefix, module in all_modules(trainee.stages()).items():
+        _load(module, _under(tensors, prefix), out)
+    return state
+
+
+def _begin_from(
+    trainee: Trainee, tensors: dict[str, Tensor], prefix: str | None, out: Path
+) -> None:
+    weights = _under(tensors, prefix or min(name.partition("/")[0] for name in tensors))
+    for name, value in trainee.network.state_dict().items():
+        if name.startswith("embedding.features.") and name not in weights:
+            weights[name] = torch.zeros_like(value)
+    _load(trainee.network, weights, out)
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors of one module by their own names."""
+    start = f"{prefix}/"
+    return {name.removeprefix(start): v for name, v in tensors.items() if name.startswith(start)}
+
+
+def _load(module: nn.Module, weights: dict[str, Tensor], out: Path) -> None:
     try:
-        trainee.network.load_state_dict(weights)
+        module.load_state_dict(weights)
     except RuntimeError:
         raise TrainingError(f"{out} holds a network of another shape; use its preset") from None
-    return state
+
+
+def _played(trainee: Trainee) -> str:
+    """Return the name under which checkpoints keep the network that is played."""
+    modules = all_modules(trainee.stages())
+    return next(name for name, module in modules.items() if module is trainee.network)

@@ -26,6 +26,8 @@ __all__ = [
     "TokenPiece",
     "TokenSet",
     "encode_pieces",
+    "fingerprint",
+    "fitting_shifts",
     "load_sets",
     "pitch_ranges",
     "save_sets",
@@ -54,7 +56,7 @@ def pitch_ranges(scores: Iterable[Score]) -> dict[str, tuple[int, int]]:
     return ranges
 
 
-def _shifts(score: Score, ranges: dict[str, tuple[int, int]], reach: int) -> tuple[int, ...]:
+def fitting_shifts(score: Score, ranges: dict[str, tuple[int, int]], reach: int) -> tuple[int, ...]:
     """Return the transpositions of a score that keep every track inside its corpus range."""
     low, high = -reach, reach
     for track in score.tracks:
@@ -82,7 +84,7 @@ def encode_pieces(
                 tokens = representation.encode(slower)
                 if len(tokens) >= 8:
                     pieces.append(
-                        TokenPiece(tokens.astype(np.int16), _shifts(score, ranges, reach))
+                        TokenPiece(tokens.astype(np.int16), fitting_shifts(score, ranges, reach))
                     )
         except (MusicError, NotSupported):
             skipped += 1
@@ -158,14 +160,15 @@ class TokenSet:
         }
 
 
-def _fingerprint(what: object) -> str:
+def fingerprint(what: object) -> str:
+    """Return a short mark of JSON values, for telling whether cached data were made from them."""
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def save_sets(path: Path, sets: dict[str, list[TokenPiece]], made_from: object) -> None:
     """Write the encoded splits as one ``.npz`` without pickle, marked with what made them."""
     arrays: dict[str, npt.NDArray[np.generic]] = {
-        "made_from": np.frombuffer(_fingerprint(made_from).encode(), dtype=np.uint8)
+        "made_from": np.frombuffer(fingerprint(made_from).encode(), dtype=np.uint8)
     }
     for split in _SPLITS:
         pieces = sets[split]
@@ -189,7 +192,7 @@ def load_sets(path: Path, made_from: object = None) -> dict[str, list[TokenPiece
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             mark = bytes(arrays["made_from"]).decode()
-            if made_from is not None and mark != _fingerprint(made_from):
+            if made_from is not None and mark != fingerprint(made_from):
                 return None
             return {split: _unpack(arrays, split) for split in _SPLITS}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:

@@ -19,16 +19,16 @@ from partimento.files.corpora import Corpus
 from partimento.music import Score
 from partimento.representations import BarEvents, FourVoiceGrid, make_representation
 from partimento.representations.base import input_columns
+from partimento.runtime.folder import ModelFolder
 from partimento.runtime.presets import TokenPreset
 from partimento.workshop import token_data
 from partimento.workshop.calibration import best_temperature, divide_head
 from partimento.workshop.contract import Batch, Loss, Player, Stage
+from partimento.workshop.export import COPIES, export_token_model
 from partimento.workshop.objectives.likelihood import next_token_loss
 from partimento.workshop.token_data import TokenPiece, TokenSet
 
-__all__ = ["COPIES", "TokenTrainee", "sequence_nll"]
-
-COPIES = "copies.index"
+__all__ = ["TokenTrainee", "sequence_nll"]
 
 _VALID_CROPS = 48
 _VALID_BATCH = 8
@@ -49,6 +49,10 @@ class TokenTrainee:
         self.network = network(preset, self.vocabulary, self.representation.feature_sizes)
         self.sets: dict[str, TokenSet] = {}
         self.facts: dict[str, Any] = {}
+
+    def fresh(self) -> TokenTrainee:
+        """Return another trainee of the same preset, its weights drawn anew."""
+        return type(self)(self.system, self.preset, self.factory)
 
     @property
     def local_width(self) -> int:
@@ -189,8 +193,11 @@ class TokenTrainee:
             )
             yield {key: value.to(device) for key, value in batch.items()}
 
-    def calibrate(self) -> float:
-        """Fit the temperature on the validation crops, divide it into the head, and return it."""
+    def finish(self) -> dict[str, float]:
+        """Fit the temperature on the validation crops and divide it into the head.
+
+        Returns the temperature and the validation loss with it.
+        """
         self.network.eval()
         head = self.network.head
         assert isinstance(head, nn.Linear)
@@ -201,8 +208,19 @@ class TokenTrainee:
                 pairs.append((logits[batch["mask"]], batch["targets"][batch["mask"]]))
         temperature = best_temperature(pairs)
         divide_head(head, temperature)
+        loss = self.figures()["loss"]
         self.network.train()
-        return temperature
+        return {"temperature": temperature, "valid_loss": loss}
+
+    def export(
+        self,
+        out: Path,
+        facts: Mapping[str, Any],
+        precisions: tuple[str, ...] = ("int8",),
+        run: Path | None = None,
+    ) -> ModelFolder:
+        """Write the network as a model folder."""
+        return export_token_model(self, out, facts, precisions, run)
 
     def figures(self) -> dict[str, float]:
         """Return the validation figures of the network as it is."""

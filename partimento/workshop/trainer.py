@@ -31,7 +31,7 @@ from partimento.workshop.device import autocast, best_device
 from partimento.workshop.optimizer import PlayerOptimizer, learning_rate_at
 from partimento.workshop.progress import Progress
 
-__all__ = ["BEST", "CHECKPOINT", "Outcome", "Trainer"]
+__all__ = ["BEST", "CHECKPOINT", "Outcome", "Trainer", "all_modules"]
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -69,7 +69,7 @@ class Trainer:
         self.stages, self.folder, self.seed, self.progress = stages, folder, seed, progress
         self.save_seconds = save_seconds
         self.device = best_device()
-        self.modules = _all_modules(stages)
+        self.modules = all_modules(stages)
         self.stage_index, self.step = 0, 0
         self.total_steps: int | None = None
         self.best: float | None = None
@@ -140,7 +140,9 @@ class Trainer:
         """Return the players' optimizers, every rank starting from the same weights."""
         for module in self.modules.values():
             distributed.share(module)
-        optimizers = [PlayerOptimizer(player, stage.recipe) for player in stage.players]
+        optimizers = [
+            PlayerOptimizer(player, player.recipe or stage.recipe) for player in stage.players
+        ]
         for optimizer in optimizers:
             prefix = f"{optimizer.player.name}/"
             own = {k.removeprefix(prefix): v for k, v in restored.items() if k.startswith(prefix)}
@@ -397,7 +399,7 @@ def _is_before(text: str, stage: str, step: int, earlier: Sequence[str]) -> bool
     return entry["stage"] in earlier or (entry["stage"] == stage and entry["step"] <= step)
 
 
-def _all_modules(stages: Sequence[Stage]) -> dict[str, nn.Module]:
+def all_modules(stages: Sequence[Stage]) -> dict[str, nn.Module]:
     """Return every module of every stage once, under a stable name."""
     modules: dict[str, nn.Module] = {}
     seen: set[int] = set()

@@ -1,0 +1,83 @@
+"""GETMusic: any part from any part, by diffusion over a grid of tracks and sixteenths."""
+
+from __future__ import annotations
+
+from partimento.runtime.contract import Card, Paper, Task
+from partimento.runtime.grids import GridControls
+from partimento.runtime.presets import GridConfig, GridPreset, Recipe
+from partimento.systems.getmusic.perform import load
+
+__all__ = ["CARD", "PRESETS"]
+
+_VOICES = {
+    "name": "track_grid",
+    "tracks": [
+        {"name": "Soprano", "program": 52, "voices": 2},
+        {"name": "Alto", "program": 52, "voices": 2},
+        {"name": "Tenor", "program": 52, "voices": 2},
+        {"name": "Bass", "program": 52, "voices": 2},
+    ],
+}
+_BAND = {
+    "name": "track_grid",
+    "tracks": [
+        {"name": "Bass", "program": 33, "voices": 1},
+        {"name": "Drums", "program": 0, "voices": 1},
+        {"name": "Guitar", "program": 25, "voices": 1},
+        {"name": "Lead", "program": 80, "voices": 1},
+        {"name": "Piano", "program": 0, "voices": 1},
+        {"name": "Strings", "program": 48, "voices": 1},
+    ],
+}
+
+PRESETS: dict[str, GridPreset] = {
+    "default": GridPreset(
+        representation=_VOICES,
+        recipe=Recipe(
+            steps=9000, batch_size=6, length=256, learning_rate=8e-4, warmup_steps=150,
+            validate_every=400, ema=0.998,
+        ),
+        defaults={"bars": 16, "tempo": 84.0, "steps": 20},
+    ),
+    "paper": GridPreset(
+        representation=_BAND,
+        network=GridConfig(
+            layers=12, width=768, heads=12, feedforward=3072, cell_width=96, near_width=1, reach=0,
+            window=512, ensembles=("band",), dropout=0.1,
+        ),
+        recipe=Recipe(
+            steps=100_000, batch_size=3, length=512, learning_rate=1e-4, warmup_steps=1000,
+            schedule="constant", ema=0.9,
+        ),
+        transpose=0,
+    ),
+    "tiny": GridPreset(
+        representation={
+            "name": "track_grid",
+            "tracks": [{"name": "High", "voices": 2}, {"name": "Low", "voices": 1}],
+        },
+        network=GridConfig(
+            layers=2, width=32, heads=2, feedforward=64, cell_width=8, near_width=16, reach=2,
+            window=128, dropout=0.1,
+        ),
+        recipe=Recipe(steps=30, batch_size=4, length=64, warmup_steps=5, validate_every=10),
+        transpose=2,
+        defaults={"bars": 2, "steps": 8},
+    ),
+}  # fmt: skip
+
+CARD = Card(
+    name="getmusic",
+    paper=Paper(
+        "GETMusic: Generating Any Music Tracks with a Unified Representation and Diffusion "
+        "Framework",
+        "Ang Lv, Xu Tan, Peiling Lu, Wei Ye, Shikun Zhang, Jiang Bian, Rui Yan",
+        2023,
+        "https://arxiv.org/abs/2305.10841",
+    ),
+    summary="any part from any part: fills every cell that is asked for, given all the others",
+    tasks=frozenset({Task.GENERATE, Task.CONTINUE, Task.INFILL, Task.ACCOMPANY}),
+    controls=GridControls,
+    presets=PRESETS,
+    load=load,
+)

@@ -1,0 +1,116 @@
+"""The network of GETMusic (Lv et al. 2023, arXiv 2305.10841, section 3.2 and figure 3).
+
+Where its parts live::
+
+    embedding of cells, rows joined a column  -> GridTransformer.columns
+    condition flags, diffusion time           -> GridTransformer.columns
+    RoFormer over the columns                 -> workshop/nn/bidirectional.py  Encoder
+    one classifier a row, tied to the cells   -> GridTransformer.forward
+
+The sequence is as long as the piece has columns, whatever the number of tracks. What differs from
+the paper in the preset that ships: the columns nearby enter together (a convolution before any
+attention) and, beside each voice's cell, what is known to sound in it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from partimento.representations.track_grid import LONGEST, UNKNOWN, TrackGrid
+from partimento.runtime.presets import GridConfig
+from partimento.workshop.nn.bidirectional import Encoder
+
+__all__ = ["TIMES", "GridTransformer"]
+
+TIMES = 100  # steps of the forward process
+_WHAT = UNKNOWN  # EMPTY and 128 pitches; the number after them stands for MASK, or for unknown
+_LENGTH = 1 + LONGEST
+_PLACES, _BARS = 64, 128  # sizes of ``Layout.features``
+_FLAGS = 3  # slot unused, to be written, given
+
+
+class GridTransformer(nn.Module):
+    """Logits of every cell from the cells that are known.
+
+    B batch, S slots (the last bears the chords), T columns, E ``cell_width``, D ``width``.
+    """
+
+    def __init__(self, config: GridConfig, grid: TrackGrid) -> None:
+        super().__init__()
+        self.config, self.slots = config, grid.slots
+        cell, width = config.cell_width, config.width
+        self.what = nn.Embedding(_WHAT + 1, cell)
+        self.length = nn.Embedding(_LENGTH + 1, cell)
+        self.root = nn.Embedding(_WHAT + 1, cell)
+        self.quality = nn.Embedding(_LENGTH + 1, cell)
+        for table in (self.what, self.length, self.root, self.quality):
+            nn.init.normal_(table.weight, std=1.0)
+        joined = (3 * self.slots - 1) * cell
+        self.join = nn.Linear(joined, width, bias=False)
+        nn.init.normal_(self.join.weight, std=0.1 / math.sqrt(joined))
+        self.place, self.bar = nn.Embedding(_PLACES, width), nn.Embedding(_BARS, width)
+        self.time, self.ensemble = (
+            nn.Embedding(TIMES + 1, width),
+            nn.Embedding(len(config.ensembles), width),
+        )
+        self.flags = nn.Embedding(self.slots * _FLAGS, width)
+        for table in (self.place, self.bar, self.time, self.ensemble, self.flags):
+            nn.init.normal_(table.weight, std=0.02)
+        self.near = nn.Linear(joined, config.near_width, bias=False)
+        nn.init.normal_(self.near.weight, std=1 / math.sqrt(joined))
+        self.nearby = nn.Conv1d(
+            config.near_width, width, 2 * config.reach + 1, padding=config.reach, bias=False
+        )
+        fan = config.near_width * (2 * config.reach + 1)
+        nn.init.normal_(self.nearby.weight, std=0.1 / math.sqrt(fan))
+        self.encoder = Encoder(config)
+        self.cells = nn.Linear(width, 2 * self.slots * cell)
+        self.cell_norm = nn.LayerNorm(cell)
+        self.what_bias = nn.Parameter(torch.zeros(self.slots, _WHAT))
+        self.length_bias = nn.Parameter(torch.zeros(self.slots, _LENGTH))
+
+    def columns(
+        self, cells: Tensor, sounding: Tensor, features: Tensor, given: Tensor, context: Tensor
+    ) -> Tensor:
+        """Return (B, T, D): what is known of each column and of those around it."""
+        tracks, chords = cells[:, :-1], cells[:, -1:]
+        what = torch.cat([self.what(tracks[..., 0]), self.root(chords[..., 0])], dim=1)
+        length = torch.cat([self.length(tracks[..., 1]), self.quality(chords[..., 1])], dim=1)
+        every = torch.cat([what, length, self.what(sounding)], dim=1)  # (B, 3S - 1, T, E)
+        joined = every.transpose(1, 2).flatten(2)  # (B, T, (3S - 1) E)
+        x = self.join(joined) + self.nearby(self.near(joined).transpose(1, 2)).transpose(1, 2)
+        x = x + self.place(features[..., 0]) + self.bar(features[..., 1])
+        slot = torch.arange(self.slots, device=given.device) * _FLAGS
+        whole = self.flags(given + slot).sum(dim=1)  # (B, D)
+        whole = whole + self.time(context[:, 0]) + self.ensemble(context[:, 1])
+        out: Tensor = x + whole[:, None]
+        return out
+
+    def forward(
+        self, cells: Tensor, sounding: Tensor, features: Tensor, given: Tensor, context: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits of what starts, (B, S, T, 129), and how long it lasts, (B, S, T, 65).
+
+        Args:
+            cells: (B, S, T, 2), MASK being 129 and 65.
+            sounding: (B, S - 1, T), as ``track_grid.sounding`` tells.
+            features: (B, T, 2), as ``Layout.features`` tells.
+            given: (B, S): 0 unused, 1 to be written, 2 given.
+            context: (B, 2): time 1..100, ensemble.
+        """
+        x = self.encoder(self.columns(cells, sounding, features, given, context))
+        batch, columns, _ = x.shape
+        split = self.cells(x).view(batch, columns, 2, self.slots, -1)
+        split = self.cell_norm(split).permute(2, 0, 3, 1, 4)  # (2, B, S, T, E)
+        what = self._tied(split[0], self.what, self.root, _WHAT) + self.what_bias[:, None]
+        length = self._tied(split[1], self.length, self.quality, _LENGTH)
+        return what, length + self.length_bias[:, None]
+
+    @staticmethod
+    def _tied(x: Tensor, table: nn.Embedding, last: nn.Embedding, size: int) -> Tensor:
+        """Return (B, S, T, size): x (B, S, T, E) against the rows that its cells are read by."""
+        rows = x[:, :-1] @ table.weight[:size].T
+        return torch.cat([rows, x[:, -1:] @ last.weight[:size].T], dim=1)
