@@ -36,7 +36,8 @@ __all__ = [
 MODELS_VARIABLE = "PARTIMENTO_MODELS"
 SHIPPED = Path(__file__).parent / "models"
 _CHORALES, _PIANO = "music-transformer-chorales", "music-transformer-piano"
-PREFERENCE = (_CHORALES, _PIANO)  # the one that sounds best comes first
+_FOUR_VOICES = "getmusic-four-voices"
+PREFERENCE = (_CHORALES, _PIANO, _FOUR_VOICES)  # the one that sounds best comes first
 
 
 @dataclass(frozen=True)
@@ -176,10 +177,12 @@ def default_model(task: Task = Task.GENERATE, prompt: Score | None = None) -> st
     """Return the name of the model to use where none is named.
 
     For CONTINUE the prompt decides: up to four melodic lines go to the chorales, all else to the
-    piano. Otherwise it is the first of a constant list that is there.
+    piano. INFILL and ACCOMPANY go to the first model that serves them. Otherwise it is the first of
+    a constant list that is there.
 
     Raises:
         ModelError: if no model is installed at all.
+        NotSupported: if none that is installed can infill or accompany; names those that there are.
     """
     infos = models()
     names = [info.name for info in infos]
@@ -192,7 +195,27 @@ def default_model(task: Task = Task.GENERATE, prompt: Score | None = None) -> st
         fitting = _CHORALES if fits_chorales(prompt) else _PIANO
         if fitting in names:
             return fitting
-    return next(info.name for info in infos if info.is_default)
+    default = next(info.name for info in infos if info.is_default)
+    if task in (Task.INFILL, Task.ACCOMPANY):
+        preferred = [name for name in (_FOUR_VOICES, default) if name in names]
+        ordered = dict.fromkeys((*preferred, *names))
+        systems_of = {info.name: info.system for info in infos}
+        able = (name for name in ordered if _serves(systems_of[name], task))
+        found = next(able, None)
+        if found is None:
+            raise NotSupported(
+                f"no installed model can {task} (there are: {', '.join(names)}); name one that can "
+                "with --model"
+            )
+        return found
+    return default
+
+
+def _serves(system: str, task: Task) -> bool:
+    try:
+        return task in find_card(system).tasks
+    except NotSupported:  # a model of a system that is not of this version
+        return False
 
 
 def fits_chorales(prompt: Score) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,29 +14,35 @@ import numpy.typing as npt
 from partimento import catalog
 from partimento.config import validate_config
 from partimento.errors import CannotBeMet, MusicError, NotSupported
-from partimento.music import (
-    ChordSymbol,
-    Key,
-    KeySignature,
-    Score,
-    Tempo,
-    Timeline,
-    TimeSignature,
-)
-from partimento.music.key_finding import estimate_key
+from partimento.music import Key, KeySignature, Score, Tempo, TimeSignature
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.music.transform import concatenate, join
-from partimento.prompts import places, read_prompt, ready_prompt
-from partimento.recipe import (
-    Recipe,
-    current_versions,
-    promises_from_record,
-    promises_to_record,
+from partimento.plans import (
+    REWRITES,
+    NewMusic,
+    Plan,
+    bar_count,
+    new_music,
+    new_music_again,
+    plan_of,
+    seeds_from,
+    with_chords,
+    with_key,
 )
+from partimento.prompts import Sketch, places, read_prompt
+from partimento.ranking import Ranked, rank
+from partimento.recipe import Recipe, RewriteRecord, current_versions, promises_to_record
 from partimento.result import Result
-from partimento.runtime.contract import Card, Controls, Performer, Request, Task
+from partimento.rewriting import (
+    asked_record,
+    bar_counter,
+    rewrite_again,
+    rewrite_request,
+    rewritten,
+)
+from partimento.runtime.contract import Card, Controls, Performer, Task
 from partimento.runtime.folder import ModelFolder
-from partimento.seeds import generator, new_seed
+from partimento.seeds import generator
 from partimento.wishes import Ranges, Wishes
 
 __all__ = ["PRECISIONS", "Instrument", "Plan", "Progress", "bar_count", "load"]
@@ -44,19 +50,6 @@ __all__ = ["PRECISIONS", "Instrument", "Plan", "Progress", "bar_count", "load"]
 Progress = Callable[[int, int], None]  # (bars done, bars asked)
 
 PRECISIONS = ("int8", "fp32")
-_DEFAULT_BARS = 16
-_DEFAULT_ADDED_BARS = 8
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One request in full: all that a stream needs, and its recipe."""
-
-    request: Request
-    controls: Controls
-    recipe: Recipe
-    tempo: float | None  # None where the model may choose
-    join_ticks: int = 0  # where new material starts in the prompt
 
 
 class Instrument:
@@ -118,14 +111,11 @@ class Instrument:
 
     def generate_many(self, count: int, *, seed: int | None = None, **same: Any) -> list[Result]:
         """Make ``count`` pieces of the same wishes with the seeds ``seed``, ``seed + 1``, ..."""
-        if count < 1:
-            raise MusicError(f"the number of samples is at least 1, not {count}")
-        first = new_seed() if seed is None else seed
-        return [self.generate(seed=first + i, **same) for i in _numbers(count)]
+        return [self.generate(seed=each, **same) for each in seeds_from(count, seed)]
 
     def continue_(
         self,
-        prompt: Score | str | Path,
+        prompt: Sketch,
         bars: int | None = None,
         seconds: float | None = None,
         tempo: float | None = None,
@@ -154,7 +144,7 @@ class Instrument:
 
     def stream(
         self,
-        prompt: Score | str | Path | None = None,
+        prompt: Sketch | None = None,
         bars: int | None = None,
         seconds: float | None = None,
         seed: int | None = None,
@@ -175,17 +165,122 @@ class Instrument:
             self.plan(task, wishes, controls, seed=seed, prompt=prompt, endless=endless)
         )
 
-    def infill(self, *_args: Any, **_wishes: Any) -> Result:
-        """Write the bars missing inside a piece; raises NotSupported until a system can."""
-        return self._not_yet(Task.INFILL)
+    def infill(
+        self,
+        prompt: Sketch,
+        bars: str | None = None,
+        tracks: str | Sequence[str] | None = None,
+        *,
+        lock: str | Sequence[str] = (),
+        num_samples: int = 1,
+        key: str | Key | None = None,
+        chords: str | tuple[str, ...] | None = None,
+        range: Ranges | None = None,
+        polyphony: int | None = None,
+        seed: int | None = None,
+        progress: Progress | None = None,
+        **controls: Any,
+    ) -> Result:
+        """Write some bars of some tracks anew; every other note and mark stays as it is.
 
-    def accompany(self, *_args: Any, **_wishes: Any) -> Result:
-        """Add parts to a melody; raises NotSupported until a system can."""
-        return self._not_yet(Task.ACCOMPANY)
+        Args:
+            prompt: the whole piece, a score or the path of its file, which is not touched.
+            bars: ``"9:12,20:24"``, counted from 1, both ends meant; None for all.
+            tracks: names or numbers, in a list or parted by commas; None for all pitched ones.
+            lock: what is kept all the same: ``"Viola"``, ``"9:10"``, ``"Viola:9:10"``, or one
+                note, ``"Viola 9.2 C4"`` (bar, beat, pitch).
+            num_samples: so many are made and the best is returned; ``infill_many`` returns all.
+            key, chords, range, polyphony: as in ``generate``, for the new notes; a line of chords
+                starts where the first of the bars does; ``"recognise"`` takes the chords of what
+                is kept.
+            seed: the same seed gives the same notes.
+            progress: told (bars done, bars of the piece).
+            controls: the system's own.
+
+        Raises:
+            FileError: if a prompt given by its path cannot be read.
+            MusicError: for bars, tracks or locks that are not there; lists those that are.
+            CannotBeMet: if the locks leave nothing to write, or wishes exclude each other.
+            NotSupported, ConfigError: as in ``generate``.
+        """
+        wishes = _wishes(locals())
+        asked = asked_record(bars, tracks, lock)
+        seeds = seeds_from(num_samples, seed)
+        return self.rewrite(Task.INFILL, prompt, asked, wishes, controls, seeds, progress)[0].result
+
+    def infill_many(
+        self, count: int, prompt: Sketch, *, progress: Progress | None = None, **same: Any
+    ) -> list[Ranked]:
+        """Make ``count`` alternatives of one ``infill``, the best first, with the reasons."""
+        return self._many(Task.INFILL, count, prompt, progress, same)
+
+    def accompany(
+        self,
+        prompt: Sketch,
+        tracks: str | Sequence[str] | None = None,
+        *,
+        lock: str | Sequence[str] = (),
+        num_samples: int = 1,
+        key: str | Key | None = None,
+        chords: str | tuple[str, ...] | None = None,
+        range: Ranges | None = None,
+        polyphony: int | None = None,
+        seed: int | None = None,
+        progress: Progress | None = None,
+        **controls: Any,
+    ) -> Result:
+        """Add parts to a piece; the parts that it has stay as they are.
+
+        Args:
+            prompt: the piece, such as a melody: a score or the path of its file.
+            tracks: the parts to add, ``"Alto,Tenor,Bass"`` or a list; None for all of the model's
+                that the piece lacks. A part that is there already is written anew.
+            lock, num_samples, key, chords, range, polyphony, seed, progress, controls: as in
+                ``infill``.
+
+        Raises:
+            FileError, MusicError, CannotBeMet, NotSupported, ConfigError: as in ``infill``.
+        """
+        wishes = _wishes(locals())
+        asked = asked_record(None, tracks, lock)
+        seeds = seeds_from(num_samples, seed)
+        found = self.rewrite(Task.ACCOMPANY, prompt, asked, wishes, controls, seeds, progress)
+        return found[0].result
+
+    def accompany_many(
+        self, count: int, prompt: Sketch, *, progress: Progress | None = None, **same: Any
+    ) -> list[Ranked]:
+        """Make ``count`` alternatives of one ``accompany``, the best first, with the reasons."""
+        return self._many(Task.ACCOMPANY, count, prompt, progress, same)
+
+    def rewrite(
+        self,
+        task: Task,
+        prompt: Sketch,
+        asked: RewriteRecord,
+        wishes: Wishes,
+        controls: Mapping[str, Any],
+        seeds: Sequence[int],
+        progress: Progress | None = None,
+    ) -> list[Ranked]:
+        """Answer INFILL or ACCOMPANY once for each seed and return the answers, the best first."""
+        self.card.check_task(task)
+        given = read_prompt(prompt)
+        plans = [
+            self.plan(task, wishes, controls, seed=seed, prompt=given, rewrite=asked)
+            for seed in seeds
+        ]
+        results = [self.perform(plan, progress) for plan in plans]
+        request = plans[0].request
+        score_of = getattr(self._performer, "score_of", None)
+        if score_of is None or len(results) == 1:
+            return rank(results, request)
+        return rank(results, request, [score_of(request, result.score) for result in results])
 
     def interpolate(self, *_args: Any, **_wishes: Any) -> Result:
         """Go from one piece to another; raises NotSupported until a system can."""
-        return self._not_yet(Task.INTERPOLATE)
+        self.card.check_task(Task.INTERPOLATE)
+        raise NotSupported(f"{Task.INTERPOLATE} is not served by this version")
 
     def plan(
         self,
@@ -194,34 +289,25 @@ class Instrument:
         controls: Mapping[str, Any],
         *,
         seed: int | None = None,
-        prompt: Score | str | Path | None = None,
+        prompt: Sketch | None = None,
         endless: bool = False,
+        rewrite: RewriteRecord | None = None,
     ) -> Plan:
-        """Return a request in full, everything parsed and checked, nothing played yet."""
+        """Return a request in full, everything parsed and checked, nothing played yet.
+
+        ``rewrite`` says what INFILL or ACCOMPANY write anew; other tasks take none.
+        """
         self.card.check_task(task)
-        score, record = read_prompt(prompt)
-        metre: TimeSignature | None = None
-        at, ruling_tempo = 0, None
-        if score is not None:
-            score, at, metre, ruling_tempo = ready_prompt(score)
-        defaults = self.folder.config.get("defaults", {})
-        if wishes.max_silence is None and defaults.get("max_silence") is not None:
-            wishes = wishes.model_copy(update={"max_silence": float(defaults["max_silence"])})
-        asked_tempo = wishes.tempo
-        tempo = _first_known(asked_tempo, ruling_tempo, defaults.get("tempo"))
-        if tempo is None and wishes.seconds is not None:
-            tempo = asked_tempo = (
-                DEFAULT_QUARTERS_PER_MINUTE  # seconds are bars only at a known tempo
-            )
-        checked = Tempo(0, DEFAULT_QUARTERS_PER_MINUTE if tempo is None else tempo)
-        bars = int(defaults.get("bars") or _DEFAULT_BARS)
-        if task is Task.CONTINUE:
-            bars = _DEFAULT_ADDED_BARS
-        promises = wishes.promises(
-            None if endless else bars, checked.quarters_per_minute, metre or _metre_of(defaults)
-        )
-        if metre is not None and promises.time_signature is None:
-            promises = replace(promises, time_signature=metre)
+        given = None if prompt is None else read_prompt(prompt)
+        score = None if given is None else given.score
+        if task in REWRITES:
+            if score is None:
+                raise MusicError(f"{task} needs a prompt: the piece to write in")
+            asked = rewrite or RewriteRecord()
+            made = NewMusic(rewrite_request(task, score, asked, wishes, self.folder.config), None)
+        else:
+            asked = None
+            made = new_music(task, wishes, score, self._defaults, endless)
         settings = self._controls(controls)
         recipe = Recipe(
             system=self.card.name,
@@ -229,39 +315,43 @@ class Instrument:
             model_hash=self.folder.hash,
             model_path=self._opened_by_path,
             task=task,
-            promises=promises_to_record(promises),
-            tempo=asked_tempo,
+            promises=promises_to_record(made.request.promises),
+            tempo=made.asked_tempo,
             controls=settings.model_dump(mode="json"),
-            seed=new_seed() if seed is None else _checked_seed(seed),
+            seed=seeds_from(1, seed)[0],
             precision=self.precision,
             threads=self.threads,
-            prompt=record,
+            prompt=None if given is None else given.record,
+            rewrite=asked,
             versions=current_versions(),
         )
-        return Plan(Request(task, promises, score, tempo, endless), settings, recipe, tempo, at)
+        return plan_of(made, settings, recipe)
 
     def plan_again(self, recipe: Recipe, prompt: Score | None = None) -> Plan:
         """Return the request that a recipe records; ``prompt`` is what its file holds."""
-        score, at, ruling_tempo = prompt, 0, None
-        if prompt is not None:
-            score, at, _, ruling_tempo = ready_prompt(prompt)
-        defaults = self.folder.config.get("defaults", {})
-        tempo = _first_known(recipe.tempo, ruling_tempo, defaults.get("tempo"))
         settings = validate_config(self.card.controls, recipe.controls, "recipe.controls")
-        promises = promises_from_record(recipe.promises)
-        endless = promises.bars is None
-        return Plan(
-            Request(recipe.task, promises, score, tempo, endless), settings, recipe, tempo, at
-        )
+        if recipe.task in REWRITES:
+            if prompt is None:
+                raise MusicError(f"{recipe.task} needs the prompt that it wrote in")
+            made = NewMusic(rewrite_again(recipe, prompt, self.folder.config), None)
+        else:
+            made = new_music_again(recipe, prompt, self._defaults)
+        return plan_of(made, settings, recipe)
 
     def pieces(self, plan: Plan) -> Iterator[Score]:
-        """Yield the pieces of a plan, each with its tempo and what the promises say of it."""
+        """Yield the pieces of a plan, each with its tempo and what the promises say of it.
+
+        Those of INFILL and ACCOMPANY hold the new notes alone, at their places in the whole piece.
+        """
         promises = plan.request.promises
         metre = promises.time_signature
         rng = generator(plan.recipe.seed)
         for piece in self._performer.stream(plan.request, plan.controls, rng):
             if not isinstance(piece, Score):
                 raise NotSupported(f"{self.card.name} makes sound, not notes; not served here yet")
+            if plan.request.task in REWRITES:
+                yield piece
+                continue
             changes: dict[str, Any] = {}
             if plan.recipe.tempo is not None or not piece.tempos:
                 changes["tempos"] = (Tempo(0, plan.tempo or DEFAULT_QUARTERS_PER_MINUTE),)
@@ -282,9 +372,10 @@ class Instrument:
             raise MusicError("a stream without an end is no whole piece; ask for bars")
         pieces: list[Score] = []
         done = 0
+        count_bars = bar_counter(plan.request) if plan.request.task in REWRITES else bar_count
         for piece in self.pieces(plan):
             pieces.append(piece)
-            done += bar_count(piece)
+            done += count_bars(piece)
             if progress is not None:
                 progress(min(done, asked), asked)
             if stop is not None and done >= stop:
@@ -298,13 +389,16 @@ class Instrument:
         """Return the pieces of a plan as one whole, after its prompt if it has one."""
         pieces = tuple(pieces)
         recipe = plan.recipe.model_copy(update={"streamed": False})
-        made = _with_chords(join(pieces), plan)
+        if plan.request.task in REWRITES:
+            whole = replace(rewritten(pieces, plan.request), recipe=recipe.to_json())
+            return Result(whole, recipe, seconds_taken)
+        made = with_chords(join(pieces), plan.request.promises)
         if plan.request.prompt is not None:
             onto = places(plan.request.prompt, made)
             made = concatenate(plan.request.prompt, made, plan.join_ticks, onto)
         else:
             made = replace(made, title=f"{self.name}, seed {plan.recipe.seed}")
-        made = replace(_with_key(made), recipe=recipe.to_json())
+        made = replace(with_key(made), recipe=recipe.to_json())
         return Result(made, recipe, seconds_taken, pieces if plan.recipe.streamed else ())
 
     def nll(self, score: Score) -> npt.NDArray[np.float64]:
@@ -319,22 +413,32 @@ class Instrument:
         tokens = getattr(self._performer, "representation").encode(score)  # noqa: B009
         return np.asarray(measure(tokens), dtype=np.float64)
 
+    @property
+    def _defaults(self) -> Mapping[str, Any]:
+        defaults: Mapping[str, Any] = self.folder.config.get("defaults", {})
+        return defaults
+
     def _controls(self, given: Mapping[str, Any]) -> Controls:
         schema = self.card.controls
-        defaults = self.folder.config.get("defaults", {})
-        values = {k: v for k, v in defaults.items() if k in schema.model_fields}
+        values = {k: v for k, v in self._defaults.items() if k in schema.model_fields}
         values.update({k: v for k, v in given.items() if v is not None})
         return validate_config(schema, values, "controls")
 
-    def _not_yet(self, task: Task) -> Result:
-        self.card.check_task(task)
-        raise NotSupported(f"{task} is not served by this version")
-
-
-def bar_count(piece: Score) -> int:
-    """Return how many bars a piece of a stream advances; notes may outlast it."""
-    is_written = piece.written_length_ticks > 0
-    return len(Timeline(replace(piece, tracks=()) if is_written else piece).bars)
+    def _many(
+        self,
+        task: Task,
+        count: int,
+        prompt: Sketch,
+        progress: Progress | None,
+        same: Mapping[str, Any],
+    ) -> list[Ranked]:
+        given = dict(same)
+        seeds = seeds_from(count, given.pop("seed", None))
+        bars = given.pop("bars", None) if task is Task.INFILL else None
+        asked = asked_record(bars, given.pop("tracks", None), given.pop("lock", ()))
+        wishes = {name: given.pop(name) for name in Wishes.model_fields if name in given}
+        checked = validate_config(Wishes, wishes, "wishes")
+        return self.rewrite(task, prompt, asked, checked, given, seeds, progress)
 
 
 def load(
@@ -375,44 +479,8 @@ def load(
 
 
 def _wishes(arguments: Mapping[str, Any]) -> Wishes:
-    """Return the wishes among a method's arguments."""
-    values = {name: arguments[name] for name in Wishes.model_fields}
-    return validate_config(Wishes, values, "wishes")
-
-
-def _numbers(count: int) -> range:
-    return range(count)  # inside the methods above, ``range`` is the pitch range
-
-
-def _first_known(*values: float | None) -> float | None:
-    return next((float(value) for value in values if value is not None), None)
-
-
-def _checked_seed(seed: int) -> int:
-    if seed < 0:
-        raise MusicError(f"a seed is a non-negative integer, not {seed}")
-    return seed
-
-
-def _metre_of(defaults: Mapping[str, Any]) -> TimeSignature:
-    metre = Wishes(time_signature=defaults.get("time_signature")).metre()
-    return metre or TimeSignature(0, 4, 4)
-
-
-def _with_key(made: Score) -> Score:
-    """Return the score in the key that its notes are most likely in, where it states none."""
-    key = None if made.key_signatures else estimate_key(made)
-    return made if key is None else replace(made, key_signatures=(KeySignature(0, key),))
-
-
-def _with_chords(made: Score, plan: Plan) -> Score:
-    """Return the score with the chords that were asked written over its bars."""
-    promises = plan.request.promises
-    if not promises.chords or made.chords:
-        return made
-    symbols: list[ChordSymbol] = []
-    for bar in Timeline(made).bars:
-        chord = promises.chord_of_bar(bar.index)
-        if chord is not None and (not symbols or symbols[-1].chord != chord):
-            symbols.append(ChordSymbol(bar.onset_ticks, chord))
-    return replace(made, chords=tuple(symbols))
+    """Return the wishes among a method's arguments; bars of ``infill`` are no wish."""
+    names = [name for name in Wishes.model_fields if name in arguments]
+    if "lock" in arguments:
+        names = [name for name in names if name != "bars"]
+    return validate_config(Wishes, {name: arguments[name] for name in names}, "wishes")

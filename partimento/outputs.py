@@ -9,7 +9,7 @@ from pathlib import Path
 from partimento import files
 from partimento.errors import FileError, MissingExtra, MusicError
 
-__all__ = ["check_output", "destinations"]
+__all__ = ["check_output", "check_source", "destinations"]
 
 _DEFAULT_SUFFIXES = (".mid", ".wav")
 _MOST_SAMPLES = 10_000
@@ -32,11 +32,29 @@ def check_output(path: str | Path) -> None:
     files.check_writable(path)
 
 
-def destinations(out: Sequence[Path], seeds: Sequence[int]) -> list[list[Path]]:
+def check_source(path: str | Path, source: str | Path) -> None:
+    """Check that writing to ``path`` leaves ``source``, the piece that was read, alone.
+
+    Raises:
+        FileError: if they are one file.
+    """
+    target, read = Path(path), Path(source)
+    try:
+        is_same = target.samefile(read)
+    except OSError:  # one of them is not there
+        is_same = target.resolve() == read.resolve()
+    if is_same:
+        raise FileError(path, "is the piece that was read, and is left alone", "name another file")
+
+
+def destinations(
+    out: Sequence[Path], seeds: Sequence[int], source: Path | None = None
+) -> list[list[Path]]:
     """Return for each seed the files to write, and check that every one can be written.
 
     Nothing asked, or a folder, means ``partimento-SEED.mid`` and ``.wav`` there. Where there are
-    several seeds each name gets its seed: ``out.mid`` becomes ``out-7.mid``.
+    several seeds each name gets its seed: ``out.mid`` becomes ``out-7.mid``. ``source`` is the
+    piece that is read, which none of them may be.
 
     Raises:
         FileError: if one cannot be written.
@@ -56,5 +74,7 @@ def destinations(out: Sequence[Path], seeds: Sequence[int]) -> list[list[Path]]:
                 paths.append(target)
         for path in paths:
             check_output(path)
+            if source is not None:
+                check_source(path, source)
         planned.append(paths)
     return planned

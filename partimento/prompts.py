@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import gcd
 from pathlib import Path
 
@@ -15,27 +15,38 @@ from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.music.transform import rescale
 from partimento.recipe import PromptRecord, file_sha256
 
-__all__ = ["places", "read_prompt", "ready_prompt"]
+__all__ = ["Prompt", "Sketch", "places", "read_prompt", "ready_prompt"]
 
 _SIXTEENTHS = 4  # a prompt's tick grid must be able to hold at least these
 
 
-def read_prompt(prompt: Score | str | Path | None) -> tuple[Score | None, PromptRecord | None]:
-    """Return the notes of a prompt and what the recipe says of it.
+@dataclass(frozen=True)
+class Prompt:
+    """The notes of a prompt, and what the recipe says of it."""
+
+    score: Score
+    record: PromptRecord
+
+
+Sketch = Score | str | Path | Prompt  # what a prompt may be given as
+
+
+def read_prompt(prompt: Sketch) -> Prompt:
+    """Return a prompt, read from its file where a path is given.
 
     Raises:
         FileError: if its file cannot be read or is sound.
     """
-    if prompt is None:
-        return None, None
+    if isinstance(prompt, Prompt):
+        return prompt
     if isinstance(prompt, Score):
         text = repr(replace(prompt, recipe="")).encode()
-        return prompt, PromptRecord(sha256=hashlib.sha256(text).hexdigest())
-    record = PromptRecord(sha256=file_sha256(prompt), path=str(prompt))
+        return Prompt(prompt, PromptRecord(sha256=hashlib.sha256(text).hexdigest()))
     piece = files.read(prompt)
+    record = PromptRecord(sha256=file_sha256(prompt), path=str(prompt))
     if not isinstance(piece, Score):
         raise FileError(prompt, "is sound", "a prompt is notes: MIDI or MusicXML")
-    return piece, record
+    return Prompt(piece, record)
 
 
 def ready_prompt(prompt: Score) -> tuple[Score, int, TimeSignature, float]:

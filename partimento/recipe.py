@@ -19,13 +19,14 @@ from pydantic import Field
 import partimento
 from partimento.config import Config, validate_config
 from partimento.errors import ConfigError, FileError
-from partimento.music import Promises, parse_chords, parse_key
+from partimento.music import Promises, parse_chord, parse_key
 from partimento.music.promises import parse_range, parse_time_signature
 from partimento.runtime.contract import Task
 
 __all__ = [
     "PromptRecord",
     "Recipe",
+    "RewriteRecord",
     "current_versions",
     "file_sha256",
     "parse_recipe",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 FORMAT = 1
+_FREE_BAR = "N.C."
 
 
 class PromptRecord(Config):
@@ -41,6 +43,19 @@ class PromptRecord(Config):
 
     sha256: str = ""
     path: str = ""
+
+
+class RewriteRecord(Config):
+    """What is to be written anew in a piece, in the words in which it was asked.
+
+    - ``bars``: ``"9:12,20:24"``; None for all.
+    - ``tracks``: names or numbers of tracks; None for all, or for those that are to be added.
+    - ``locks``: what is kept all the same (``partimento.music.regions.parse_lock``).
+    """
+
+    bars: str | None = None
+    tracks: tuple[str, ...] | None = None
+    locks: tuple[str, ...] = ()
 
 
 class Recipe(Config):
@@ -59,6 +74,7 @@ class Recipe(Config):
     precision: str = "int8"
     threads: int | None = None  # None where the machine chose
     prompt: PromptRecord | None = None
+    rewrite: RewriteRecord | None = None  # of what is written into a prompt
     soundfont: str = ""
     stopped_after_bars: int | None = None  # of a stream without an end
     streamed: bool = False  # sound that was rendered piece by piece, at a fixed gain
@@ -66,8 +82,9 @@ class Recipe(Config):
 
     def to_json(self) -> str:
         """Return the recipe as one line of JSON, keys sorted."""
-        # What was not streamed does not say so, as in recipes from before there was this field.
-        left_out = None if self.streamed else {"streamed"}
+        # What was not streamed or rewritten does not say so, as in recipes from before there were
+        # these fields.
+        left_out = {name for name in ("streamed", "rewrite") if not getattr(self, name)}
         values = self.model_dump(mode="json", exclude=left_out)
         return json.dumps(values, sort_keys=True, ensure_ascii=True)
 
@@ -128,7 +145,9 @@ def promises_to_record(promises: Promises) -> dict[str, Any]:
     if promises.max_polyphony is not None:
         record["max_polyphony"] = promises.max_polyphony
     if promises.chords:
-        record["chords"] = " ".join(chord.name for chord in promises.chords)
+        record["chords"] = " ".join(
+            _FREE_BAR if chord is None else chord.name for chord in promises.chords
+        )
     if promises.max_silence_quarters is not None:
         record["max_silence_quarters"] = promises.max_silence_quarters
     return record
@@ -159,7 +178,9 @@ def promises_from_record(record: dict[str, Any]) -> Promises:
         key=parse_key(key) if key else None,
         ranges={name: parse_range(span)[1] for name, span in record.get("ranges", {}).items()},
         max_polyphony=record.get("max_polyphony"),
-        chords=parse_chords(chords) if chords else (),
+        chords=tuple(
+            None if name == _FREE_BAR else parse_chord(name) for name in (chords or "").split()
+        ),
         max_silence_quarters=record.get("max_silence_quarters"),
     )
 

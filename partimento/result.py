@@ -8,8 +8,9 @@ from pathlib import Path
 
 from partimento import files, sound
 from partimento.music import Audio, Score, Timeline
-from partimento.outputs import check_output
+from partimento.outputs import check_output, check_source
 from partimento.recipe import Recipe
+from partimento.runtime.contract import Task
 
 __all__ = ["Result"]
 
@@ -47,6 +48,8 @@ class Result:
 
     def summary(self) -> str:
         """Return in one line what was made, with what, and how fast."""
+        if self.recipe.rewrite is not None:
+            return self._rewriting()
         keys = self.score.key_signatures
         in_key = f" in {keys[-1].key}" if keys else ""
         speed = self.duration_seconds / self.seconds_taken if self.seconds_taken > 0 else 0.0
@@ -55,6 +58,20 @@ class Result:
             f"Made {bars}{in_key} ({self.duration_seconds:.1f} s of music) with "
             f"{self.recipe.model}, seed {self.seed}, composed in {self.seconds_taken:.1f} s "
             f"({speed:.0f}x real time)"
+        )
+
+    def _rewriting(self) -> str:
+        asked = self.recipe.rewrite
+        assert asked is not None
+        tracks = ", ".join(asked.tracks or ())
+        if self.recipe.task is Task.ACCOMPANY:
+            what = f"Added {tracks or 'parts'} to {self.bar_count} bars"
+        else:
+            bars = f"bars {asked.bars}" if asked.bars else f"all {self.bar_count} bars"
+            what = f"Wrote {bars} of {tracks or 'all tracks'} anew"
+        return (
+            f"{what} with {self.recipe.model}, seed {self.seed}, composed in "
+            f"{self.seconds_taken:.1f} s"
         )
 
     def with_soundfont(self, soundfont: str | Path) -> Result:
@@ -71,10 +88,12 @@ class Result:
         Endings: .mid .wav .flac .ogg .mp3 .musicxml .mxl .xml .png (a piano roll).
 
         Raises:
-            FileError: if the ending is unknown or the place cannot be written.
+            FileError: if the ending is unknown, the place cannot be written, or it is the prompt's.
         """
         target = Path(path)
         check_output(target)
+        if self.recipe.prompt is not None and self.recipe.prompt.path:
+            check_source(target, self.recipe.prompt.path)
         is_sound = target.suffix.lower() in files.AUDIO_SUFFIXES
         files.write(self.audio if is_sound else self.score, target)
         return target

@@ -263,7 +263,7 @@ def test_a_model_that_breaks_its_promise_is_found_out(make_model):
 def test_tasks_that_no_system_serves_name_those_that_it_does(instrument):
     for method in (instrument.infill, instrument.accompany, instrument.interpolate):
         with pytest.raises(NotSupported, match=r"hum cannot .*; it can continue, generate"):
-            method()
+            method(prompt_score())
 
 
 @pytest.mark.parametrize("suffix", [".mid", ".wav", ".musicxml", ".flac", ".ogg", ".mp3"])

@@ -26,6 +26,9 @@ DEBUG_VARIABLE = "PARTIMENTO_DEBUG"
 VERBS = {
     "generate": ("make:generate", "Make music from nothing but your wishes."),
     "continue": ("make:continue_", "Go on from a piece; all its notes are kept."),
+    "accompany": ("rewrite:accompany", "Add parts to a melody or to any other part."),
+    "infill": ("rewrite:infill", "Write some bars or tracks anew; nothing else changes."),
+    "humanize": ("humanize:humanize", "Make a score sound played by a hand."),
     "stream": ("stream:stream", "Play without an end, until Ctrl-C."),
     "render": ("render:render", "Turn MIDI or MusicXML into sound, or into another format."),
     "train": ("train:train", "Train a system on your own music."),

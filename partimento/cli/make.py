@@ -12,11 +12,12 @@ from partimento.cli import screen, show
 from partimento.cli.options import Loading, Settings, Sketch, Taste, gather
 from partimento.files import AUDIO_SUFFIXES
 from partimento.outputs import destinations
+from partimento.prompts import read_prompt
 from partimento.result import Result
 from partimento.runtime.contract import Task
 from partimento.seeds import new_seed
 
-__all__ = ["continue_", "generate"]
+__all__ = ["Config", "Out", "Samples", "continue_", "generate", "report"]
 
 Out = Annotated[
     list[Path] | None,
@@ -76,24 +77,28 @@ def _play(settings: Settings, prompt: Path | None) -> None:
     task = Task.GENERATE if prompt is None else Task.CONTINUE
     first = new_seed() if settings.seed is None else settings.seed
     seeds = range(first, first + settings.num_samples)
-    planned = destinations(settings.out, seeds)
-    score = None if prompt is None else api.read_score(prompt)
+    planned = destinations(settings.out, seeds, prompt)
+    given = None if prompt is None else read_prompt(prompt)
     instrument = api.load(
         settings.model,
         threads=settings.threads,
         precision=settings.precision,
         task=task,
-        prompt=score,
+        prompt=None if given is None else given.score,
     )
     for seed, paths in zip(seeds, planned, strict=True):
-        plan = instrument.plan(task, settings.wishes, settings.controls, seed=seed, prompt=prompt)
+        with settings.placed():
+            plan = instrument.plan(
+                task, settings.wishes, settings.controls, seed=seed, prompt=given
+            )
         with screen.bar_progress(instrument.name) as progress:
             result = instrument.perform(plan, progress)
         written = [str(result.save(path)) for path in paths]
-        _report(result, written)
+        report(result, written)
 
 
-def _report(result: Result, written: list[str]) -> None:
+def report(result: Result, written: list[str]) -> None:
+    """Say what was made and where it is."""
     show.say(result.summary())
     heard = [name for name in written if Path(name).suffix.lower() in AUDIO_SUFFIXES]
     hint = "" if heard else f"; to hear it: partimento render {written[0]} -o it.wav"

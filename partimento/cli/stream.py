@@ -18,6 +18,7 @@ from partimento.errors import NotSupported
 from partimento.files import AUDIO_SUFFIXES
 from partimento.instrument import Instrument, Plan
 from partimento.outputs import check_output
+from partimento.prompts import read_prompt
 from partimento.runtime.contract import Task
 
 __all__ = ["stream"]
@@ -86,23 +87,24 @@ def stream(
 
 def _prepare(settings: Settings, prompt: Path | None) -> tuple[Instrument, Plan]:
     task = Task.GENERATE if prompt is None else Task.CONTINUE
-    score = None if prompt is None else api.read_score(prompt)
+    given = None if prompt is None else read_prompt(prompt)
     instrument = api.load(
         settings.model,
         threads=settings.threads,
         precision=settings.precision,
         task=task,
-        prompt=score,
+        prompt=None if given is None else given.score,
     )
     wishes = settings.wishes
-    plan = instrument.plan(
-        task,
-        wishes,
-        settings.controls,
-        seed=settings.seed,
-        prompt=prompt,
-        endless=wishes.bars is None and wishes.seconds is None,
-    )
+    with settings.placed():
+        plan = instrument.plan(
+            task,
+            wishes,
+            settings.controls,
+            seed=settings.seed,
+            prompt=given,
+            endless=wishes.bars is None and wishes.seconds is None,
+        )
     return instrument, plan
 
 

@@ -52,7 +52,7 @@ class Promises:
     - ``ranges``: pitch range by track name; the name ``"*"`` is for every pitched track.
     - ``max_polyphony``: at most so many notes sound at once, over all tracks.
     - ``chords``: one a bar, repeated to the end; every pitched note that sounds on a strong beat
-      (``timeline.strong_beats``) is a chord tone.
+      (``timeline.strong_beats``) is a chord tone. None leaves its bar free.
     - ``max_silence_quarters``: no rest of all tracks together lasts longer, ends included.
     """
 
@@ -61,7 +61,7 @@ class Promises:
     key: Key | None = None
     ranges: Mapping[str, PitchRange] = field(default_factory=dict)
     max_polyphony: int | None = None
-    chords: tuple[Chord, ...] = ()
+    chords: tuple[Chord | None, ...] = ()
     max_silence_quarters: float | None = None
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class Promises:
         if self.max_silence_quarters is not None and self.max_silence_quarters < 0:
             raise MusicError("the longest silence is 0 or more quarter notes")
         if self.key is not None:
-            for chord in self.chords:
+            for chord in self._asked_chords():
                 outside = chord.pitch_classes - self.key.pitch_classes
                 if outside:
                     notes = ", ".join(sorted(pitch_name(pc)[:-1].rstrip("-") for pc in outside))
@@ -87,16 +87,19 @@ class Promises:
         inside = {pitch % 12 for pitch in range(span.low, span.high + 1)}
         if self.key is not None and not inside & self.key.pitch_classes:
             raise CannotBeMet(f"range {span} of {name!r} holds no note of {self.key}; widen it")
-        for chord in self.chords:
+        for chord in self._asked_chords():
             if not inside & chord.pitch_classes:
                 raise CannotBeMet(f"range {span} of {name!r} holds no note of {chord}; widen it")
+
+    def _asked_chords(self) -> tuple[Chord, ...]:
+        return tuple(chord for chord in self.chords if chord is not None)
 
     def range_of(self, track_name: str) -> PitchRange:
         """Return the range that rules a track, everything where none was asked."""
         return self.ranges.get(track_name) or self.ranges.get("*") or PitchRange(0, 127)
 
     def chord_of_bar(self, bar_index: int) -> Chord | None:
-        """Return the chord of a bar, the line being repeated to the end."""
+        """Return the chord of a bar, the line being repeated to the end; None where it is free."""
         return self.chords[bar_index % len(self.chords)] if self.chords else None
 
 

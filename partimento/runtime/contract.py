@@ -12,7 +12,8 @@ from pydantic import Field
 
 from partimento.config import Config
 from partimento.errors import NotSupported
-from partimento.music import Piece, Promises, Score
+from partimento.music import Note, Piece, Promises, Score
+from partimento.music.regions import Region
 
 __all__ = ["Card", "Controls", "Paper", "Performer", "Request", "SamplingControls", "Task"]
 
@@ -25,6 +26,7 @@ class Task(StrEnum):
     INFILL = "infill"
     ACCOMPANY = "accompany"
     INTERPOLATE = "interpolate"
+    HUMANIZE = "humanize"
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,24 @@ class SamplingControls(Controls):
 
 @dataclass(frozen=True)
 class Request:
-    """One request: a task, what must hold, and the sketch."""
+    """One request: a task, what must hold, and the sketch.
+
+    INFILL and ACCOMPANY write the ``regions`` of the prompt anew, less the ``locks``, which win.
+    Their ``prompt`` is the whole piece on its own tick grid, the old notes of the regions included:
+    a performer looks at none of those but the locked. Parts to be added are there as tracks
+    without notes. Metres are the prompt's, so ``promises.time_signature`` is None;
+    ``promises.bars`` is how many bars the prompt has, and ``promises.chord_of_bar`` counts from
+    its first.
+    """
 
     task: Task = Task.GENERATE
     promises: Promises = field(default_factory=Promises)
     prompt: Score | None = None
     tempo_quarters_per_minute: float | None = None
     endless: bool = False  # stream until the consumer stops; ``promises.bars`` is then None
+    regions: tuple[Region, ...] = ()
+    locks: tuple[Region, ...] = ()
+    locked_notes: tuple[tuple[int, Note], ...] = ()  # (track, a note of it inside the regions)
 
 
 class Performer(Protocol):
@@ -71,6 +84,14 @@ class Performer(Protocol):
 
         A score piece starts at tick 0 and advances the whole by its ``written_length_ticks``; a
         note may outlast its piece. The prompt of CONTINUE is not yielded again.
+
+        INFILL and ACCOMPANY yield the whole piece from its first bar on, a few bars at a time, on
+        the prompt's ticks and with one track for each of the prompt's, in their order; they hold
+        new notes of the regions alone. A velocity of 80 on all of them leaves loudness to the
+        caller.
+
+        A performer may also have ``score_of(request, score) -> float``: the mean log-likelihood,
+        in nats a cell or token, of what ``score`` holds in the regions; higher is likelier.
 
         Raises:
             NotSupported: if the request asks for what this system cannot do.

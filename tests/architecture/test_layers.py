@@ -15,9 +15,10 @@ from source import MODULES, Module, targets
 LAYERS = (
     ("cli", "server", "studio"),
     ("api",),
-    ("checkup", "live", "measuring"),
+    ("checkup", "humanizer", "live", "measuring"),
     ("instrument",),
-    ("prompts", "result"),
+    ("plans", "ranking"),
+    ("prompts", "result", "rewriting", "runs"),
     ("outputs", "recipe", "wishes"),
     ("catalog",),
     ("systems",),

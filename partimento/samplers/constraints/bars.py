@@ -128,9 +128,9 @@ class BarEventConstraint:
             exempt = i == DRUMS
             base[i] = _drum_mask(promises, name) if exempt else track_mask(promises, name)
         self._pitches = [base]  # the table of weak positions, then those of the chords
-        chord_tables: dict[object, int] = {}
+        chord_tables: dict[object, int] = {None: 0}
         for chord in promises.chords:
-            if chord not in chord_tables:
+            if chord is not None and chord not in chord_tables:
                 table = base & class_mask(chord.pitch_classes)
                 table[DRUMS] = base[DRUMS]
                 chord_tables[chord] = len(self._pitches)
