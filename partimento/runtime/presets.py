@@ -66,6 +66,7 @@ class GridConfig(Config):
     heads: int = Field(8, ge=1)
     feedforward: int = Field(1024, ge=8)
     cell_width: int = Field(32, ge=4, description="of the embedding of a cell's half")
+    head_width: int = Field(96, ge=4, description="of what is said of a cell's half")
     near_width: int = Field(64, ge=1, description="of a column, as its neighbours see it")
     reach: int = Field(8, ge=0, description="columns to either side that enter together")
     window: int = Field(512, ge=16, description="columns it can be shown at once, in playing")

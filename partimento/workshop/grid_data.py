@@ -37,10 +37,11 @@ class GridPiece:
     starts: npt.NDArray[np.int32]
     ensemble: int
     shifts: tuple[int, ...] = (0,)
+    corpus: int = 0
 
 
 def encode_grids(
-    grid: TrackGrid, scores: Sequence[Score], ensembles: Sequence[int], reach: int
+    grid: TrackGrid, scores: Sequence[Score], ensembles: Sequence[int], reach: int, corpus: int = 0
 ) -> tuple[list[GridPiece], int]:
     """Return the encoded pieces, their chords recognised, and how many scores did not fit."""
     ranges = pitch_ranges(scores)
@@ -59,6 +60,7 @@ def encode_grids(
                 np.concatenate([[0], whole.layout.starts + BLOCK]).astype(np.int32),
                 ensemble,
                 fitting_shifts(score, ranges, reach),
+                corpus,
             )
         )
     return pieces, skipped
@@ -69,8 +71,11 @@ class GridSet:
 
     def __init__(self, grid: TrackGrid, pieces: Sequence[GridPiece]) -> None:
         self.grid, self.pieces = grid, list(pieces)
-        lengths = np.array([piece.cells.shape[1] for piece in self.pieces], dtype=np.float64)
-        self._share = lengths / lengths.sum() if len(lengths) else lengths
+        share = np.array([piece.cells.shape[1] for piece in self.pieces], dtype=np.float64)
+        corpora = np.array([piece.corpus for piece in self.pieces])
+        for corpus in {*corpora.tolist()}:
+            share[corpora == corpus] /= share[corpora == corpus].sum()
+        self._share = share / share.sum() if len(share) else share
 
     @property
     def column_count(self) -> int:
@@ -80,8 +85,8 @@ class GridSet:
     def crop(self, draw: np.random.Generator, columns: int) -> tuple[Cells, _Ints, int]:
         """Return cells (S, T, 2), features (T, 2) and the ensemble of a random crop.
 
-        Pieces are drawn by their length, transpositions evenly; a crop starts at a bar. What lies
-        beyond the piece is EMPTY, its features 0.
+        Every corpus is drawn as often as any other, its pieces by their length, transpositions
+        evenly; a crop starts at a bar. What lies beyond the piece is EMPTY, its features 0.
         """
         piece = self.pieces[int(draw.choice(len(self.pieces), p=self._share))]
         whole = piece.cells.shape[1]
@@ -107,7 +112,7 @@ def save_grids(path: Path, sets: dict[str, list[GridPiece]], made_from: object) 
             name = f"{split}_{index}"
             arrays[f"{name}_cells"], arrays[f"{name}_features"] = piece.cells, piece.features
             arrays[f"{name}_starts"] = piece.starts
-            span = [piece.ensemble, min(piece.shifts), max(piece.shifts)]
+            span = [piece.ensemble, min(piece.shifts), max(piece.shifts), piece.corpus]
             arrays[f"{name}_about"] = np.array(span, dtype=np.int64)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
@@ -140,11 +145,12 @@ def load_grids(path: Path, made_from: object = None) -> dict[str, list[GridPiece
 
 
 def _unpacked(arrays: dict[str, _Ints], name: str) -> GridPiece:
-    ensemble, low, high = arrays[f"{name}_about"].tolist()
+    ensemble, low, high, corpus = arrays[f"{name}_about"].tolist()
     return GridPiece(
         arrays[f"{name}_cells"].astype(np.int16),
         arrays[f"{name}_features"].astype(np.int16),
         arrays[f"{name}_starts"].astype(np.int32),
         ensemble,
         tuple(range(low, high + 1)),
+        corpus,
     )

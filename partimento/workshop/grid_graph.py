@@ -35,22 +35,13 @@ def grid_graph(config: GridConfig, grid: TrackGrid, weights: Weights) -> onnx.Mo
         x = _layer(graph, config, x, f"encoder.layers.{index}", places)
     x = graph.norm(x, "encoder.norm")
     cells = graph.linear(x, "cells")  # (B, T, 2 S E)
-    split = graph.op("Reshape", cells, graph.ints(0, 0, 2, slots, config.cell_width))
+    split = graph.op("Reshape", cells, graph.ints(0, 0, 2, slots, config.head_width))
     split = graph.op("Transpose", graph.norm(split, "cell_norm"), perm=[2, 0, 3, 1, 4])
-    halves = (("what", "root", UNKNOWN), ("length", "quality", 1 + LONGEST))
-    for index, (table, last, size) in enumerate(halves):
-        half = graph.op("Gather", split, _number(graph, index), axis=0)  # (B, S, T, E)
-        tracks = graph.op("Slice", half, graph.ints(0), graph.ints(slots - 1), graph.ints(1))
-        chords = graph.op("Slice", half, graph.ints(slots - 1), graph.ints(slots), graph.ints(1))
-        rows = [
-            graph.op(
-                "MatMul", part, graph.constant(f"{name}.rows", weights[f"{name}.weight"][:size].T)
-            )
-            for part, name in ((tracks, table), (chords, last))
-        ]
-        bias = graph.constant(f"{table}_bias", weights[f"{table}_bias"][:, None])
-        logits = graph.op("Add", graph.op("Concat", *rows, axis=1), bias)
-        graph.output(table, logits, TensorProto.FLOAT, ["B", slots, "T", size])
+    for index, (half, size) in enumerate((("what", UNKNOWN), ("length", 1 + LONGEST))):
+        part = graph.op("Gather", split, _number(graph, index), axis=0)  # (B, S, T, head_width)
+        bias = graph.constant(f"{half}_bias", weights[f"{half}_bias"][:, None])
+        logits = graph.op("Add", graph.linear(part, f"say_{half}", bias=False), bias)
+        graph.output(half, logits, TensorProto.FLOAT, ["B", slots, "T", size])
     return graph.model()
 
 

@@ -34,7 +34,7 @@ PRESETS: dict[str, GridPreset] = {
     "default": GridPreset(
         representation=_VOICES,
         recipe=Recipe(
-            steps=9000, batch_size=6, length=256, learning_rate=8e-4, warmup_steps=150,
+            steps=10_000, batch_size=6, length=256, learning_rate=8e-4, warmup_steps=150,
             validate_every=400, ema=0.998,
         ),
         defaults={"bars": 16, "tempo": 84.0, "steps": 20},
@@ -42,8 +42,8 @@ PRESETS: dict[str, GridPreset] = {
     "paper": GridPreset(
         representation=_BAND,
         network=GridConfig(
-            layers=12, width=768, heads=12, feedforward=3072, cell_width=96, near_width=1, reach=0,
-            window=512, ensembles=("band",), dropout=0.1,
+            layers=12, width=768, heads=12, feedforward=3072, cell_width=96, head_width=96,
+            near_width=1, reach=0, window=512, ensembles=("band",), dropout=0.1,
         ),
         recipe=Recipe(
             steps=100_000, batch_size=3, length=512, learning_rate=1e-4, warmup_steps=1000,
@@ -57,8 +57,8 @@ PRESETS: dict[str, GridPreset] = {
             "tracks": [{"name": "High", "voices": 2}, {"name": "Low", "voices": 1}],
         },
         network=GridConfig(
-            layers=2, width=32, heads=2, feedforward=64, cell_width=8, near_width=16, reach=2,
-            window=128, dropout=0.1,
+            layers=2, width=32, heads=2, feedforward=64, cell_width=8, head_width=16,
+            near_width=16, reach=2, window=128, dropout=0.1,
         ),
         recipe=Recipe(steps=30, batch_size=4, length=64, warmup_steps=5, validate_every=10),
         transpose=2,

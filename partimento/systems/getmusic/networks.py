@@ -5,11 +5,12 @@ Where its parts live::
     embedding of cells, rows joined a column  -> GridTransformer.columns
     condition flags, diffusion time           -> GridTransformer.columns
     RoFormer over the columns                 -> workshop/nn/bidirectional.py  Encoder
-    one classifier a row, tied to the cells   -> GridTransformer.forward
+    one classifier a row                      -> GridTransformer.forward
 
 The sequence is as long as the piece has columns, whatever the number of tracks. What differs from
-the paper in the preset that ships: the columns nearby enter together (a convolution before any
-attention) and, beside each voice's cell, what is known to sound in it.
+the paper: the columns nearby enter together (a convolution before any attention) and, beside each
+voice's cell, what is known to sound in it. The classifiers have weights of their own; the paper's
+are tied to the embeddings of the cells, which here are too narrow for that.
 """
 
 from __future__ import annotations
@@ -67,8 +68,12 @@ class GridTransformer(nn.Module):
         fan = config.near_width * (2 * config.reach + 1)
         nn.init.normal_(self.nearby.weight, std=0.1 / math.sqrt(fan))
         self.encoder = Encoder(config)
-        self.cells = nn.Linear(width, 2 * self.slots * cell)
-        self.cell_norm = nn.LayerNorm(cell)
+        self.cells = nn.Linear(width, 2 * self.slots * config.head_width)
+        self.cell_norm = nn.LayerNorm(config.head_width)
+        self.say_what = nn.Linear(config.head_width, _WHAT, bias=False)
+        self.say_length = nn.Linear(config.head_width, _LENGTH, bias=False)
+        for head in (self.say_what, self.say_length):
+            nn.init.normal_(head.weight, std=0.02)
         self.what_bias = nn.Parameter(torch.zeros(self.slots, _WHAT))
         self.length_bias = nn.Parameter(torch.zeros(self.slots, _LENGTH))
 
@@ -105,12 +110,6 @@ class GridTransformer(nn.Module):
         batch, columns, _ = x.shape
         split = self.cells(x).view(batch, columns, 2, self.slots, -1)
         split = self.cell_norm(split).permute(2, 0, 3, 1, 4)  # (2, B, S, T, E)
-        what = self._tied(split[0], self.what, self.root, _WHAT) + self.what_bias[:, None]
-        length = self._tied(split[1], self.length, self.quality, _LENGTH)
-        return what, length + self.length_bias[:, None]
-
-    @staticmethod
-    def _tied(x: Tensor, table: nn.Embedding, last: nn.Embedding, size: int) -> Tensor:
-        """Return (B, S, T, size): x (B, S, T, E) against the rows that its cells are read by."""
-        rows = x[:, :-1] @ table.weight[:size].T
-        return torch.cat([rows, x[:, -1:] @ last.weight[:size].T], dim=1)
+        what: Tensor = self.say_what(split[0]) + self.what_bias[:, None]
+        length: Tensor = self.say_length(split[1]) + self.length_bias[:, None]
+        return what, length

@@ -101,14 +101,15 @@ class GridTrainee:
         heard: list[tuple[str, Score]],
     ) -> dict[str, list[GridPiece]]:
         sets: dict[str, list[GridPiece]] = {"train": [], "valid": [], "test": []}
-        for corpus in corpora:
+        for number, corpus in enumerate(corpora):
             for split, pieces in sets.items():
                 named = [(n, p) for n, p in corpus.pieces(split) if isinstance(p, Score)]
                 if split == "train":
                     heard += [(f"{corpus.name}/{name}", score) for name, score in named]
                 scores = [score for _, score in named]
+                ensembles = [self._ensemble(score) for score in scores]
                 made, skipped = grid_data.encode_grids(
-                    self.grid, scores, [self._ensemble(s) for s in scores], self.preset.transpose
+                    self.grid, scores, ensembles, self.preset.transpose, number
                 )
                 pieces += made
                 if skipped:
