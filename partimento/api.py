@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from partimento import catalog, files, live, sound
+from partimento import catalog, files, live, runs, sound
 from partimento.catalog import describe, models, systems
 from partimento.checkup import doctor
 from partimento.config import Config, read_config, validate_config
 from partimento.errors import ConfigError, FileError, MissingExtra, ModelError, NotSupported
+from partimento.humanizer import humanize, humanize_again
 from partimento.instrument import PRECISIONS, Instrument, Progress, load
 from partimento.measuring import evaluate
 from partimento.music import Audio, Piece, Score
 from partimento.outputs import check_output
 from partimento.recipe import Recipe, file_sha256, parse_recipe
 from partimento.result import Result
-from partimento.runtime.contract import Card
+from partimento.runtime.contract import Card, Task
 from partimento.runtime.folder import CONFIG_FILE, write_model_folder
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "humanize",
     "load",
     "models",
     "read",
@@ -115,16 +117,16 @@ def write_stems(
 
 
 def train(
-    system: str,
+    system: str | None,
     data: Sequence[str | Path],
     out: str | Path,
     *,
-    preset: str = "default",
+    preset: str | None = None,
     minutes: float | None = None,
     steps: int | None = None,
     resume: bool = False,
     start_from: str | Path | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     threads: int | None = None,
     config: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -132,15 +134,15 @@ def train(
     """Train a system on music and return the folder, which is then a model folder.
 
     Args:
-        system: a name of ``systems``.
+        system: a name of ``systems``; None with ``resume``.
         data: folders or zips of music, or names of known corpora, these with options if need be
             (``openscore_lieder:part=piano``, ``chopin_first_editions:one_edition``).
-        out: the folder of the run; with ``resume`` it goes on there.
-        preset: a preset of the system's card, over which the other options go.
+        out: the folder of the run.
+        preset: a preset of the system's card, over which the other options go; ``"default"``.
         minutes: how long; or ``steps``: how many updates.
-        resume: go on with the run in ``out``.
+        resume: go on with the run in ``out``, which remembers all else; data may be ().
         start_from: a run whose weights to begin with.
-        seed: of weights, order and augmentation.
+        seed: of weights, order and augmentation; 0.
         threads: how many threads compute.
         config: a .toml or .json file over the preset.
         overrides: dotted names over the preset, such as ``recipe.learning_rate``.
@@ -149,31 +151,47 @@ def train(
         MissingExtra: without torch.
         ConfigError: for an unknown option, with its path.
         TrainingError: if training cannot start or go on.
+        KeyboardInterrupt: after Ctrl-C, once all is saved that ``resume`` needs.
     """
     if resume and start_from is not None:
         raise ConfigError("start_from", "a resumed run has its own weights; leave out one of both")
-    card = catalog.find_card(system)
-    chosen = _preset(card, preset, config, overrides or {}, minutes, steps)
+    folder = Path(out)
+    find = runs.resumed if resume else runs.begun
+    run = find(folder, system, data, preset, seed, threads)
+    card = catalog.find_card(run.system)
+    chosen = runs.preset_of(card, run, config, overrides, minutes, steps)
     workshop, trainee = _workshop(card, chosen)
-    folder, progress = Path(out), workshop.Progress()
-    opened = [_corpus(place) for place in data]
-    _make_folder(folder)
-    corpora = []
-    for corpus in opened:
-        found = corpus.preflight()
-        progress.say(f"{corpus.name}: {found.summary()}")
-        corpora.append(corpus.only(found.usable))
-    workshop.train(
+    progress = workshop.Progress()
+    corpora = _usable(run, folder, progress.say, resume)
+    outcome = workshop.train(
         trainee,
         corpora,
         folder,
-        seed=seed,
+        seed=run.seed,
         resume=resume,
         start_from=None if start_from is None else Path(start_from),
-        threads=threads,
+        threads=run.threads,
         progress=progress,
     )
+    if not outcome.finished:
+        raise KeyboardInterrupt
     return folder
+
+
+def _usable(
+    run: runs.Run, folder: Path, say: Callable[[str], None], resume: bool
+) -> list[files.Corpus]:
+    """Return a run's data, what cannot be used left out; a new run is written down first."""
+    opened = [runs.open_data(place) for place in run.data]
+    _make_folder(folder)
+    if not resume:
+        runs.remember(folder, run)
+    corpora = []
+    for corpus in opened:
+        found = corpus.preflight()
+        say(f"{corpus.name}: {found.summary()}")
+        corpora.append(corpus.only(found.usable))
+    return corpora
 
 
 def _make_folder(folder: Path) -> None:
@@ -181,58 +199,6 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(folder, f"cannot be made ({error.strerror})", "choose another") from None
-
-
-def _corpus(spec: str | Path) -> files.Corpus:
-    """Return the corpus of ``NAME``, ``FOLDER`` or ``NAME:option,option=value``."""
-    name, separator, options = str(spec).rpartition(":")
-    if not separator or Path(str(spec)).exists() or name not in files.corpus_names():
-        return files.open_corpus(spec)
-    given: dict[str, Any] = {}
-    for option in options.split(","):
-        key, _, value = option.partition("=")
-        known = {"pd_world": bool, "one_edition": bool, "part": str}
-        if key not in known:
-            raise ConfigError(f"data.{name}.{key}", f"unknown option; known: {', '.join(known)}")
-        given[key] = value if known[key] is str else True
-    return files.open_corpus(name, **given)
-
-
-def _preset(
-    card: Card,
-    name: str,
-    config: str | Path | None,
-    overrides: Mapping[str, Any],
-    minutes: float | None,
-    steps: int | None,
-) -> Config:
-    """Return a preset of the card with the file's options, then the given ones, laid over it."""
-    if name not in card.presets:
-        raise ConfigError("preset", f"{card.name} has none called {name!r}, but {[*card.presets]}")
-    base = card.presets[name]
-    values = base.model_dump()
-    if config is not None:
-        _lay_over(values, read_config(config))
-    for dotted, value in overrides.items():
-        *parents, last = dotted.split(".")
-        table: dict[str, Any] = {last: value}
-        for parent in reversed(parents):
-            table = {parent: table}
-        _lay_over(values, table)
-    if minutes is not None or steps is not None:
-        if minutes is not None and steps is not None:
-            raise ConfigError("minutes", "give minutes or steps, not both")
-        _lay_over(values, {"recipe": {"minutes": minutes, "steps": steps}})
-    return validate_config(type(base), values, "preset" if config is None else str(config))
-
-
-def _lay_over(values: dict[str, Any], table: Mapping[str, Any]) -> None:
-    for key, value in table.items():
-        inner = values.get(key)
-        if isinstance(inner, dict) and isinstance(value, Mapping):
-            _lay_over(inner, value)
-        else:
-            values[key] = value
 
 
 def export(model: str | Path, out: str | Path, *, precision: str | None = None) -> Path:
@@ -285,8 +251,8 @@ def _export_run(run: Path, target: Path, precision: str | None) -> Path:
     workshop, trainee = _workshop(card, chosen)
     state = workshop.load_best(trainee, run)
     trainee.recall(run / "training")
-    facts = {**trainee.facts, "steps": state["step"], **state["figures"]}
-    workshop.export_token_model(trainee, target, facts, (precision or "int8",), run)
+    facts = {**trainee.facts, "steps": state["step"], **workshop.told(state)}
+    trainee.export(target, facts, (precision or "int8",), run)
     return target
 
 
@@ -356,7 +322,8 @@ def replay(
     """
     source = Path(path)
     recipe = parse_recipe(files.read_recipe(source), source)
-    if recipe.promises.get("bars") is None and recipe.stopped_after_bars is None:
+    is_new = recipe.task is not Task.HUMANIZE  # that has the bars of its prompt
+    if is_new and recipe.promises.get("bars") is None and recipe.stopped_after_bars is None:
         raise FileError(
             source,
             "tells how an endless stream began but not where it was stopped",
@@ -376,7 +343,10 @@ def replay(
     score = None
     if recipe.prompt is not None:
         score = read_score(_prompt_of(recipe, source, prompt))
-    result = instrument.perform(instrument.plan_again(recipe, score), progress)
+    if score is not None and not is_new:
+        result = humanize_again(recipe, score, instrument.folder)
+    else:
+        result = instrument.perform(instrument.plan_again(recipe, score), progress)
     return Replay(source, result, recipe, recipe.changed_versions())
 
 

@@ -7,6 +7,7 @@ import os
 import struct
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ import soundfile
 
 from partimento import files, sound
 from partimento.errors import FileError, MissingExtra, NotSupported
-from partimento.files.ogg import settle_serial
+from partimento.files.audio import replace_comment
 from partimento.instrument import Instrument, Plan, bar_count
 from partimento.music import Audio, Score, Timeline
 from partimento.recipe import Recipe, parse_recipe
@@ -43,6 +44,7 @@ SAMPLE_RATE_HZ = 44100
 _FRAME_BYTES = 2 * CHANNELS
 _HEADER_BYTES = 44
 _UNKNOWN = 0xFFFFFFFF  # the size of a WAV that has no end yet
+_ROOM_FOR_STOP = 12  # the digits of a number of bars
 _LEAD_SECONDS = 4.0  # how far an endless stream into a file may run ahead of the clock
 
 
@@ -150,14 +152,23 @@ class WavFile:
 
 
 class SoundFile:
-    """FLAC, OGG or MP3, written beside its place and moved there when it is whole."""
+    """FLAC, OGG or MP3, written beside its place and moved there when it is whole.
+
+    These formats cannot be cut, so the last samples are held back until it is known whether they
+    belong to a bar that counts; and their comment stands before the sound, so room is left in it
+    for the place of a stop.
+    """
 
     def __init__(self, path: Path, recipe: str) -> None:
-        self._path = path
+        self._path, self._comment = path, _roomy(recipe, path)
+        self._held: npt.NDArray[np.float32] | None = None
+        self._frames = 0
         with ExitStack() as stack:
             self._temporary = stack.enter_context(files.atomic_path(path))
             self._file = soundfile.SoundFile(self._temporary, "w", SAMPLE_RATE_HZ, CHANNELS)
-            self._file.comment = recipe  # these formats take it before the sound only
+            self._file.comment = self._comment
+            # Ctrl-C interrupts the main thread alone: what is written here is also counted.
+            self._worker = ThreadPoolExecutor(1)
             self._place = stack.pop_all()  # closed, it moves the file to its place
 
     def take(self, samples: npt.NDArray[np.float32]) -> None:
@@ -166,19 +177,46 @@ class SoundFile:
         Raises:
             FileError: if the disk is full.
         """
+        self._worker.submit(self._accept, samples).result()
+
+    def _accept(self, samples: npt.NDArray[np.float32]) -> None:
+        self._write_held()
+        self._held = samples
+
+    def _write_held(self) -> None:
+        held, self._held = self._held, None
+        if held is None:
+            return
         try:
-            self._file.write(np.clip(samples.T, -1.0, 1.0))
+            self._file.write(np.clip(held.T, -1.0, 1.0))
         except soundfile.SoundFileError as error:
             raise FileError(self._path, f"cannot grow ({error})", "free space") from None
+        self._frames += held.shape[1]
+
+    def keep(self, frames: int) -> None:
+        """Drop what lies after so many frames: of a bar that was not counted before a stop."""
+        self._worker.shutdown()
+        if self._held is not None and self._frames + self._held.shape[1] > frames:
+            self._held = None
 
     def close(self, recipe: str) -> None:
-        """Finish the file and move it to its place."""
-        self._file.close()
-        has_end = parse_recipe(recipe, self._path).promises.get("bars") is not None
-        if self._path.suffix.lower() == ".ogg" and has_end:
-            # What has no end cannot be replayed, and may be too long to go through once more.
-            settle_serial(self._temporary)
-        self._place.close()
+        """Finish the file and move it to its place.
+
+        Raises:
+            FileError: if the disk is full.
+        """
+        self._worker.shutdown()
+        with self._place:
+            with self._file:
+                self._write_held()
+            replace_comment(self._temporary, self._comment, recipe.ljust(len(self._comment)))
+
+
+def _roomy(recipe: str, path: Path) -> str:
+    """Return the recipe of a stream with room behind it for what is known at its end."""
+    begun = {"streamed": True, "stopped_after_bars": None}
+    text = parse_recipe(recipe, path).model_copy(update=begun).to_json()
+    return text + " " * _ROOM_FOR_STOP
 
 
 class Loudspeaker:
@@ -274,7 +312,7 @@ def perform_live(
     finally:
         recipe = recipe_of(plan, outcome).model_copy(update={"streamed": True})
         for sink in sinks:
-            if outcome.is_stopped and isinstance(sink, WavFile):
+            if outcome.is_stopped and isinstance(sink, WavFile | SoundFile):
                 sink.keep(outcome.frames)  # so that it ends where the recipe says
             sink.close(recipe.to_json())
     return outcome

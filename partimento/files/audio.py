@@ -27,6 +27,7 @@ __all__ = [
     "audio_blocks",
     "audio_of_bytes",
     "read_audio",
+    "replace_comment",
     "resample",
     "riff_comment",
     "write_audio",
@@ -42,6 +43,7 @@ _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _MAX_CHANNELS = {".wav": 1024, ".flac": 8, ".ogg": 255, ".mp3": 2}
 _MAX_RATES = {".flac": 655_350, ".ogg": 200_000}
 _OGG_BLOCK = 2**16
+_HEAD = 2**18  # comments of FLAC and MP3 stand at the beginning of the file
 _FULL_SCALE = 2**15
 
 
@@ -78,7 +80,7 @@ def audio_of_bytes(data: bytes, path: str | PathLike[str] = "audio data") -> Aud
         raise FileError(path, "there are no samples in it", "choose a file with sound")
     if not np.isfinite(samples).all():
         raise FileError(path, "has samples that are not numbers", "export it anew")
-    recipe = riff_comment(data) if data[:4] == b"RIFF" else _unmangled(comment)
+    recipe = riff_comment(data) if data[:4] == b"RIFF" else _unmangled(comment).rstrip()
     return Audio(np.ascontiguousarray(samples.T), rate, recipe if recipe.startswith("{") else "")
 
 
@@ -167,6 +169,28 @@ def write_audio(audio: Audio, path: str | PathLike[str], subtype: str | None = N
             settle_serial(temporary)
         if audio.recipe and suffix == ".wav":
             _add_riff_comment(temporary, audio.recipe)
+
+
+def replace_comment(path: Path, old: str, new: str) -> None:
+    """Put another comment of the same length in the place of that of a FLAC, OGG or MP3 file.
+
+    So a file may say at its end what was not known when it was begun. A comment too long to stand
+    in one piece stays as it is. The serial number of an OGG file is settled as well.
+
+    Raises:
+        ValueError: if the comments are not of one length.
+    """
+    before, after = old.encode(), new.encode()
+    if len(before) != len(after):
+        raise ValueError("a comment is replaced by one of the same length")
+    if path.suffix.lower() == ".ogg":
+        settle_serial(path, before, after)
+        return
+    with path.open("r+b") as file:
+        at = file.read(_HEAD).find(before)
+        if at >= 0:
+            file.seek(at)
+            file.write(after)
 
 
 def _check(audio: Audio, path: str | PathLike[str], suffix: str) -> None:

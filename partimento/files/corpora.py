@@ -1,12 +1,13 @@
 """Corpora: folders and zips of music, and the data pack's data sets by name.
 
-``open_corpus`` only lists; nothing is read until a piece is asked for, and a file that cannot be
-read never stops the rest.
+``open_corpus`` only lists, looking into books of ABC alone; nothing is read until a piece is asked
+for, and a file that cannot be read never stops the rest.
 """
 
 from __future__ import annotations
 
 import difflib
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,8 +19,15 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from partimento.errors import FileError, NotSupported, PartimentoError
-from partimento.files.corpus_items import CorpusItem, load_file, load_member, member_names
+from partimento.files.corpus_items import (
+    CorpusItem,
+    Loader,
+    member_names,
+    pieces_of_file,
+    pieces_of_member,
+)
 from partimento.files.formats import AUDIO_SUFFIXES, SCORE_SUFFIXES
+from partimento.files.left_out import LeftOut
 from partimento.files.named_corpora import NAMED, named_items
 from partimento.files.splits import SPLITS, content_hash, split_of
 from partimento.music import Audio, Piece, Timeline
@@ -29,6 +37,7 @@ __all__ = ["Corpus", "Outcome", "Preflight", "corpus_names", "open_corpus"]
 _T = TypeVar("_T")
 _Progress = Callable[[int, int], None]  # (files done, files in all)
 _CHUNK = 8
+_Opener = Callable[[], list[tuple[str, Loader]]]  # the pieces in one file
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,8 @@ class Outcome:
 class Preflight:
     """What a look at every file of a corpus found.
 
-    ``skipped`` holds (id, reason), ``duplicates`` (id, id of the piece that it repeats).
+    ``skipped`` holds (id, reason), ``duplicates`` (id, id of the piece that it repeats),
+    ``left_out`` (id, what, how many) of usable pieces of which not everything is read.
     """
 
     usable: tuple[str, ...]
@@ -52,6 +62,7 @@ class Preflight:
     duplicates: tuple[tuple[str, str], ...]
     notes: int
     seconds: float
+    left_out: tuple[tuple[str, str, int], ...] = ()
 
     def summary(self, shown: int = 3) -> str:
         """Return one line: ``"812 usable, 3 skipped: a.mid: truncated; ..."``."""
@@ -63,6 +74,10 @@ class Preflight:
             reasons = [f"{name}: {reason}" for name, reason in self.skipped[:shown]]
             more = len(self.skipped) - shown
             text += ": " + "; ".join([*reasons, *([f"and {more} more"] if more > 0 else [])])
+        for what in sorted({what for _, what, _ in self.left_out}):
+            counts = [count for _, each, count in self.left_out if each == what]
+            pieces = "1 piece" if len(counts) == 1 else f"{len(counts)} pieces"
+            text += f"; {sum(counts)} {what} left out (in {pieces})"
         return text
 
 
@@ -113,7 +128,7 @@ class Corpus:
         """Read every item once and say what is usable; empty and repeated pieces are not."""
         items = self.of_split(split)
         first: dict[str, str] = {}
-        usable, skipped, duplicates = [], [], []
+        usable, skipped, duplicates, left_out = [], [], [], []
         notes, seconds = 0, 0.0
         for done, look in enumerate(_mapped(_look, items, workers), 1):
             if progress is not None:
@@ -125,9 +140,12 @@ class Corpus:
             else:
                 first[look.hash] = look.id
                 usable.append(look.id)
+                left_out += [(look.id, what, count) for what, count in look.left_out]
                 notes += look.notes
                 seconds += look.seconds
-        return Preflight(tuple(usable), tuple(skipped), tuple(duplicates), notes, seconds)
+        return Preflight(
+            tuple(usable), tuple(skipped), tuple(duplicates), notes, seconds, tuple(left_out)
+        )
 
     def only(self, ids: tuple[str, ...]) -> Corpus:
         """Return the corpus with these items alone, e.g. ``corpus.only(preflight.usable)``."""
@@ -142,11 +160,16 @@ class _Look:
     hash: str = ""
     notes: int = 0
     seconds: float = 0.0
+    left_out: tuple[tuple[str, int], ...] = ()  # (what, how many)
 
 
 def _outcome(item: CorpusItem) -> Outcome:
+    return _loaded(item, item.load)
+
+
+def _loaded(item: CorpusItem, load: Loader) -> Outcome:
     try:
-        return Outcome(item.id, item.load())
+        return Outcome(item.id, load())
     except FileError as error:
         return Outcome(item.id, None, error.problem)
     except PartimentoError as error:
@@ -154,7 +177,11 @@ def _outcome(item: CorpusItem) -> Outcome:
 
 
 def _look(item: CorpusItem) -> _Look:
-    outcome = _outcome(item)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", LeftOut)
+        outcome = _loaded(item, item.loader)
+    messages = [each.message for each in told]
+    left_out = tuple((each.what, each.count) for each in messages if isinstance(each, LeftOut))
     piece = outcome.piece
     if piece is None:
         return _Look(item.id, outcome.problem)
@@ -164,7 +191,7 @@ def _look(item: CorpusItem) -> _Look:
     if not notes and not piece.chords:
         return _Look(item.id, "there are no notes in it")
     seconds = float(Timeline(piece).seconds(piece.length_ticks))
-    return _Look(item.id, "", content_hash(piece), notes, seconds)
+    return _Look(item.id, "", content_hash(piece), notes, seconds, left_out)
 
 
 def _mapped(
@@ -193,8 +220,9 @@ def open_corpus(
 ) -> Corpus:
     """Return a corpus of the data pack by name, or any folder or zip of music.
 
-    Folders are searched to the bottom; where they hold scores, their audio is left aside. Their
-    splits follow ``split_of(folder name, path without suffix)``.
+    Folders are searched to the bottom; where they hold scores, their audio is left aside. Of a
+    book of ABC each tune is a piece, ``book.abc#3``. Splits follow
+    ``split_of(folder name, path without suffix)``.
 
     Args:
         name_or_path: one of ``corpus_names()``, a folder, a zip, or one file of music. A folder
@@ -217,14 +245,14 @@ def open_corpus(
         return Corpus(name, NAMED[name].licence, items)
     if options != {"pd_world": False, "one_edition": False, "part": "all"}:
         raise NotSupported(f"{name} is no corpus of the data pack and takes no options")
-    found: list[tuple[str, Callable[[], Piece]]]
+    found: list[tuple[str, _Opener]]
     if path.is_dir():
         files = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
-        found = [(member, partial(load_file, str(path / member))) for member in files]
+        found = [(member, partial(pieces_of_file, path / member)) for member in files]
     elif path.is_file() and zipfile.is_zipfile(path) and path.suffix.lower() != ".mxl":
-        found = [(member, partial(load_member, name, member)) for member in member_names(path)]
+        found = [(member, partial(pieces_of_member, name, member)) for member in member_names(path)]
     elif path.is_file():
-        found = [(path.name, partial(load_file, name))]
+        found = [(path.name, partial(pieces_of_file, path))]
     else:
         raise _unknown(name)
     items = _items(path.resolve().name if path.is_dir() else path.stem, found)
@@ -244,16 +272,18 @@ def _unknown(name: str) -> FileError:
     )
 
 
-def _items(dataset: str, found: list[tuple[str, Callable[[], Piece]]]) -> tuple[CorpusItem, ...]:
+def _items(dataset: str, found: list[tuple[str, _Opener]]) -> tuple[CorpusItem, ...]:
     """Return the items of the scores among the files, or of the audio where there are none."""
     for suffixes in (SCORE_SUFFIXES, AUDIO_SUFFIXES):
         items = []
-        for member, loader in found:
+        for member, opener in found:
             path = PurePosixPath(member)
             hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
             if path.suffix.lower() in suffixes and not hidden:
-                group = path.with_suffix("").as_posix()
-                items.append(CorpusItem(member, split_of(dataset, group), group, loader))
+                for tune, loader in opener():
+                    group = path.with_suffix("").as_posix() + tune
+                    split = split_of(dataset, group)
+                    items.append(CorpusItem(member + tune, split, group, loader))
         if items:
             return tuple(items)
     return ()

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
 
 from partimento.errors import FileError
+from partimento.files.abc import read_abc, score_of_abc, tune_count
 from partimento.files.formats import piece_of_bytes, read
+from partimento.files.left_out import LeftOut
 from partimento.music import Piece
 
-__all__ = ["CorpusItem", "load_file", "load_member", "member_names", "read_member"]
+__all__ = [
+    "CorpusItem",
+    "load_member",
+    "load_tune",
+    "member_names",
+    "pieces_of_file",
+    "pieces_of_member",
+    "read_member",
+]
 
 _KEPT_BYTES = 2**28  # archives up to this size stay in memory while they are read
 _MAX_MEMBER = 2**30
+
+Loader = Callable[[], Piece]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +44,50 @@ class CorpusItem:
     loader: Callable[[], Piece]
 
     def load(self) -> Piece:
-        """Return the piece.
+        """Return the piece; what reading leaves out of it is told by the corpus's preflight.
 
         Raises:
             FileError: if it cannot be read.
             MissingExtra: if its format needs an extra that is not installed.
         """
-        return self.loader()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LeftOut)
+            return self.loader()
 
 
-def load_file(path: str) -> Piece:
-    """Return the piece in a file."""
-    return read(path)
+def pieces_of_file(path: Path) -> list[tuple[str, Loader]]:
+    """Return (``""``, loader) of a file's piece, or (``"#3"``, loader) of each tune of a book."""
+    count = _tunes_in(path.read_bytes) if _is_book(path.name) else 1
+    if count < 2:
+        return [("", partial(read, str(path)))]
+    return [(f"#{n}", partial(load_tune, str(path), n)) for n in range(1, count + 1)]
+
+
+def pieces_of_member(archive: str, member: str) -> list[tuple[str, Loader]]:
+    """Return the same of a member of a zip."""
+    count = _tunes_in(partial(read_member, archive, member)) if _is_book(member) else 1
+    if count < 2:
+        return [("", partial(load_member, archive, member))]
+    return [(f"#{n}", partial(load_tune, member, n, archive)) for n in range(1, count + 1)]
+
+
+def _is_book(name: str) -> bool:
+    return name.lower().endswith(".abc")
+
+
+def _tunes_in(data: Callable[[], bytes]) -> int:
+    """Return how many tunes a book holds; 1 where it cannot be opened, which loading will tell."""
+    try:
+        return tune_count(data())
+    except (OSError, FileError):
+        return 1
+
+
+def load_tune(path: str, number: int, archive: str = "") -> Piece:
+    """Return a tune of a book of ABC: of a file, or of a member of a zip."""
+    if archive:
+        return score_of_abc(read_member(archive, path), f"{archive}/{path}", number)
+    return read_abc(path, number)
 
 
 def load_member(archive: str, member: str) -> Piece:

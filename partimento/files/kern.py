@@ -19,6 +19,7 @@ from pathlib import Path
 
 from partimento.errors import FileError, MusicError
 from partimento.files.barlines import WrittenBar, time_signatures
+from partimento.files.left_out import tell_left_out
 from partimento.files.names import unique_names
 from partimento.music import Key, KeySignature, Note, Pedal, Score, Tempo, Track, parse_key
 from partimento.music.score import TICKS_PER_QUARTER
@@ -83,6 +84,7 @@ class _State:
     spines: list[_Spine] = field(default_factory=list)
     parts: dict[str, _Part] = field(default_factory=dict)
     now: Fraction = Fraction(0)
+    graces: int = 0
     title: str = ""
     metre: tuple[int, int] | None = None
     bar_onset: Fraction = Fraction(0)
@@ -133,6 +135,7 @@ def score_of_kern(data: bytes, path: str | PathLike[str] = "kern data") -> Score
     if not state.parts:
         raise FileError(path, "there is no **kern spine in it", "choose a Humdrum kern file")
     _close_bar(state)
+    tell_left_out(path, "grace notes", state.graces)
     try:
         return _score(state)
     except MusicError as error:
@@ -269,6 +272,7 @@ def _read_data(state: _State, tokens: list[str]) -> None:
     sounding: list[tuple[_Spine, str, Fraction]] = []
     for spine, token in zip(state.spines, tokens, strict=True):
         if spine.kind == "**kern" and token != ".":
+            state.graces += sum("q" in item for item in token.split())
             length = max(map(_duration, token.split()), default=Fraction(0))
             if length > 0:
                 sounding.append((spine, token, length))

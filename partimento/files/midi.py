@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import symusic
 from partimento.errors import FileError, MusicError
 from partimento.files import midi_meta as mm
 from partimento.files.atomic import atomic_path
+from partimento.files.midi_layers import layers_granted, spread
 from partimento.files.names import unique_names
 from partimento.music import (
     ChordSymbol,
@@ -38,6 +40,7 @@ from partimento.music.instruments import PROGRAMS
 __all__ = ["midi_bytes", "playable", "read_midi", "require_notes", "score_of_midi", "write_midi"]
 
 _RECIPE, _LENGTH, _CHORD = "partimento-recipe: ", "partimento-length: ", "chord: "
+_LAYERS = "partimento-layers: "  # of a track whose notes of one pitch overlap: its channels
 _DRUM_CHANNEL = 9
 _MICROS = 60_000_000
 _MAX_MICROS = 0xFFFFFF
@@ -49,7 +52,8 @@ def read_midi(path: str | PathLike[str]) -> Score:
     """Return the score of a MIDI file of type 0 or 1; it may have no notes.
 
     Notes that are never switched off end with their track; notes of no length last one tick.
-    A track that plays several channels or programs becomes several tracks.
+    A track that plays several channels or programs becomes several tracks, but one that was
+    written here with layers is one.
 
     Raises:
         FileError: if it cannot be opened, is no MIDI file, is cut short, is of type 2, counts
@@ -196,18 +200,20 @@ def _tracks(chunk: mm.Chunk, parsed: symusic.Score) -> list[Track]:
         name = name or _default_name(program, is_drum)
         return [Track(name, (), program, is_drum, pedals, lyrics, volume, pan)]
     found = [track for track in parsed.tracks if len(track.notes)]
+    groups = [found] if _is_layered(chunk, found) else [[track] for track in found]
     tracks: list[Track] = []
-    for track in found:
-        own = name if len(found) == 1 else ""
+    for group in groups:
+        track = group[0]
+        own = name if len(groups) == 1 else ""
         controls = {control.number: control.value for control in reversed(track.controls)}
         changes = [(c.time, c.value) for c in track.controls if c.number == _SUSTAIN]
         tracks.append(
             Track(
                 own or _default_name(track.program, track.is_drum),
-                _notes(track),
+                _notes(group),
                 track.program,
                 track.is_drum,
-                _pedals(changes, track.end()),
+                _pedals(changes, max(each.end() for each in group)),
                 lyrics if not tracks else (),
                 min(127, controls.get(_VOLUME, 100)),
                 min(127, controls.get(_PAN, 64)),
@@ -216,12 +222,23 @@ def _tracks(chunk: mm.Chunk, parsed: symusic.Score) -> list[Track]:
     return tracks
 
 
+def _is_layered(chunk: mm.Chunk, found: list[symusic.Track]) -> bool:
+    """Return whether the channels of a chunk are the layers of one track that was written here."""
+    mark = _LAYERS.encode()
+    is_marked = any(
+        event.status == 0xFF and event.kind == mm.TEXT and event.data.startswith(mark)
+        for event in chunk.events
+    )
+    return is_marked and len({(track.program, track.is_drum) for track in found}) == 1
+
+
 def _default_name(program: int, is_drum: bool) -> str:
     return "Drums" if is_drum else PROGRAMS[program]
 
 
-def _notes(track: symusic.Track) -> tuple[Note, ...]:
-    columns = track.notes.numpy()
+def _notes(layers: list[symusic.Track]) -> tuple[Note, ...]:
+    parts = [track.notes.numpy() for track in layers]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     onset = columns["time"].astype(np.int64)
     length = np.maximum(columns["duration"], 1).astype(np.int64)
     pitch, velocity = columns["pitch"].astype(np.int64), columns["velocity"].astype(np.int64)
@@ -301,8 +318,9 @@ def _title(kind: int, chunks: list[mm.Chunk]) -> str:
 def playable(score: Score) -> Score:
     """Return the score as MIDI can hold it.
 
-    - A note is cut where the same pitch starts anew on its track; of two notes that start
-      together the longer stays. (A key cannot be struck twice without being released.)
+    - Notes of one pitch that overlap on a track are written on channels of their own. Where no
+      channel is free, or on drums, a note is cut where the same pitch starts anew; of two that
+      start together the longer stays. (A key cannot be struck twice without being released.)
     - Tempos are whole microseconds a quarter, at most 16.777215 seconds.
     - A score that says no tempo or metre at tick 0 gets 120 and 4/4, which readers assume.
     - Of several tempos, metres, keys or chords at one tick the last stays.
@@ -315,9 +333,11 @@ def playable(score: Score) -> Score:
         tempos = (Tempo(0, 120.0), *tempos)
     if not metres or metres[0].onset_ticks > 0:
         metres = (TimeSignature(0, 4, 4), *metres)
+    granted = layers_granted(score.tracks, len(_PITCHED_CHANNELS))
+    tracks = [_playable_track(*each) for each in zip(score.tracks, granted, strict=True)]
     return replace(
         score,
-        tracks=tuple(unique_names([_playable_track(track) for track in score.tracks])),
+        tracks=tuple(unique_names(tracks)),
         tempos=tuple(replace(t, quarters_per_minute=_MICROS / _micros(t)) for t in tempos),
         time_signatures=metres,
         key_signatures=_last_of_each_tick(score.key_signatures),
@@ -329,17 +349,7 @@ def _micros(tempo: Tempo) -> int:
     return min(_MAX_MICROS, round(_MICROS / tempo.quarters_per_minute))
 
 
-def _playable_track(track: Track) -> Track:
-    next_onset: dict[int, int] = {}
-    kept: list[Note] = []
-    for note in reversed(track.notes):
-        limit = next_onset.get(note.pitch)
-        if limit is not None and note.onset_ticks == limit:
-            continue
-        if limit is not None and note.end_ticks > limit:
-            note = replace(note, duration_ticks=limit - note.onset_ticks)
-        next_onset[note.pitch] = note.onset_ticks
-        kept.append(note)
+def _playable_track(track: Track, layers: int) -> Track:
     pedals: list[Pedal] = []
     for pedal in sorted(p for p in track.pedals if p.duration_ticks > 0):
         end = pedal.onset_ticks + pedal.duration_ticks
@@ -352,7 +362,7 @@ def _playable_track(track: Track) -> Track:
     return replace(
         track,
         name=track.name or _default_name(track.program, track.is_drum),
-        notes=tuple(reversed(kept)),
+        notes=tuple(sorted(chain.from_iterable(spread(track.notes, layers)))),
         pedals=tuple(pedals),
         lyrics=tuple(sorted((x for x in track.lyrics if x.text), key=_onset)),
     )
@@ -361,21 +371,24 @@ def _playable_track(track: Track) -> Track:
 def midi_bytes(score: Score) -> bytes:
     """Return the bytes of a type 1 MIDI file: a conductor track, then one for each track.
 
-    Drums are on channel 10 and nothing else is; the 16th pitched track shares channel 1.
+    Drums are on channel 10 and nothing else is; the 16th pitched track shares channel 1. Layers
+    of a track are on the channels that are left.
 
     Raises:
         MusicError: if a time step is longer than MIDI can say.
     """
     score = playable(score)
+    granted = layers_granted(score.tracks, len(_PITCHED_CHANNELS))
     pitched = 0
+    free = iter(_PITCHED_CHANNELS[sum(not track.is_drum for track in score.tracks) :])
     try:
         chunks = [_conductor(score)]
-        for track in score.tracks:
+        for track, layers in zip(score.tracks, granted, strict=True):
             channel = _DRUM_CHANNEL
             if not track.is_drum:
                 channel = _PITCHED_CHANNELS[pitched % len(_PITCHED_CHANNELS)]
                 pitched += 1
-            chunks.append(_track_chunk(track, channel))
+            chunks.append(_track_chunk(track, [channel, *islice(free, layers - 1)]))
         return mm.file_bytes(score.ticks_per_quarter, chunks)
     except mm.MidiBytesError as error:
         raise MusicError(str(error)) from error
@@ -404,23 +417,28 @@ def _conductor(score: Score) -> bytes:
     return mm.track_bytes(events, score.length_ticks)
 
 
-def _track_chunk(track: Track, channel: int) -> bytes:
+def _track_chunk(track: Track, channels: list[int]) -> bytes:
+    """Return a track whose layers lie on the channels, each with the same program and controls."""
     events: list[tuple[int, int, bytes]] = [
-        (0, 0, mm.meta(mm.TRACK_NAME, mm.encode_text(track.name))),
-        (0, 0, bytes((0xC0 | channel, track.program))),
-        (0, 0, bytes((0xB0 | channel, _VOLUME, track.volume))),
-        (0, 0, bytes((0xB0 | channel, _PAN, track.pan))),
+        (0, 0, mm.meta(mm.TRACK_NAME, mm.encode_text(track.name)))
     ]
+    if len(channels) > 1:
+        events.append((0, 0, mm.meta(mm.TEXT, f"{_LAYERS}{len(channels)}".encode())))
     # At one tick: what ends comes before what begins.
     for lyric in track.lyrics:
         events.append((lyric.onset_ticks, 2, mm.meta(mm.LYRIC, mm.encode_text(lyric.text))))
-    for pedal in track.pedals:
-        events.append((pedal.onset_ticks, 3, bytes((0xB0 | channel, _SUSTAIN, 127))))
-        end = pedal.onset_ticks + pedal.duration_ticks
-        events.append((end, 1, bytes((0xB0 | channel, _SUSTAIN, 0))))
-    for note in track.notes:
-        events.append((note.onset_ticks, 4, bytes((0x90 | channel, note.pitch, note.velocity))))
-        events.append((note.end_ticks, 1, bytes((0x80 | channel, note.pitch, 64))))
+    for channel, notes in zip(channels, spread(track.notes, len(channels)), strict=True):
+        events.append((0, 0, bytes((0xC0 | channel, track.program))))
+        events.append((0, 0, bytes((0xB0 | channel, _VOLUME, track.volume))))
+        events.append((0, 0, bytes((0xB0 | channel, _PAN, track.pan))))
+        for pedal in track.pedals:
+            events.append((pedal.onset_ticks, 3, bytes((0xB0 | channel, _SUSTAIN, 127))))
+            end = pedal.onset_ticks + pedal.duration_ticks
+            events.append((end, 1, bytes((0xB0 | channel, _SUSTAIN, 0))))
+        for note in notes:
+            at = note.onset_ticks
+            events.append((at, 4, bytes((0x90 | channel, note.pitch, note.velocity))))
+            events.append((note.end_ticks, 1, bytes((0x80 | channel, note.pitch, 64))))
     events.sort(key=lambda event: event[:2])
     return mm.track_bytes((tick, data) for tick, _, data in events)
 

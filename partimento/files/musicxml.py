@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
 from partimento.errors import FileError, MusicError
+from partimento.files.left_out import tell_left_out
 from partimento.files.musicxml_parts import score_of_tree
 from partimento.music import Score
 
@@ -47,6 +48,10 @@ def score_of_musicxml(data: bytes, path: str | PathLike[str] = "MusicXML data") 
         FileError: as ``read_musicxml``.
     """
     root = musicxml_root(data, path)
+    small = (
+        note.find("grace") is not None or note.find("cue") is not None for note in root.iter("note")
+    )
+    tell_left_out(path, "grace and cue notes", sum(small))
     try:
         return score_of_tree(root)
     except MusicError as error:

@@ -84,6 +84,27 @@ def test_a_config_file_stands_behind_the_command_line(hum):
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("[set]\npitch = 3\n", "o.toml.set.pitch: unknown option; known here: loudness"),
+        ("[set]\nloudness = 300\n", "o.toml.set.loudness: Input should be less than"),
+        ("temperature = -1\n", "o.toml.temperature: Input should be greater than"),
+        ("bars = 0\n", "bars are 1..4096"),
+    ],
+)
+def test_a_wrong_control_in_a_config_file_is_told_by_its_place(hum, capsys, options, message):
+    Path("o.toml").write_text(options)
+    for verb in ("generate", "stream"):
+        assert run(f"{verb} --config o.toml -o x.mid") == 1
+        assert message in capsys.readouterr().err
+    # What the command line says is not told by the file.
+    if "loudness" in options:
+        assert run("generate --config o.toml --set loudness=0 -o x.mid") == 1
+        assert "error: controls.loudness: Input should be greater" in capsys.readouterr().err
+        assert run("generate --config o.toml --set loudness=9 --bars 1 -o x.mid") == 0
+
+
+@pytest.mark.parametrize(
     ("command", "code", "message"),
     [
         ("generate --bars 0", 1, "bars are 1..4096, not 0"),
@@ -113,7 +134,9 @@ def test_a_config_file_stands_behind_the_command_line(hum):
         ("describe nothing", 1, "no system or model is called 'nothing'"),
         ("export nothing -o out", 1, "no model is called 'nothing'"),
         ("stream --bars 1 -o x.mid --raw", 1, "--raw is for -o -"),
-        ("train hum", 2, "DATA"),
+        ("train hum -o out", 2, "train needs DATA; only --resume does without"),
+        ("train -o out", 2, "train needs SYSTEM and DATA"),
+        ("train --resume -o out", 1, "out holds no run to resume; start without --resume"),
         ("train nothing . -o out", 1, "no system is called 'nothing'"),
     ],
 )

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
 from partimento import api, files, live
 from partimento.cli.main import main
 from partimento.errors import FileError, NotSupported
-from partimento.music import Timeline
+from partimento.music import Score, Timeline
 from partimento.recipe import parse_recipe
 from partimento.runtime.contract import Task
 from partimento.wishes import Wishes
@@ -85,16 +86,21 @@ def test_a_streamed_continuation_is_replayed_without_its_prompt(hum):
     assert api.replay("s.mid").is_same()
 
 
-def test_a_stopped_stream_is_whole_and_can_be_replayed(endless):
-    instrument, plan = endless
-    wav = live.WavFile(Path("s.wav"))
-    outcome = live.perform_live(instrument, plan, [wav, StopAfter(5)])
+@pytest.mark.parametrize(
+    ("suffix", "bars"), [(".wav", None), (".flac", 9), (".ogg", 9), (".mp3", None)]
+)
+def test_a_stopped_stream_is_whole_and_can_be_replayed(hum, suffix, bars):
+    instrument = api.load()
+    plan = instrument.plan(Task.GENERATE, Wishes(bars=bars), {}, seed=3, endless=bars is None)
+    heard = live.sink_of(Path(f"s{suffix}"), plan.recipe.to_json())
+    outcome = live.perform_live(instrument, plan, [heard, StopAfter(5)])
     assert outcome.is_stopped
     live.result_of(instrument, plan, outcome).save("s.mid")
-    assert files.read_audio("s.wav").duration_seconds > 4
+    assert files.read_audio(f"s{suffix}").duration_seconds > 4
+    assert parse_recipe(files.read_recipe(f"s{suffix}"), "s").stopped_after_bars == 5
     assert len(Timeline(api.read_score("s.mid")).bars) == outcome.bars == 5
     assert api.replay("s.mid").is_same()
-    assert api.replay("s.wav").is_same()
+    assert api.replay(f"s{suffix}").is_same()
 
 
 def test_a_wav_is_whole_after_every_write():
@@ -192,15 +198,34 @@ def test_an_endless_stream_keeps_no_notes_that_nobody_wants(endless):
     assert (outcome.bars, outcome.pieces) == (5, [])
 
 
-def test_a_compressed_stream_is_for_all_to_read_and_says_why_it_cannot_be_replayed(endless):
+def test_a_compressed_stream_is_for_all_to_read(endless):
     instrument, plan = endless
     flac = live.sink_of(Path("s.flac"), plan.recipe.to_json())
     live.perform_live(instrument, plan, [flac, StopAfter(2)])
     Path("plain").touch()
     assert Path("s.flac").stat().st_mode == Path("plain").stat().st_mode
     assert sorted(path.name for path in Path().iterdir()) == ["plain", "s.flac"]
-    with pytest.raises(FileError, match="not where it was stopped"):
-        api.replay("s.flac")
+
+
+def test_a_file_that_tells_no_end_says_why_it_cannot_be_replayed(endless):
+    plan = endless[1]
+    api.write(Score(recipe=plan.recipe.to_json()), "s.mid")
+    with pytest.raises(FileError, match=r"not where it was stopped; replay the \.mid"):
+        api.replay("s.mid")
+
+
+def test_a_compressed_stream_into_a_full_disk_leaves_nothing_half_written(endless, monkeypatch):
+    recipe = endless[1].recipe.to_json()
+    flac = live.sink_of(Path("s.flac"), recipe)
+
+    def full(_samples):
+        raise soundfile.SoundFileError("No space left on device")
+
+    monkeypatch.setattr(flac._file, "write", full)
+    flac.take(np.zeros((2, 100), dtype=np.float32))
+    with pytest.raises(FileError, match=r"s\.flac: cannot grow \(No space left"):
+        flac.close(recipe)
+    assert list(Path().iterdir()) == []
 
 
 def test_a_stream_into_a_full_disk_stays_whole(hum, monkeypatch):

@@ -7,7 +7,14 @@ import pytest
 
 from partimento.errors import FileError
 from partimento.files import read, read_recipe, write
-from partimento.files.audio import audio_blocks, read_audio, resample, write_audio
+from partimento.files.audio import (
+    audio_blocks,
+    read_audio,
+    replace_comment,
+    resample,
+    write_audio,
+)
+from partimento.files.ogg import settle_serial
 from partimento.music import Audio
 
 RECIPE = '{"system": "x", "text": "ü' + "y" * 3000 + '"}'
@@ -40,6 +47,41 @@ def test_mp3_keeps_sound_and_recipe(tmp_path: Path) -> None:
     assert abs(again.duration_seconds - 1.0) < 0.1
     assert 0.4 < again.peak < 0.6
     assert read_recipe(path) == RECIPE
+
+
+@pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3"])
+def test_a_comment_is_replaced_in_a_finished_file(tmp_path: Path, suffix: str) -> None:
+    """The file is then, to the byte, what it would be had it been written with that comment."""
+    first, second = (tmp_path / f"{name}.{suffix}" for name in "ab")
+    old, new = '{"head": "' + "h" * 30 + '", "end": "1"}   ', '{"head": "' + "h" * 30 + '"}'
+    for path, recipe in ((first, old), (second, new.ljust(len(old)))):
+        write(tone(44100 * 3, recipe=recipe), path)
+    replace_comment(first, old, new.ljust(len(old)))
+    assert first.read_bytes() == second.read_bytes()
+    assert read_recipe(first) == new
+    with pytest.raises(ValueError, match="same length"):
+        replace_comment(first, old, new)
+
+
+def test_an_ogg_page_has_the_checksum_of_its_bytes(tmp_path: Path) -> None:
+    """RFC 3533: the remainder by 0x04C11DB7 of the page with zeros for the checksum."""
+    path = tmp_path / "a.ogg"
+    write(tone(44100, recipe=RECIPE), path)
+    settle_serial(path, RECIPE.encode(), RECIPE.replace("y", "z").encode())
+    data, at, pages = path.read_bytes(), 0, 0
+    while at < len(data):
+        end = at + 27 + data[at + 26] + sum(data[at + 27 : at + 27 + data[at + 26]])
+        page = data[at : at + 22] + bytes(4) + data[at + 26 : end]
+        value = 0
+        for byte in page:
+            value ^= byte << 24
+            for _ in range(8):
+                value = (value << 1) ^ (0x104C11DB7 if value & 0x80000000 else 0)
+        assert int.from_bytes(data[at + 22 : at + 26], "little") == value
+        assert data[at + 14 : at + 18] == b"\1\0\0\0"
+        at, pages = end, pages + 1
+    assert pages >= 3
+    assert read_recipe(path) == RECIPE.replace("y", "z")
 
 
 def test_wav_is_16_bit_and_clips(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from partimento.files.midi import (
     score_of_midi,
     write_midi,
 )
+from partimento.files.midi_layers import layers_granted
 from partimento.music import Lyric, Note, Pedal, Score, Tempo, TimeSignature, Track
 
 END = b"\x00\xff\x2f\x00"
@@ -139,12 +140,71 @@ def test_three_hundred_thousand_notes() -> None:
 
 def test_what_midi_cannot_hold_has_a_rule() -> None:
     long = Note(0, 60, 960)
-    held = playable(Score((Track("A", (long, Note(0, 60, 240), Note(480, 60, 120))), Track("A"))))
+    notes = (long, Note(0, 60, 240), Note(480, 60, 120))
+    held = playable(Score((Track("A", notes, is_drum=True), Track("A"))))
     assert held.tracks[0].notes == (Note(0, 60, 480), Note(480, 60, 120))
     assert held.tracks[1].name == "A 2"
     assert held.tempos == (Tempo(0, 120.0),)
     assert held.time_signatures == (TimeSignature(0, 4, 4),)
     assert playable(held) == held
+
+
+def crowded(most: int) -> st.SearchStrategy[Score]:
+    """Return scores of up to ``most`` tracks with many notes of few pitches."""
+    note = st.builds(
+        Note, st.integers(0, 8), st.integers(60, 61), st.integers(1, 6), st.integers(1, 127)
+    )
+    track = st.builds(
+        Track,
+        st.sampled_from(["Left", "Right"]),
+        st.lists(note, min_size=1, max_size=9).map(tuple),
+        st.integers(0, 127),
+        st.integers(0, 9).map(lambda n: n == 9),
+        st.just((Pedal(1, 4),)),
+        st.just((Lyric(2, "la"),)),
+        st.integers(0, 127),
+        st.integers(0, 127),
+    )
+    return st.lists(track, max_size=most).map(lambda tracks: Score(tuple(tracks), 24))
+
+
+@given(crowded(3))
+@settings(max_examples=60, deadline=None)
+def test_notes_that_overlap_are_held_where_channels_are_free(score: Score) -> None:
+    held = playable(score)
+    assert score_of_midi(midi_bytes(score)) == held
+    needs = layers_granted(score.tracks, 10**6)
+    for before, after in zip(score.tracks, held.tracks, strict=True):
+        if sum(needs) <= 15 and not before.is_drum:
+            assert after.notes == before.notes
+        assert {note.onset_ticks for note in after.notes} == {n.onset_ticks for n in before.notes}
+
+
+@given(crowded(17))
+@settings(max_examples=30, deadline=None)
+def test_what_is_held_of_a_crowd_is_read_again(score: Score) -> None:
+    held = playable(score)
+    assert playable(held) == held
+    assert score_of_midi(midi_bytes(held)) == held
+
+
+def test_layers_of_a_track_sound_alike_and_on_channels_of_their_own() -> None:
+    low = Track("Low", (Note(0, 40, 10),), program=32)
+    high = Track("High", (Note(0, 60, 10), Note(5, 60, 10)), 7, pedals=(Pedal(0, 9),), pan=20)
+    data = midi_bytes(Score((low, high)))
+    for layer in (1, 2):
+        for message in (
+            bytes((0xC0 | layer, 7)),
+            bytes((0xB0 | layer, 10, 20)),
+            bytes((0xB0 | layer, 64, 127)),
+            bytes((0x90 | layer, 60, 80)),
+        ):
+            assert data.count(message) == 1
+    assert b"partimento-layers: 2" in data
+    assert score_of_midi(data).tracks == (low, high)
+    # What an editor has given another program is another track.
+    other = score_of_midi(data.replace(bytes((0xC2, 7)), bytes((0xC2, 8))))
+    assert [track.program for track in other.tracks] == [32, 7, 8]
 
 
 def test_only_drums_are_on_channel_10() -> None:

@@ -127,29 +127,14 @@ def test_importing_files_loads_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["a.abc", "a.svg"])
-def test_the_score_extra_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_the_score_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    path = tmp_path / name
-    path.write_text("X:1\nK:C\nCDEF|")
-    use = read if name == "a.abc" else lambda target: write(SCORE, target)
     with pytest.raises(MissingExtra, match=r"partimento\[score\]"):
-        use(path)
+        write(SCORE, tmp_path / "a.svg")
 
 
-def test_abc_and_engraving(tmp_path: Path) -> None:
+def test_engraving(tmp_path: Path) -> None:
     pytest.importorskip("verovio")
-    path = tmp_path / "a.abc"
-    path.write_text('X:1\nT:A Jig\nM:6/8\nL:1/8\nK:G\n"G"GAB c2d|g6|]\n\nX:2\nT:B\nK:C\nC|\n')
-    score = read_score(path)
-    assert score.title == "A Jig"
-    assert [n.pitch for n in score.notes] == [67, 69, 71, 72, 74, 79]
-    assert score.notes[0].duration_ticks * 2 == score.ticks_per_quarter
-    path.write_text("no tune")
-    with pytest.raises(FileError, match="verovio cannot read"):
-        read(path)
     write(SCORE, tmp_path / "a.svg")
     assert read_recipe(tmp_path / "a.svg") == SCORE.recipe
 
