@@ -343,11 +343,12 @@ class TrackGrid:
 
 
 def sounding(tracks: Cells, is_padding: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Return what is known to sound in each voice: 0, 1 + pitch, or ``UNKNOWN``.
+    """Return what is known of each voice at each column: (..., 3 voices, columns).
 
-    A voice sounds its last note before a column for as long as that lasts; where a MASK stands
-    between, it is unknown. Networks read this beside the cells, so that they need not learn to
-    count columns.
+    First what sounds in each voice: 0, 1 + pitch, or ``UNKNOWN``. A voice sounds its last note
+    before a column for as long as that lasts; where a MASK stands between, it is unknown. Then the
+    nearest note known to start before each column, then the nearest after it: 0 or 1 + pitch.
+    Networks read this beside the cells, so that they need not learn to look along a voice.
 
     Args:
         tracks: (..., voices, columns, 2), the chord slot left out.
@@ -365,7 +366,20 @@ def sounding(tracks: Cells, is_padding: npt.NDArray[np.bool_]) -> npt.NDArray[np
     unknown = (what == MASK) | ((length == MASK) & (age > 0))
     known = np.where(begun, np.maximum(what, EMPTY), EMPTY)
     silent = (last < 0) | is_padding[..., None, :]
-    out: npt.NDArray[np.int64] = np.where(silent, EMPTY, np.where(unknown, UNKNOWN, known))
+    now = np.where(silent, EMPTY, np.where(unknown, UNKNOWN, known))
+    starts = tracks[..., 0]
+    before, after = _before(starts), _before(starts[..., ::-1])[..., ::-1]
+    out: npt.NDArray[np.int64] = np.concatenate([now, before, after], axis=-2)
+    return out
+
+
+def _before(starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return (..., columns): the last note to start before each column; 0 where there is none."""
+    columns = np.arange(starts.shape[-1])
+    last = np.maximum.accumulate(np.where(starts > EMPTY, columns, -1), axis=-1)
+    last = np.concatenate([np.full_like(last[..., :1], -1), last[..., :-1]], axis=-1)
+    found = np.take_along_axis(starts, np.maximum(last, 0), axis=-1)
+    out: npt.NDArray[np.int64] = np.where(last < 0, EMPTY, found)
     return out
 
 

@@ -61,7 +61,7 @@ class RecurrentConfig(Config):
 class GridConfig(Config):
     """Sizes of a Transformer over the columns of a grid; it sees the whole window at once."""
 
-    layers: int = Field(5, ge=1)
+    layers: int = Field(4, ge=1)
     width: int = Field(256, ge=8)
     heads: int = Field(8, ge=1)
     feedforward: int = Field(1024, ge=8)

@@ -1,6 +1,6 @@
 """The network of a grid model as an ONNX graph; see ``systems/getmusic/networks.py``.
 
-Inputs, int64: ``cells`` (B, S, T, 2), ``sounding`` (B, S - 1, T), ``features`` (B, T, 2), ``given``
+Inputs, int64: ``cells`` (B, S, T, 2), ``sounding`` (B, 3 (S - 1), T), ``features`` (B, T, 2), ``given``
 (B, S), ``context`` (B, 2). Outputs: ``what`` (B, S, T, 129), ``length`` (B, S, T, 65).
 """
 
@@ -25,7 +25,7 @@ def grid_graph(config: GridConfig, grid: TrackGrid, weights: Weights) -> onnx.Mo
     graph = Graph(weights)
     slots = grid.slots
     graph.input("cells", TensorProto.INT64, ["B", slots, "T", 2])
-    graph.input("sounding", TensorProto.INT64, ["B", slots - 1, "T"])
+    graph.input("sounding", TensorProto.INT64, ["B", 3 * (slots - 1), "T"])
     graph.input("features", TensorProto.INT64, ["B", "T", 2])
     graph.input("given", TensorProto.INT64, ["B", slots])
     graph.input("context", TensorProto.INT64, ["B", 2])
@@ -41,6 +41,10 @@ def grid_graph(config: GridConfig, grid: TrackGrid, weights: Weights) -> onnx.Mo
         part = graph.op("Gather", split, _number(graph, index), axis=0)  # (B, S, T, head_width)
         bias = graph.constant(f"{half}_bias", weights[f"{half}_bias"][:, None])
         logits = graph.op("Add", graph.linear(part, f"say_{half}", bias=False), bias)
+        if half == "what":
+            alike = graph.linear(part, "alike", bias=False)
+            rows = graph.constant("what.rows", weights["what.weight"][:UNKNOWN].T)
+            logits = graph.op("Add", logits, graph.op("MatMul", alike, rows))
         graph.output(half, logits, TensorProto.FLOAT, ["B", slots, "T", size])
     return graph.model()
 
@@ -63,8 +67,8 @@ def _columns(graph: Graph, config: GridConfig, slots: int) -> str:
         chords = graph.op("Slice", half, graph.ints(slots - 1), graph.ints(slots), graph.ints(1))
         parts += [_rows(graph, table, tracks), _rows(graph, last, chords)]
     every = graph.op("Concat", *parts, _rows(graph, "what", "sounding"), axis=1)
-    every = graph.op("Transpose", every, perm=[0, 2, 1, 3])  # (B, T, 3S - 1, E)
-    joined = graph.op("Reshape", every, graph.ints(0, 0, (3 * slots - 1) * config.cell_width))
+    every = graph.op("Transpose", every, perm=[0, 2, 1, 3])  # (B, T, 5S - 3, E)
+    joined = graph.op("Reshape", every, graph.ints(0, 0, (5 * slots - 3) * config.cell_width))
     near = graph.op("Transpose", graph.linear(joined, "near", bias=False), perm=[0, 2, 1])
     nearby = graph.op(
         "Conv", near, graph.weight("nearby.weight"), pads=[config.reach, config.reach]

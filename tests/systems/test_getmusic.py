@@ -45,7 +45,7 @@ def test_paper_has_the_size_of_the_paper() -> None:
     assert rows == 14
     assert network.cells.weight.shape == (rows * 96, 768)
     # Ours on top: what sounds in the six tracks enters beside the fourteen rows.
-    assert network.join.weight.shape == (768, (rows + 6) * 96)
+    assert network.join.weight.shape == (768, (rows + 3 * 6) * 96)
 
 
 def naive_sounding(cells: np.ndarray) -> list[int]:
@@ -75,7 +75,14 @@ def test_what_sounds_is_what_a_loop_finds() -> None:
         cells[at, 0], cells[at, 1] = draw.integers(1, 90, at.sum()), draw.integers(1, 9, at.sum())
         cells[draw.random(cells.shape) < 0.05] = MASK
         fast = sounding(cells, np.zeros(24, dtype=bool))
-        assert fast.tolist() == [naive_sounding(voice) for voice in cells]
+        assert fast[:2].tolist() == [naive_sounding(voice) for voice in cells]
+        for voice, (before, after) in enumerate(zip(fast[2:4], fast[4:6], strict=True)):
+            known = [int(what) if what > EMPTY else EMPTY for what in cells[voice, :, 0]]
+            for column in range(24):
+                earlier = [what for what in known[:column] if what]
+                later = [what for what in known[column + 1 :] if what]
+                assert before[column] == (earlier[-1] if earlier else EMPTY)
+                assert after[column] == (later[0] if later else EMPTY)
 
 
 def test_padding_is_silent_and_no_time() -> None:

@@ -12,10 +12,10 @@ __all__ = ["CARD", "PRESETS"]
 _VOICES = {
     "name": "track_grid",
     "tracks": [
-        {"name": "Soprano", "program": 52, "voices": 2},
-        {"name": "Alto", "program": 52, "voices": 2},
-        {"name": "Tenor", "program": 52, "voices": 2},
-        {"name": "Bass", "program": 52, "voices": 2},
+        {"name": "Soprano", "program": 52, "voices": 1},
+        {"name": "Alto", "program": 52, "voices": 1},
+        {"name": "Tenor", "program": 52, "voices": 1},
+        {"name": "Bass", "program": 52, "voices": 1},
     ],
 }
 _BAND = {
@@ -34,7 +34,7 @@ PRESETS: dict[str, GridPreset] = {
     "default": GridPreset(
         representation=_VOICES,
         recipe=Recipe(
-            steps=10_000, batch_size=6, length=256, learning_rate=8e-4, warmup_steps=150,
+            steps=8000, batch_size=6, length=256, learning_rate=8e-4, warmup_steps=150,
             validate_every=400, ema=0.998,
         ),
         defaults={"bars": 16, "tempo": 84.0, "steps": 20},

@@ -33,7 +33,7 @@ from partimento.workshop.objectives.absorbing import (
     Times,
     importance_loss,
     linear_schedule,
-    masked_terms,
+    masked_terms_of,
     q_sample,
 )
 
@@ -204,12 +204,22 @@ class GridTrainee:
         )
         seen = known(torch.stack([what, length], dim=-1), batch["features"])
         context = torch.stack([t, batch["ensemble"]], dim=1)
-        logits = self.network(*seen, batch["features"], batch["given"], context)
+        network = self.network
+        described = network.described(*seen, batch["features"], batch["given"], context)
+        slots = torch.arange(self.grid.slots, device=t.device)[:, None].expand_as(target)
+        flat = described.flatten(1, 3), slots.flatten()
+
+        def what_of(cells: Tensor) -> Tensor:
+            return network.what_at(flat[0][0].index_select(0, cells), flat[1][cells])
+
+        def length_of(cells: Tensor) -> Tensor:
+            return network.length_at(flat[0][1].index_select(0, cells), flat[1][cells])
+
         weight = target.float()
         sounds = weight * (x0[..., 1] > EMPTY)  # the length of nothing goes without saying
         return (
-            masked_terms(logits[0], x0[..., 0], what, t, weight, self.schedule),
-            masked_terms(logits[1], x0[..., 1], length, t, sounds, self.schedule),
+            masked_terms_of(what_of, x0[..., 0], what, t, weight, self.schedule),
+            masked_terms_of(length_of, x0[..., 1], length, t, sounds, self.schedule),
         )
 
     def _loss(self, batch: Batch) -> Loss:

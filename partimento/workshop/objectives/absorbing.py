@@ -20,6 +20,7 @@ Shapes: cells (B, S, T) long, logits (B, S, T, V), times (B,) long in 1..schedul
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,7 @@ __all__ = [
     "importance_loss",
     "linear_schedule",
     "masked_terms",
+    "masked_terms_of",
     "posterior",
     "q_sample",
     "reverse",
@@ -230,9 +232,31 @@ def masked_terms(
 ) -> Tensor:
     """Return the same as ``variational_terms`` for a chain that only masks, in closed form.
 
+    Raises:
+        ValueError: for a schedule that also draws cells anew.
+    """
+
+    def rows(cells: Tensor) -> Tensor:
+        return logits.flatten(0, 2).index_select(0, cells)
+
+    return masked_terms_of(rows, x0, x_t, t, weight, schedule, auxiliary)
+
+
+def masked_terms_of(
+    logits_of: Callable[[Tensor], Tensor],
+    x0: Tensor,
+    x_t: Tensor,
+    t: Tensor,
+    weight: Tensor,
+    schedule: Schedule,
+    auxiliary: float = AUXILIARY,
+) -> Tensor:
+    """Return ``masked_terms`` where logits are made only for the cells that need them.
+
     A cell that is not masked says nothing, and a masked one is revealed at this step with a known
     chance: the divergence is that chance times the cross-entropy, which is evaluated at masked
-    cells of some weight alone.
+    cells of some weight alone. ``logits_of`` takes their numbers (n,), counted through (B, S, T),
+    and returns (n, V).
 
     Raises:
         ValueError: for a schedule that also draws cells anew.
@@ -241,8 +265,7 @@ def masked_terms(
         raise ValueError("the closed form is of chains that only mask; use variational_terms")
     weight = weight * (x0 != MASK)
     needed = ((x_t == MASK) & (weight > 0)).flatten().nonzero()[:, 0]
-    rows = logits.flatten(0, 2).index_select(0, needed).float()
-    nll = F.cross_entropy(rows, x0.flatten()[needed], reduction="none")
+    nll = F.cross_entropy(logits_of(needed).float(), x0.flatten()[needed], reduction="none")
     of = needed.div(x0[0].numel(), rounding_mode="floor")  # the example of each row
     counted = nll * weight.flatten()[needed].to(nll)
     sums = nll.new_zeros(len(x0)).index_add(0, of, counted)
