@@ -90,6 +90,8 @@ class Performer(Protocol):
         new notes of the regions alone. A velocity of 80 on all of them leaves loudness to the
         caller.
 
+        HUMANIZE yields the prompt once, whole, as a hand might play it.
+
         A performer may also have ``score_of(request, score) -> float``: the mean log-likelihood,
         in nats a cell or token, of what ``score`` holds in the regions; higher is likelier.
 

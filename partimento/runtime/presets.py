@@ -69,7 +69,9 @@ class GridConfig(Config):
     head_width: int = Field(96, ge=4, description="of what is said of a cell's half")
     near_width: int = Field(64, ge=1, description="of a column, as its neighbours see it")
     reach: int = Field(8, ge=0, description="columns to either side that enter together")
-    window: int = Field(512, ge=16, description="columns it can be shown at once, in playing")
+    window: int = Field(
+        544, ge=16, description="columns it can be shown at once: 32 bars of 4/4 and two edges"
+    )
     ensembles: tuple[str, ...] = Field(("choir", "strings"), min_length=1)
     dropout: float = Field(0.15, ge=0, lt=1)
 

@@ -14,7 +14,13 @@ from partimento.errors import NotSupported
 from partimento.music import KeySignature, Note, Score, Tempo, TimeSignature, Track
 from partimento.music.score import TICKS_PER_QUARTER
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
-from partimento.representations import BarEvents, Countdown, FourVoiceGrid, PerformanceEvents
+from partimento.representations import (
+    BarEvents,
+    Countdown,
+    FourVoiceGrid,
+    MelodySteps,
+    PerformanceEvents,
+)
 from partimento.representations.bar_events import TEMPOS, Ruling
 from partimento.representations.base import TokenRepresentation, Tokens
 from partimento.representations.performance_events import STEPS_PER_SECOND
@@ -23,6 +29,7 @@ from partimento.samplers.constraints import (
     BarEventConstraint,
     Constraint,
     GridConstraint,
+    MelodyConstraint,
     PerformanceConstraint,
 )
 
@@ -62,6 +69,8 @@ def realiser_for(
         realiser = _GridRealiser(base, request, config)
     elif isinstance(base, BarEvents):
         realiser = _BarRealiser(base, request, config)
+    elif isinstance(base, MelodySteps):
+        return _MelodyRealiser(base, request, config)
     elif isinstance(base, PerformanceEvents):
         return _PerformanceRealiser(base, request, config)
     else:
@@ -128,6 +137,35 @@ class _GridRealiser:
             bar.append(token)
             if len(bar) == 4 * self.grid.steps_per_bar:
                 yield _dressed(self.grid.decode(np.array(bar)), self.request, self.tempo)
+                bar = []
+
+
+class _MelodyRealiser:
+    """One voice in even steps."""
+
+    def __init__(
+        self, representation: MelodySteps, request: Request, config: dict[str, Any]
+    ) -> None:
+        metre = _metre(request)
+        self.melody = representation.with_metre(metre)
+        self.representation: TokenRepresentation = self.melody
+        self.request, self.tempo = request, _tempo(request, config)
+        promises = replace(request.promises, time_signature=metre)
+        self.constraint: Constraint[Any] = MelodyConstraint(self.melody, promises)
+
+    def prompt(self) -> Tokens:
+        if self.request.prompt is None:
+            return np.zeros(0, dtype=np.int64)
+        tokens = self.melody.encode(self.request.prompt)
+        missing = -len(tokens) % self.melody.steps_per_bar
+        return np.concatenate([tokens, np.full(missing, self.melody.rest_token, dtype=np.int64)])
+
+    def pieces(self, tokens: Iterator[int]) -> Iterator[Score]:
+        bar: list[int] = []
+        for token in tokens:
+            bar.append(token)
+            if len(bar) == self.melody.steps_per_bar:
+                yield _dressed(self.melody.decode(bar), self.request, self.tempo)
                 bar = []
 
 

@@ -1,7 +1,7 @@
 """The network of a grid model as an ONNX graph; see ``systems/getmusic/networks.py``.
 
-Inputs, int64: ``cells`` (B, S, T, 2), ``sounding`` (B, 3 (S - 1), T), ``features`` (B, T, 2), ``given``
-(B, S), ``context`` (B, 2). Outputs: ``what`` (B, S, T, 129), ``length`` (B, S, T, 65).
+Inputs, int64: ``cells`` (B, S, T, 2), ``sounding`` (B, 3 (S - 1), T), ``features`` (B, T, 2),
+``given`` (B, S), ``context`` (B, 2). Outputs: ``what`` (B, S, T, 129), ``length`` (B, S, T, 65).
 """
 
 from __future__ import annotations

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_scores import scores
 
 from partimento.errors import ConfigError
-from partimento.music import Note, Pedal, Score, Tempo, TimeSignature, Track
+from partimento.music import Score
 from partimento.music.transform import transpose
 from partimento.representations import (
     BarEvents,
     FourVoiceGrid,
+    MelodySteps,
     PerformanceEvents,
     TokenRepresentation,
     make_representation,
@@ -26,37 +28,12 @@ ALL: tuple[TokenRepresentation, ...] = (
     PerformanceEvents(),
     FourVoiceGrid(),
     FourVoiceGrid(40, 70, 6, 16),
+    MelodySteps(),
+    MelodySteps(40, 70, 4),
 )
 every = pytest.mark.parametrize("rep", ALL, ids=lambda rep: str(rep.spec()["name"]))
 few = settings(max_examples=40, deadline=None)
 
-ticks = st.integers(0, 6000)
-notes = st.builds(
-    Note,
-    ticks,
-    st.integers(0, 127) | st.integers(58, 62),
-    st.integers(1, 3000),
-    st.integers(1, 127),
-)
-tracks = st.builds(
-    Track,
-    st.sampled_from(["Soprano", "Bass", "Piano", "x"]),
-    st.lists(notes, max_size=12).map(tuple),
-    program=st.sampled_from([0, 40, 52, 127]),
-    is_drum=st.booleans(),
-    pedals=st.lists(st.builds(Pedal, ticks, st.integers(1, 900)), max_size=3).map(tuple),
-)
-metres = st.builds(
-    TimeSignature, ticks, st.integers(1, 13), st.sampled_from([1, 2, 4, 8, 16, 32, 64])
-)
-scores = st.builds(
-    Score,
-    st.lists(tracks, max_size=4).map(tuple),
-    ticks_per_quarter=st.sampled_from([7, 24, 96, 220, 480, 500, 1024]),
-    tempos=st.lists(st.builds(Tempo, ticks, st.floats(10, 400)), max_size=3).map(tuple),
-    time_signatures=st.lists(metres, max_size=3).map(tuple),
-    written_length_ticks=ticks,
-)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -156,6 +133,9 @@ def test_a_representation_is_made_again_from_its_spec(rep: TokenRepresentation) 
         ({"name": "bar_events", "track_names": {"129": "a"}}, "representation.track_names.129"),
         ({"name": "bar_events", "track_names": {"a": "b"}}, "representation.track_names.a"),
         ({"name": "performance_events", "x": 1}, "representation.x"),
+        ({"name": "melody_steps", "lowest": 80, "highest": 70}, "representation.lowest"),
+        ({"name": "melody_steps", "steps_per_quarter": 3}, "representation.steps_per_quarter"),
+        ({"name": "melody_steps", "steps": 3}, "representation.steps"),
         ({"name": "four_voice_grid", "lowest": "a"}, "representation.lowest"),
         ({"name": "four_voice_grid", "lowest": 80, "highest": 70}, "representation.lowest"),
         ({"name": "four_voice_grid", "steps_per_bar": 17}, "representation.steps_per_bar"),

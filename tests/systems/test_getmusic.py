@@ -14,9 +14,10 @@ from partimento.representations.track_grid import EMPTY, MASK, TrackGrid, soundi
 from partimento.runtime.decoders import open_session
 from partimento.systems.getmusic import PRESETS
 from partimento.systems.getmusic.networks import GridTransformer
-from partimento.systems.getmusic.training import GridTrainee, draw_task, known, trainee
+from partimento.systems.getmusic.training import trainee
 from partimento.workshop.export import quantized
 from partimento.workshop.grid_graph import grid_graph
+from partimento.workshop.grid_trainee import GridTrainee, draw_task, known
 
 TINY = PRESETS["tiny"]
 

@@ -8,6 +8,7 @@ What cannot be met is refused when the constraint is made.
 from partimento.samplers.constraints.bars import BarEventConstraint, BarEventState
 from partimento.samplers.constraints.base import Constraint, Mask
 from partimento.samplers.constraints.grid import GridConstraint, GridState
+from partimento.samplers.constraints.melody import MelodyConstraint, MelodyState
 from partimento.samplers.constraints.performance import PerformanceConstraint, PerformanceState
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "GridConstraint",
     "GridState",
     "Mask",
+    "MelodyConstraint",
+    "MelodyState",
     "PerformanceConstraint",
     "PerformanceState",
 ]

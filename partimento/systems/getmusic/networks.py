@@ -21,16 +21,21 @@ import torch
 from torch import Tensor, nn
 
 from partimento.representations.track_grid import LONGEST, UNKNOWN, TrackGrid
-from partimento.runtime.presets import GridConfig
+from partimento.runtime.presets import GridConfig, GridPreset
+from partimento.samplers.unmasking import TIMES
 from partimento.workshop.nn.bidirectional import Encoder
 
-__all__ = ["TIMES", "GridTransformer", "pitch_waves"]
+__all__ = ["GridTransformer", "network", "pitch_waves"]
 
-TIMES = 100  # steps of the forward process
 _WHAT = UNKNOWN  # EMPTY and 128 pitches; the number after them stands for MASK, or for unknown
 _LENGTH = 1 + LONGEST
 _PLACES, _BARS = 64, 128  # sizes of ``Layout.features``
 _FLAGS = 3  # slot unused, to be written, given
+
+
+def network(preset: GridPreset, grid: TrackGrid) -> GridTransformer:
+    """Return the network of a preset."""
+    return GridTransformer(preset.network, grid)
 
 
 def pitch_waves(pitches: int) -> Tensor:

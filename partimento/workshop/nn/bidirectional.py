@@ -19,11 +19,30 @@ __all__ = ["Encoder", "EncoderConfig", "EncoderLayer"]
 class EncoderConfig(Protocol):
     """The sizes of an encoder."""
 
-    layers: int
-    width: int
-    heads: int
-    feedforward: int
-    dropout: float
+    @property
+    def layers(self) -> int:
+        """How many layers."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Of a place."""
+        ...
+
+    @property
+    def heads(self) -> int:
+        """Of the attention."""
+        ...
+
+    @property
+    def feedforward(self) -> int:
+        """Of the inner layer."""
+        ...
+
+    @property
+    def dropout(self) -> float:
+        """Share of what is left out in training."""
+        ...
 
 
 class EncoderLayer(nn.Module):
