@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ __all__ = ["Options", "say", "start", "timed"]
 
 @dataclass(frozen=True)
 class Options:
-    """The options of every benchmark."""
+    """The options of every benchmark; ``more`` holds those of one alone, None where not given."""
 
     data: str
     quick: bool
+    more: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def say(text: str) -> None:
@@ -43,20 +44,25 @@ def start(
     doc: str | None,
     run: Callable[[Options], Mapping[str, Any]],
     targets: Mapping[str, Callable[[Any], bool]] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> None:
     """Parse the options, run, print the figures as the last line, and exit.
 
     ``targets`` says of some keys what they must be; one that is missed is named, and exits 1.
+    ``more`` are options of this benchmark alone: their names and what they mean.
     """
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument(
         "--data", help="the data folder (else PARTIMENTO_DATA, else ../shared/data)"
     )
     parser.add_argument("--quick", action="store_true", help="a small run that checks the command")
+    for name, meaning in (more or {}).items():
+        parser.add_argument(f"--{name}", help=meaning)
     given = parser.parse_args()
     data = given.data or os.environ.get("PARTIMENTO_DATA") or "../shared/data"
     os.environ["PARTIMENTO_DATA"] = str(Path(data))
-    figures = run(Options(data, given.quick))
+    own = {name: getattr(given, name.replace("-", "_")) for name in more or {}}
+    figures = run(Options(data, given.quick, own))
     missed = [
         name
         for name, holds in (targets or {}).items()

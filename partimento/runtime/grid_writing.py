@@ -51,7 +51,7 @@ class View:
 
 Ask = Callable[[View], Predict]
 # (predict, cells, targets (S, T), what may start (S, T, 129), how long (S, T, 65)) -> cells
-Fill = Callable[[Predict, Cells, _Bools, _Bools | None, _Bools], Cells]
+Fill = Callable[[Predict, Cells, _Bools, _Bools | None, _Bools, _Ints], Cells]
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ class Writing:
                 whats[:voices, stage.at] = first[:, :count]
             for slot, column in forced:
                 whats[slot, stage.at[column], EMPTY] = False
-        return self.fill(predict, stage.canvas, targets, whats, lengths)
+        return self.fill(predict, stage.canvas, targets, whats, lengths, stage.at)
 
     def _mended(
         self, stage: _Stage, predict: Predict, canvas: Cells, first: Sequence[int] = ()

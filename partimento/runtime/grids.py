@@ -24,9 +24,11 @@ from partimento.samplers.constraints.cells import CellConstraint
 from partimento.samplers.constraints.pitches import check_track_names
 from partimento.samplers.picks import Pick
 from partimento.samplers.unmasking import TIMES, Predict, unmask
+from partimento.samplers.voice_care import mended
 
 __all__ = ["GridControls", "GridNetwork", "GridPerformer", "Session"]
 
+_CARE_STEPS = 2  # times the model is asked in a round of care
 _STRINGS = range(40, 48)  # General MIDI's bowed and plucked strings
 
 _Bools = npt.NDArray[np.bool_]
@@ -45,6 +47,9 @@ class GridControls(Controls):
     )
     refinements: int = Field(
         0, ge=0, le=20, description="rounds at the end that write the least likely cells anew"
+    )
+    care: int = Field(
+        0, ge=0, le=50, description="rounds that write notes at fault in voice leading anew"
     )
     ensemble: Literal["auto", "choir", "strings"] = Field(
         "auto", description="who plays; auto goes by the instruments of the prompt"
@@ -146,9 +151,14 @@ class GridPerformer:
         pick = Pick(controls.temperature, top_p=controls.top_p)
 
         def fill(
-            predict: Predict, cells: Cells, targets: _Bools, first: _Bools | None, second: _Bools
+            predict: Predict,
+            cells: Cells,
+            targets: _Bools,
+            first: _Bools | None,
+            second: _Bools,
+            at: _Ints,
         ) -> Cells:
-            return unmask(
+            made = unmask(
                 predict,
                 cells,
                 np.repeat(targets[..., None], 2, axis=2),
@@ -160,12 +170,39 @@ class GridPerformer:
                 allowed_second=second,
                 refinements=controls.refinements,
             )
+            if not controls.care:
+                return made
+            padding = np.ones(cells.shape[1], dtype=bool)
+            padding[at] = False
+            return self._with_care(made, targets, first, padding, predict, pick, controls.care, rng)
 
         def ask(view: View) -> Predict:
             return self.network.predict(view, ensemble)
 
         writing = Writing(sheet, constraint, ask, fill, self.network.window)
         return self._dressed(writing.pieces(), request, new)
+
+    def _with_care(
+        self,
+        cells: Cells,
+        targets: _Bools,
+        allowed: _Bools | None,
+        is_padding: _Bools,
+        predict: Predict,
+        pick: Pick,
+        rounds: int,
+        rng: np.random.Generator,
+    ) -> Cells:
+        """Return cells of a window whose faults of voice leading were asked for again."""
+        grid = self.representation
+        voices = [slots.start for slots in grid.slots_of]
+        if allowed is None:
+            allowed = np.ones((*targets.shape, grid.what_size), dtype=bool)
+
+        def rewrite(given: Cells, asked: _Bools, may: _Bools) -> Cells:
+            return unmask(predict, given, asked, rng, steps=_CARE_STEPS, pick=pick, allowed=may)
+
+        return mended(cells, targets, voices, is_padding, allowed, rewrite, rounds, rng)
 
     def score_of(self, request: Request, score: Score) -> float:
         """Return the mean log-likelihood, in nats a cell, of what ``score`` holds where it is new.

@@ -76,7 +76,7 @@ class SeriesPreset(Config):
         0.0, ge=0, description="weight of the energy score beside the game; 0: as published"
     )
     same_hand: float = Field(
-        0.7, ge=0, le=1, description="how much of a window's noise the whole piece shares"
+        0.5, ge=0, le=1, description="how much of a window's noise the whole piece shares"
     )
     defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")
 
