@@ -141,7 +141,7 @@ def train(
         preset: a preset of the system's card, over which the other options go; ``"default"``.
         minutes: how long; or ``steps``: how many updates.
         resume: go on with the run in ``out``, which remembers all else; data may be ().
-        start_from: a run whose weights to begin with.
+        start_from: a run or a model, by its folder or name, whose weights to begin with.
         seed: of weights, order and augmentation; 0.
         threads: how many threads compute.
         config: a .toml or .json file over the preset.
@@ -169,7 +169,7 @@ def train(
         folder,
         seed=run.seed,
         resume=resume,
-        start_from=None if start_from is None else Path(start_from),
+        start_from=None if start_from is None else _place_of(start_from),
         threads=run.threads,
         progress=progress,
     )
@@ -192,6 +192,12 @@ def _usable(
         say(f"{corpus.name}: {found.summary()}")
         corpora.append(corpus.only(found.usable))
     return corpora
+
+
+def _place_of(model: str | Path) -> Path:
+    """Return the folder of a run or a model that is named by its folder or its name."""
+    place = Path(model)
+    return place if place.exists() else catalog.open_model(model).path
 
 
 def _make_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from partimento.files.corpora import Corpus
 from partimento.files.corpus_items import CorpusItem
 from partimento.music import Note, Score, TimeSignature, Track
 from partimento.representations import FourVoiceGrid
+from partimento.runtime.contract import Task
 from partimento.runtime.decoders import AttentionDecoder, RecurrentDecoder, open_session
 from partimento.runtime.presets import Recipe, RecurrentConfig, TokenPreset, TransformerConfig
 from partimento.workshop.export import quantized, token_graph
@@ -57,11 +58,11 @@ def trainee_of(preset: TokenPreset, system: str = "") -> TokenTrainee:
     return trainee
 
 
-def system_trainee(system: str) -> TokenTrainee:
-    """Return the trainee of a system's preset ``tiny``."""
+def system_trainee(system: str) -> Any:
+    """Return the trainee of a system's preset ``tiny``: of tokens or of anything else."""
     preset = catalog.find_card(system).presets["tiny"]
-    assert isinstance(preset, TokenPreset)
-    return trainee_of(preset, system)
+    torch.manual_seed(0)
+    return import_module(f"partimento.systems.{system}.training").trainee(preset)
 
 
 def roughen(network: nn.Module, scale: float = 1.0) -> None:
@@ -140,6 +141,24 @@ def corpus(scores: list[Score], valid: int = 1) -> Corpus:
 def chorales(count: int = 4) -> Corpus:
     """Return a corpus of small chorales."""
     return corpus([chorale(seed) for seed in range(count)])
+
+
+def groove(seed: int, bars: int = 8, loud: int = 40, late: int = 30) -> Score:
+    """Return drums played by a hand uneven by up to ``loud`` in velocity, ``late`` in ticks."""
+    draw = np.random.default_rng(seed)
+    notes = []
+    for at in range(bars * 8):
+        for pitch in (42, *((36,) if at % 4 == 0 else ()), *((38,) if at % 4 == 2 else ())):
+            onset = max(0, 240 * at + int(draw.integers(-late, late + 1)))
+            notes.append(Note(onset, pitch, 60, 70 + int(draw.integers(-loud, loud + 1))))
+    return Score((Track("Drums", tuple(notes), is_drum=True),))
+
+
+def music_of(system: str) -> Corpus:
+    """Return a small corpus of the kind of music that a system learns from."""
+    if catalog.find_card(system).tasks == {Task.HUMANIZE}:
+        return corpus([groove(seed) for seed in range(4)])
+    return songs(3)
 
 
 def songs(count: int = 4) -> Corpus:

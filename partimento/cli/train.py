@@ -63,7 +63,7 @@ def train(
     resume
         Go on with the run in OUT where it stopped; it remembers all that it was begun with.
     start_from
-        Begin with the weights of an earlier run.
+        Begin with the weights of an earlier run, or of a model, by its folder or name.
     seed
         The same seed gives the same losses; 0 if left out.
     threads

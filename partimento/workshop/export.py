@@ -34,10 +34,14 @@ class TokenModel(Protocol):
     """What the export of a token network must know of it."""
 
     system: str
-    preset: TokenPreset
     network: nn.Module
     representation: TokenRepresentation
     vocabulary: int
+
+    @property
+    def preset(self) -> TokenPreset:
+        """Its preset, of this class or one below."""
+        ...
 
     @property
     def instruments(self) -> list[int]:
@@ -134,8 +138,10 @@ def export_token_model(
 
 
 class _Trained(Protocol):
-    preset: Any
     network: nn.Module
+
+    @property
+    def preset(self) -> Any: ...
 
 
 def write_model(

@@ -18,10 +18,12 @@ from partimento import seeds
 from partimento.errors import FileError, TrainingError
 from partimento.files.atomic import atomic_path
 from partimento.files.corpora import Corpus
+from partimento.runtime.folder import CONFIG_FILE
 from partimento.workshop import distributed
 from partimento.workshop.checkpoints import read_checkpoint, write_checkpoint
 from partimento.workshop.contract import Trainee
 from partimento.workshop.device import set_threads
+from partimento.workshop.graph_weights import read_graph_weights
 from partimento.workshop.progress import Progress
 from partimento.workshop.trainer import BEST, CHECKPOINT, Outcome, Trainer, all_modules
 
@@ -41,7 +43,8 @@ def train(
 ) -> Outcome:
     """Train into ``out`` and export the best weights as a model folder.
 
-    ``start_from`` is the ``OUT`` of an earlier run whose network has the same shape.
+    ``start_from`` is the ``OUT`` of an earlier run, of any system, whose network has the same
+    shape, or a model folder; see ``_begin_from``.
 
     Raises:
         TrainingError: if ``out`` holds a run already and neither resume was asked, or training
@@ -63,7 +66,7 @@ def train(
         _reset(trainee)
         trainee.prepare(corpora, folder, progress.say)
         if start_from is not None and not resume:
-            load_best(trainee, start_from, new_features=True)
+            _begin_from(trainee, start_from)
         trainer = Trainer(trainee.stages(), folder, seed, progress)
         outcome = trainer.run(resume=resume)
         if distributed.rank() == 0:
@@ -71,7 +74,7 @@ def train(
                 state = finish_best(trainee, out)
                 facts = {**trainee.facts, "seed": seed, "steps": outcome.steps}
                 trainee.export(out, facts | told(state))
-                progress.say(f"{out} can be played: partimento generate --model {out}")
+                progress.say(f"{out} is a model now: partimento describe {out}")
             if outcome.overfits:
                 progress.say(
                     "the validation loss rose at the end: the model began to learn the pieces by "
@@ -167,12 +170,8 @@ def told(state: dict[str, Any]) -> dict[str, Any]:
     return {**figures, **state.get("finished", {})}
 
 
-def load_best(trainee: Trainee, out: Path, new_features: bool = False) -> dict[str, Any]:
+def load_best(trainee: Trainee, out: Path) -> dict[str, Any]:
     """Load the best weights of a run into the trainee's modules; returns the saved state.
-
-    With ``new_features`` the run may be of another system whose network is the same: only the
-    played network is taken, and it may have feature tables that the run had not; they start at
-    zero, so that the network begins as the very function that was learnt.
 
     Raises:
         TrainingError: if there are none yet, or the network has another shape.
@@ -182,22 +181,33 @@ def load_best(trainee: Trainee, out: Path, new_features: bool = False) -> dict[s
             f"{out} holds no validated weights yet; train it to its first validation with --resume"
         )
     tensors, state = read_checkpoint(out / "training" / BEST)
-    if new_features:
-        _begin_from(trainee, tensors, state.get("played"), out)
-        return state
     for prefix, module in all_modules(trainee.stages()).items():
         _load(module, _under(tensors, prefix), out)
     return state
 
 
-def _begin_from(
-    trainee: Trainee, tensors: dict[str, Tensor], prefix: str | None, out: Path
-) -> None:
-    weights = _under(tensors, prefix or min(name.partition("/")[0] for name in tensors))
+def _begin_from(trainee: Trainee, start: Path) -> None:
+    """Load the played network of a run, or of a model folder, into the trainee's.
+
+    The network may have feature tables that the other had not; they start at zero, so that it
+    begins as the very function that was learnt.
+
+    Raises:
+        TrainingError: if there are no weights, or the network has another shape.
+        ModelError: if the model folder cannot be read.
+    """
+    if (start / "training" / BEST).is_file():
+        tensors, state = read_checkpoint(start / "training" / BEST)
+        first = min(name.partition("/")[0] for name in tensors)
+        weights = _under(tensors, state.get("played", first))
+    elif (start / CONFIG_FILE).is_file():
+        weights = read_graph_weights(start)
+    else:
+        raise TrainingError(f"{start} is no run with validated weights and no model folder")
     for name, value in trainee.network.state_dict().items():
         if name.startswith("embedding.features.") and name not in weights:
             weights[name] = torch.zeros_like(value)
-    _load(trainee.network, weights, out)
+    _load(trainee.network, weights, start)
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

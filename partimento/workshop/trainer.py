@@ -160,6 +160,9 @@ class Trainer:
         """Take the steps that are left; returns the last figures, and whether they grew worse."""
         figures: Mapping[str, float] = {}
         history: list[float] = []
+        if stage.validate and self.stage_index and self.step == 0:
+            # What the stage before has left stands for election too: no stage makes it worse.
+            self._validate(stage, optimizers)
         started, first_step, saved = time.monotonic(), self.step, time.monotonic()
         while not self._is_over(stage):
             line = self._one_step(stage, optimizers)

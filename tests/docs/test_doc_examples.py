@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from doc_pages import PAGES, blocks, name_of
+from tiny_models import system_trainee
 
 from partimento.evaluate import plots
 from partimento.files import write
@@ -48,6 +49,7 @@ def names(make_model, tmp_path, monkeypatch) -> dict[str, Any]:
     """Return what the examples take as given, in a folder of their own."""
     for name in ("music-transformer-chorales", "music-transformer-piano"):
         make_model(name)
+    system_trainee("tts_gan").export(tmp_path / "models" / "tts-gan-groove", {})
     here = tmp_path / "here"
     (here / "my-songs").mkdir(parents=True)
     monkeypatch.chdir(here)

@@ -12,7 +12,6 @@ from doc_pages import PAGES, ROOT, name_of, prose, rows
 
 import partimento
 from partimento import catalog, errors
-from partimento.representations import make_representation
 
 SYSTEMS = catalog.systems()
 APACHE_2_SHA256 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
@@ -88,12 +87,12 @@ def test_every_function_beside_an_equation_exists(name):
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_the_sizes_of_presets_are_those_of_the_code(name):
-    pytest.importorskip("torch")
-    make = import_module(f"partimento.systems.{name}.networks").network
+    torch = pytest.importorskip("torch")
+    make = import_module(f"partimento.systems.{name}.training").trainee
     told = {row[0].strip("`"): row[1] for row in rows(system_page(name))}
     for preset, values in catalog.find_card(name).presets.items():
-        tokens = make_representation(values.representation)
-        network = make(values, tokens.vocabulary.size, tokens.feature_sizes)
+        with torch.device("meta"):
+            network = make(values).network
         count = sum(weight.numel() for weight in network.parameters())
         assert told[preset] == f"{count:,}", preset
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,24 @@ def test_training_goes_on_from_an_earlier_run(
     other = trainee_of(grid_preset(transformer(width=32)))
     with pytest.raises(TrainingError, match="network of another shape"):
         load_best(other, made[0])
+
+
+def test_training_goes_on_from_a_model_folder(
+    made: tuple[Path, TokenTrainee, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(made[0], folder, ignore=shutil.ignore_patterns("training"))
+    later, fresh = trainee_of(PRESET), trainee_of(PRESET)
+    recipe = RECIPE.model_copy(update={"steps": 1, "learning_rate": 1e-9, "ema": 0.0})
+    later.preset = PRESET.model_copy(update={"recipe": recipe})
+    train(later, [chorales()], tmp_path / "later", start_from=folder, progress=said()[1])
+    load_best(fresh, made[0])
+    for name, value in fresh.network.state_dict().items():
+        if not name.startswith("head."):  # each run calibrates its own
+            bound = float(value.abs().max()) / 64  # the graph holds eight bits
+            np.testing.assert_allclose(later.network.state_dict()[name], value, atol=bound)
+    with pytest.raises(TrainingError, match="no run with validated weights and no model folder"):
+        train(later, [chorales()], tmp_path / "no", start_from=tmp_path, progress=said()[1])
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:

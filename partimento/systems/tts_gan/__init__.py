@@ -1,0 +1,78 @@
+"""TTS-GAN: a Transformer that makes time series, here what makes a performance human."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from partimento.runtime.contract import Card, Controls, Paper, Task
+from partimento.runtime.presets import Recipe
+from partimento.runtime.series import SeriesNetwork, SeriesPreset
+from partimento.systems.tts_gan.perform import load
+
+__all__ = ["CARD", "PRESETS", "HumanizeControls"]
+
+
+class HumanizeControls(Controls):
+    """How much of a hand there is."""
+
+    amount: float = Field(1.0, ge=0, le=1, description="0 leaves the score as it is, 1 is all")
+
+
+_GROOVE = SeriesPreset(
+    representation={"name": "performance_curves", "steps": 32, "channels": "limbs"},
+    network=SeriesNetwork(
+        width=32, critic_width=48, critic_layers=2, critic_dropout=0.0,
+    ),
+    recipe=Recipe(
+        steps=3000, batch_size=48, learning_rate=1e-3, warmup_steps=100, weight_decay=0.0,
+        beta2=0.99, clip=5.0, ema=0.995, validate_every=100,
+    ),
+    critic_rate=2.0,
+    energy=0.2,
+)  # fmt: skip
+
+PRESETS: Mapping[str, SeriesPreset] = {
+    # For a folder of one's own playing.
+    "default": _GROOVE.model_copy(
+        update={"recipe": _GROOVE.recipe.model_copy(update={"steps": None, "minutes": 30})}
+    ),
+    "groove": _GROOVE,
+    # Li et al. 2022: series of 150 x 3, rates 1e-4 and 3e-4, batches of 16, clipped at 5.
+    "paper": SeriesPreset(
+        representation={"name": "performance_curves", "steps": 150, "channels": "pooled"},
+        network=SeriesNetwork(
+            kind="free", latent=100, width=10, layers=3, heads=5, dropout=0.5,
+            critic_width=50, critic_layers=3, critic_heads=5, critic_dropout=0.0, patch=15,
+        ),
+        recipe=Recipe(
+            steps=50_000, batch_size=16, learning_rate=1e-4, warmup_steps=0, schedule="constant",
+            weight_decay=0.0, beta2=0.999, clip=5.0, ema=0.995,
+        ),
+        critic_rate=3.0,
+    ),
+    "tiny": SeriesPreset(
+        representation={"name": "performance_curves", "steps": 16, "channels": "limbs"},
+        network=SeriesNetwork(
+            latent=4, grain=2, width=8, layers=1, heads=2, critic_width=8, critic_layers=1,
+            critic_heads=2,
+        ),
+        recipe=Recipe(steps=30, batch_size=4, warmup_steps=5, validate_every=10),
+    ),
+}  # fmt: skip
+
+CARD = Card(
+    name="tts_gan",
+    paper=Paper(
+        "TTS-GAN: A Transformer-based Time-Series Generative Adversarial Network",
+        "Xiaomin Li, Vangelis Metsis, Huangyingrui Wang, Anne Hee Hiong Ngu",
+        2022,
+        "https://arxiv.org/abs/2202.02691",
+    ),
+    summary="a Transformer and its critic over velocity and micro-timing: scores sound played",
+    tasks=frozenset({Task.HUMANIZE}),
+    controls=HumanizeControls,
+    presets=PRESETS,
+    load=load,
+)
