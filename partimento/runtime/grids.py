@@ -12,7 +12,7 @@ from pydantic import Field
 
 from partimento.errors import ModelError, NotSupported
 from partimento.music import KeySignature, Piece, Score, Tempo
-from partimento.representations.track_grid import LONGEST, MASK, UNKNOWN, Cells, TrackGrid
+from partimento.representations.track_grid import EMPTY, LONGEST, MASK, UNKNOWN, Cells, TrackGrid
 from partimento.representations.track_grid import sounding as sounding_of
 from partimento.runtime.contract import Controls, Request, Task
 from partimento.runtime.decoders import open_session
@@ -23,12 +23,12 @@ from partimento.runtime.grid_writing import View, Writing, check_bars
 from partimento.samplers.constraints.cells import CellConstraint
 from partimento.samplers.constraints.pitches import check_track_names
 from partimento.samplers.picks import Pick
-from partimento.samplers.unmasking import TIMES, Predict, unmask
+from partimento.samplers.unmasking import TIMES, Predict, sharpened, unmask
 from partimento.samplers.voice_care import mended
 
 __all__ = ["GridControls", "GridNetwork", "GridPerformer", "Session"]
 
-_CARE_STEPS = 2  # times the model is asked in a round of care
+_AGAIN_STEPS = 2  # times the model is asked when some cells are drawn again
 _STRINGS = range(40, 48)  # General MIDI's bowed and plucked strings
 
 _Bools = npt.NDArray[np.bool_]
@@ -148,7 +148,8 @@ class GridPerformer:
         names = [track.name for track in sheet.tracks]
         check_track_names(request.promises, names)
         constraint = CellConstraint(request.promises, sheet.names)
-        pick = Pick(controls.temperature, top_p=controls.top_p)
+        pick = Pick(top_p=controls.top_p)  # the temperature is on the pitches alone
+        lengths = Pick(controls.temperature)
 
         def fill(
             predict: Predict,
@@ -159,22 +160,38 @@ class GridPerformer:
             at: _Ints,
         ) -> Cells:
             made = unmask(
-                predict,
+                sharpened(predict, controls.temperature),
                 cells,
                 np.repeat(targets[..., None], 2, axis=2),
                 rng,
                 steps=controls.steps,
                 order=controls.order,
                 pick=pick,
+                pick_second=lengths,
                 allowed=first,
                 allowed_second=second,
                 refinements=controls.refinements,
             )
+            # Lengths were drawn before it was known where the next note starts: once more.
+            half = rng.random(targets.shape) < 0.5
+            for part in (half, ~half):
+                asked = np.zeros(cells.shape, dtype=bool)
+                asked[..., 1] = targets & part & (made[..., 0] > EMPTY)
+                made = unmask(
+                    predict,
+                    made,
+                    asked,
+                    rng,
+                    steps=_AGAIN_STEPS,
+                    pick_second=lengths,
+                    allowed_second=second,
+                )
             if not controls.care:
                 return made
             padding = np.ones(cells.shape[1], dtype=bool)
             padding[at] = False
-            return self._with_care(made, targets, first, padding, predict, pick, controls.care, rng)
+            sharp = sharpened(predict, controls.temperature)
+            return self._with_care(made, targets, first, padding, sharp, pick, controls.care, rng)
 
         def ask(view: View) -> Predict:
             return self.network.predict(view, ensemble)
@@ -200,7 +217,7 @@ class GridPerformer:
             allowed = np.ones((*targets.shape, grid.what_size), dtype=bool)
 
         def rewrite(given: Cells, asked: _Bools, may: _Bools) -> Cells:
-            return unmask(predict, given, asked, rng, steps=_CARE_STEPS, pick=pick, allowed=may)
+            return unmask(predict, given, asked, rng, steps=_AGAIN_STEPS, pick=pick, allowed=may)
 
         return mended(cells, targets, voices, is_padding, allowed, rewrite, rounds, rng)
 

@@ -38,6 +38,7 @@ __all__ = [
     "Predict",
     "guided",
     "masked_shares",
+    "sharpened",
     "unmask",
 ]
 
@@ -110,6 +111,34 @@ def guided(predict: Predict, unconditional: Predict, weight: float) -> Predict:
         return apart(first, free_first), apart(second, free_second)
 
     return both
+
+
+def sharpened(predict: Predict, temperature: float) -> Predict:
+    """Return ``predict`` with a temperature on which note starts, not on whether one does.
+
+    A low temperature over all values would make EMPTY, the likeliest of most cells, likelier still,
+    and so take the short notes out of a rhythm.
+    """
+    if temperature == 1.0:
+        return predict
+
+    def ask(cells: Cells, t: int) -> tuple[_Floats, _Floats]:
+        first, second = predict(cells, t)
+        out = np.array(first, dtype=np.float32)
+        notes = out[..., EMPTY + 1 :]
+        mass = _log_sum(notes)
+        notes /= np.float32(temperature)
+        notes += mass - _log_sum(notes)
+        return out, second
+
+    return ask
+
+
+def _log_sum(logits: _Floats) -> _Floats:
+    """Return the logarithm of the sum of exponentials over the last axis, which is kept."""
+    peak = np.maximum(logits.max(axis=-1, keepdims=True), np.float32(-1e30))
+    out: _Floats = peak + np.log(np.exp(logits - peak).sum(axis=-1, keepdims=True))
+    return out
 
 
 def unmask(

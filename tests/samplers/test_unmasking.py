@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from partimento.errors import CannotBeMet, ConfigError, ModelError
 from partimento.representations.track_grid import EMPTY, MASK, Cells
 from partimento.samplers.picks import Pick
-from partimento.samplers.unmasking import ORDERS, TIMES, Predict, guided, masked_shares, unmask
+from partimento.samplers.unmasking import (
+    ORDERS,
+    TIMES,
+    Predict,
+    guided,
+    masked_shares,
+    sharpened,
+    unmask,
+)
 
 V1, V2 = 6, 4
 
@@ -338,3 +346,28 @@ def test_guidance_is_the_difference_of_logits_and_keeps_what_is_impossible() -> 
         guided(flat, flat, -1.0)
     alone = guided(flat, _never, 0.0)
     np.testing.assert_array_equal(alone(cells, 3)[0], flat(cells, 3)[0])
+
+
+def test_a_temperature_on_pitches_leaves_the_rhythm() -> None:
+    draw = np.random.default_rng(0)
+    logits = draw.normal(size=(3, 8, 6)).astype(np.float32)
+    logits[0, 0, 4:] = -np.inf  # what a cell cannot have stays impossible
+    logits[1, 1, 1:] = -np.inf
+
+    def predict(cells: Cells, t: int) -> tuple[np.ndarray, np.ndarray]:
+        return logits, logits
+
+    def odds(x: np.ndarray) -> np.ndarray:
+        e = np.exp(x - x.max(axis=-1, keepdims=True))
+        return e / e.sum(axis=-1, keepdims=True)
+
+    cells = np.zeros((3, 8, 2), dtype=np.int64)
+    assert sharpened(predict, 1.0) is predict
+    first, second = sharpened(predict, 0.5)(cells, 1)
+    before, after = odds(logits), odds(first)
+    np.testing.assert_allclose(after[..., 0], before[..., 0], atol=1e-5)
+    squares = before[0, 1, 1:] ** 2
+    wanted = (1 - before[0, 1, 0]) * squares / squares.sum()
+    np.testing.assert_allclose(after[0, 1, 1:], wanted, atol=1e-5)
+    assert (after[0, 0, 4:] == 0).all()
+    assert second is logits
