@@ -137,7 +137,8 @@ def sharpened(predict: Predict, temperature: float) -> Predict:
 def _log_sum(logits: _Floats) -> _Floats:
     """Return the logarithm of the sum of exponentials over the last axis, which is kept."""
     peak = np.maximum(logits.max(axis=-1, keepdims=True), np.float32(-1e30))
-    out: _Floats = peak + np.log(np.exp(logits - peak).sum(axis=-1, keepdims=True))
+    total = np.exp(logits - peak).sum(axis=-1, keepdims=True)
+    out: _Floats = peak + np.log(np.maximum(total, np.float32(1e-30)))  # none is possible: as low
     return out
 
 

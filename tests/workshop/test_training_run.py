@@ -54,7 +54,7 @@ def test_a_run_leaves_a_model_and_what_training_needs(
         "tokens.npz",
     ]  # fmt: skip
     assert "3 pieces to learn from (768 tokens), 1 to validate" in text
-    assert f"{out} can be played" in text
+    assert f"{out} is a model now" in text
     remembered = json.loads((out / "training" / "preset.json").read_text())
     assert TokenPreset.model_validate(remembered["preset"]) == PRESET
 
