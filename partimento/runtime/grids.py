@@ -4,56 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from partimento.errors import ModelError, NotSupported
 from partimento.music import KeySignature, Piece, Score, Tempo
-from partimento.representations.track_grid import EMPTY, LONGEST, MASK, UNKNOWN, Cells, TrackGrid
+from partimento.representations.track_grid import LONGEST, MASK, UNKNOWN, Cells, TrackGrid
 from partimento.representations.track_grid import sounding as sounding_of
 from partimento.runtime.contract import Controls, Request, Task
 from partimento.runtime.decoders import open_session
 from partimento.runtime.folder import ModelFolder
+from partimento.runtime.grid_filling import Filling, GridControls
 from partimento.runtime.grid_judging import judged_request, mean_likelihood
 from partimento.runtime.grid_request import Parts, sheet_of
 from partimento.runtime.grid_writing import View, Writing, check_bars
 from partimento.samplers.constraints.cells import CellConstraint
 from partimento.samplers.constraints.pitches import check_track_names
-from partimento.samplers.picks import Pick
-from partimento.samplers.unmasking import TIMES, Predict, sharpened, unmask
-from partimento.samplers.voice_care import mended
+from partimento.samplers.unmasking import Predict
 
 __all__ = ["GridControls", "GridNetwork", "GridPerformer", "Session"]
 
-_AGAIN_STEPS = 2  # times the model is asked when some cells are drawn again
 _STRINGS = range(40, 48)  # General MIDI's bowed and plucked strings
 
 _Bools = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float32]
 _Ints = npt.NDArray[np.int64]
-
-
-class GridControls(Controls):
-    """Controls of systems that fill a grid by steps."""
-
-    steps: int = Field(20, ge=1, le=TIMES, description="times the model is asked for a window")
-    temperature: float = Field(1.0, gt=0, le=5, description="below 1 safer, above 1 wilder")
-    top_p: float = Field(1.0, gt=0, le=1, description="keep the likeliest values of this mass")
-    order: Literal["confidence", "ancestral"] = Field(
-        "confidence", description="which cells are written first: the surest, or any"
-    )
-    refinements: int = Field(
-        0, ge=0, le=20, description="rounds at the end that write the least likely cells anew"
-    )
-    care: int = Field(
-        0, ge=0, le=50, description="rounds that write notes at fault in voice leading anew"
-    )
-    ensemble: Literal["auto", "choir", "strings"] = Field(
-        "auto", description="who plays; auto goes by the instruments of the prompt"
-    )
 
 
 class Session(Protocol):
@@ -148,78 +125,14 @@ class GridPerformer:
         names = [track.name for track in sheet.tracks]
         check_track_names(request.promises, names)
         constraint = CellConstraint(request.promises, sheet.names)
-        pick = Pick(top_p=controls.top_p)  # the temperature is on the pitches alone
-        lengths = Pick(controls.temperature)
 
-        def fill(
-            predict: Predict,
-            cells: Cells,
-            targets: _Bools,
-            first: _Bools | None,
-            second: _Bools,
-            at: _Ints,
-        ) -> Cells:
-            made = unmask(
-                sharpened(predict, controls.temperature),
-                cells,
-                np.repeat(targets[..., None], 2, axis=2),
-                rng,
-                steps=controls.steps,
-                order=controls.order,
-                pick=pick,
-                pick_second=lengths,
-                allowed=first,
-                allowed_second=second,
-                refinements=controls.refinements,
-            )
-            # Lengths were drawn before it was known where the next note starts: once more.
-            half = rng.random(targets.shape) < 0.5
-            for part in (half, ~half):
-                asked = np.zeros(cells.shape, dtype=bool)
-                asked[..., 1] = targets & part & (made[..., 0] > EMPTY)
-                made = unmask(
-                    predict,
-                    made,
-                    asked,
-                    rng,
-                    steps=_AGAIN_STEPS,
-                    pick_second=lengths,
-                    allowed_second=second,
-                )
-            if not controls.care:
-                return made
-            padding = np.ones(cells.shape[1], dtype=bool)
-            padding[at] = False
-            sharp = sharpened(predict, controls.temperature)
-            return self._with_care(made, targets, first, padding, sharp, pick, controls.care, rng)
+        fill = Filling(self.representation, controls, rng)
 
         def ask(view: View) -> Predict:
             return self.network.predict(view, ensemble)
 
         writing = Writing(sheet, constraint, ask, fill, self.network.window)
         return self._dressed(writing.pieces(), request, new)
-
-    def _with_care(
-        self,
-        cells: Cells,
-        targets: _Bools,
-        allowed: _Bools | None,
-        is_padding: _Bools,
-        predict: Predict,
-        pick: Pick,
-        rounds: int,
-        rng: np.random.Generator,
-    ) -> Cells:
-        """Return cells of a window whose faults of voice leading were asked for again."""
-        grid = self.representation
-        voices = [slots.start for slots in grid.slots_of]
-        if allowed is None:
-            allowed = np.ones((*targets.shape, grid.what_size), dtype=bool)
-
-        def rewrite(given: Cells, asked: _Bools, may: _Bools) -> Cells:
-            return unmask(predict, given, asked, rng, steps=_AGAIN_STEPS, pick=pick, allowed=may)
-
-        return mended(cells, targets, voices, is_padding, allowed, rewrite, rounds, rng)
 
     def score_of(self, request: Request, score: Score) -> float:
         """Return the mean log-likelihood, in nats a cell, of what ``score`` holds where it is new.
