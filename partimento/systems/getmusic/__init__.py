@@ -37,7 +37,7 @@ PRESETS: dict[str, GridPreset] = {
             steps=8000, batch_size=6, length=256, learning_rate=8e-4, warmup_steps=150,
             validate_every=400, ema=0.998,
         ),
-        defaults={"bars": 16, "tempo": 84.0, "steps": 20},
+        defaults={"bars": 16, "tempo": 84.0, "steps": 20, "temperature": 0.5, "care": 8},
     ),
     "paper": GridPreset(
         representation=_BAND,
