@@ -156,7 +156,8 @@ def test_every_player_reaches_all_its_parameters(system: str, tmp_path: Path) ->
             for name, weight in optimizer.named:
                 assert id(weight) not in frozen
                 assert weight.grad is not None, name
-                assert weight.grad.abs().sum() > 0, name
+                # Real and made pull the one bias of an untaught critic equally to either side.
+                assert weight.numel() == 1 or weight.grad.abs().sum() > 0, name
 
 
 def test_saved_and_loaded_gives_the_same_next_loss(system: str, tmp_path: Path) -> None:
@@ -169,6 +170,7 @@ def test_saved_and_loaded_gives_the_same_next_loss(system: str, tmp_path: Path) 
 def test_a_batch_is_learnt_by_heart(system: str, tmp_path: Path) -> None:
     _skip_without_tokens(system)
     trainee = prepared(system, tmp_path)
+    trainee = getattr(trainee, "model", trainee)  # of a game: the side that learns by likelihood
     tokens = trainee.sets["train"]
     draw = np.random.default_rng(0)
     batch = tokens.batch(draw, 2, 24, trainee.local_width, trainee.align)

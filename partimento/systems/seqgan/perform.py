@@ -1,0 +1,15 @@
+"""Playing: a generator that learnt from a critic plays as every token model does."""
+
+from __future__ import annotations
+
+from partimento.runtime.folder import ModelFolder
+from partimento.runtime.tokens import TokenPerformer
+
+__all__ = ["load"]
+
+
+def load(
+    folder: ModelFolder, threads: int | None = None, precision: str = "int8"
+) -> TokenPerformer:
+    """Return the performer of a model folder."""
+    return TokenPerformer.load(folder, threads=threads, precision=precision)

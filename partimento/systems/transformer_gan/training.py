@@ -1,0 +1,200 @@
+"""Training of a Transformer GAN: likelihood, the critic alone, then the two against each other.
+
+Equations and where they live::
+
+    J = E[R] and its gradient        -> workshop/objectives/policy.py         reinforce
+    the reward of each step (REGS)   -> workshop/objectives/policy_routes.py  regs
+    its expectation over all tokens  -> workshop/objectives/policy_routes.py  ExpectedSteps
+    Monte-Carlo search               -> workshop/objectives/policy_routes.py  searching
+    straight-through Gumbel-softmax  -> workshop/objectives/policy_routes.py  StraightGumbel
+    the critic's loss, global, local -> workshop/objectives/policy_routes.py  critic_of_pairs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from partimento.errors import TrainingError
+from partimento.evaluate.copying import CopyIndex
+from partimento.files.corpora import Corpus
+from partimento.runtime.folder import ModelFolder
+from partimento.systems.transformer_gan import GamePreset
+from partimento.systems.transformer_gan.networks import critic, network
+from partimento.workshop.calibration import divide_head
+from partimento.workshop.contract import Batch, Loss, Player, Stage
+from partimento.workshop.export import COPIES, export_token_model
+from partimento.workshop.made_figures import COLLAPSED, MadeFigures
+from partimento.workshop.objectives.likelihood import next_token_loss
+from partimento.workshop.objectives.policy_routes import critic_of_pairs, route_of
+from partimento.workshop.rollouts import without_dropout
+from partimento.workshop.sequence_game import Game, GameState, Sequences
+from partimento.workshop.token_trainee import TokenTrainee
+
+__all__ = ["TransformerGan", "trainee"]
+
+_UNTAUGHT = 0.7  # of the loss of blind guessing: a generator at it has learnt nothing
+
+
+class TransformerGan:
+    """A token model that learns by likelihood where its preset says so, and then from a critic."""
+
+    system = "transformer_gan"
+
+    def __init__(self, preset: GamePreset) -> None:
+        self.preset = preset
+        own = preset.model_copy(update={"recipe": preset.likelihood or preset.recipe})
+        self.model = TokenTrainee(self.system, own, network)
+        self.network = self.model.network
+        self.representation, self.vocabulary = self.model.representation, self.model.vocabulary
+        self.local_width = self.model.local_width
+        block = preset.recipe.batch_size * preset.served_in
+        width = len(self.representation.feature_sizes)
+        self.state = GameState(block, preset.kept, preset.recipe.length, width)
+        self.game = Game(self.model, preset.recipe.length, preset.from_nothing)
+        sizes = self.vocabulary, self.representation.feature_sizes, self.game.intervals
+        self.critic = critic(preset.critic.network, self.local_width, *sizes)
+        self.route = route_of(preset.route, preset.baseline, preset.rollouts, preset.spacing)
+        self.figures: MadeFigures | None = None
+        self.index: CopyIndex | None = None
+        self.say: Callable[[str], None] = print
+
+    def fresh(self) -> TransformerGan:
+        """Return another trainee of the same preset, its weights drawn anew."""
+        return type(self)(self.preset)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of the data."""
+        return self.model.facts
+
+    @property
+    def instruments(self) -> list[int]:
+        """The instruments that the model may be asked to play; [] where it has none."""
+        return self.model.instruments
+
+    def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
+        """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.
+
+        Raises:
+            TrainingError: if nothing can be learnt from, or a critic has too little to hear.
+        """
+        self.model.prepare(corpora, folder, say)
+        self.game.check()
+        self.say, self.index = say, CopyIndex.load(folder / COPIES)
+
+    def recall(self, folder: Path) -> None:
+        """Take the data that a run in ``folder`` encoded, where it is still there."""
+        self.model.recall(folder)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return likelihood where the preset has it, the critic alone, and the game."""
+        preset = self.preset
+        learns = preset.critic.recipe
+        alone = Player("critic", (self.critic, self.state), self._critic_alone)
+        critic = Player(
+            "critic", (self.critic, self.state), self._critic_loss, preset.critic.updates, learns
+        )
+        other = Player("generator", (self.network,), self._generator_loss)
+        game = Stage("adversarial", (critic, other), preset.recipe, self._batch, self._validate)
+        before = Stage("critic", (alone,), learns, self._batch, freezes=(self.network,))
+        first = self.model.stages() if preset.likelihood else ()
+        return (*first, before, game)
+
+    def finish(self) -> dict[str, float]:
+        """Leave the weights as the critic left them: they are meant to be sampled as they are."""
+        return {}
+
+    def export(
+        self,
+        out: Path,
+        facts: Mapping[str, Any],
+        precisions: tuple[str, ...] = ("int8",),
+        run: Path | None = None,
+    ) -> ModelFolder:
+        """Write the generator as a model folder, which plays as any token model's does."""
+        return export_token_model(self, out, facts, precisions, run)
+
+    def _batch(self, draw: np.random.Generator) -> Batch:
+        return self.game.real(draw, self.state.block)
+
+    def _critic_alone(self, batch: Batch) -> Loss:
+        """Return the critic's loss; the store is used up more slowly than by a generator."""
+        loss = self._critic_loss(batch)
+        self.state.serve(self.preset.recipe.batch_size // 2)
+        return loss
+
+    def _critic_loss(self, batch: Batch) -> Loss:
+        """Return the loss on real against made: of each prefix (local) and of the whole."""
+        if not self.state.begun:
+            self._begin(batch)
+        self.state.renew(self.game, batch, self.preset.recipe.batch_size)
+        rows = self.state.some(self.preset.critic.recipe.batch_size)
+        real, made = self.state.pair(self.game, rows)
+        of_real, of_made = (self.critic(x.columns, x.tokens, x.heard) for x in (real, made))
+        return critic_of_pairs(of_real, of_made, real.heard | made.heard)
+
+    def _begin(self, batch: Batch) -> None:
+        """Let the generator begin as it plays at the preset's temperature.
+
+        Raises:
+            TrainingError: if it knows nothing yet.
+        """
+        with torch.no_grad():
+            nll = float(self._teacher(self.game.of(batch)).total)
+        if self.preset.likelihood is None and nll > _UNTAUGHT * float(np.log(self.vocabulary)):
+            raise TrainingError(
+                f"the generator has learnt nothing yet ({nll:.2f} nats a token): begin from a "
+                "trained model with --start-from, or take a preset that has a likelihood stage"
+            )
+        head = self.network.head
+        assert isinstance(head, nn.Linear)
+        divide_head(head, self.preset.start_temperature)
+        self.state.begun.fill_(1)
+
+    def _teacher(self, real: Sequences) -> Loss:
+        return next_token_loss(self.network(real.columns), real.tokens, real.heard)
+
+    def _generator_loss(self, batch: Batch) -> Loss:
+        """Return the loss by the preset's route, and teacher forcing in the same step."""
+        preset = self.preset
+        self.state.renew(self.game, batch, preset.recipe.batch_size)
+        pair = self.state.pair(self.game, self.state.serve(preset.recipe.batch_size))
+        progress = int(self.state.steps) / (preset.recipe.steps or 1000)
+        with without_dropout(self.critic):
+            loss = self.route.loss(self.game, self.critic, pair, min(1.0, progress))
+        self.state.steps += 1
+        total, parts = preset.reward_weight * loss.total, dict(loss.parts)
+        if preset.teacher_weight:
+            teacher = self._teacher(pair[0])
+            total = total + preset.teacher_weight * teacher.total
+            parts |= teacher.parts
+        return Loss(total, parts)
+
+    def _validate(self) -> Mapping[str, float]:
+        """Return the figures of what the generator makes, and tell them.
+
+        Raises:
+            TrainingError: if it has collapsed.
+        """
+        self.figures = self.figures or MadeFigures(self.game, self.preset.validated, self.index)
+        found = self.figures()
+        told = "  ".join(f"{name} {found[name]:.3f}" for name in found if name != "loss")
+        self.say(f"made music: {told}")
+        if found["diversity"] < COLLAPSED:
+            raise TrainingError(
+                f"the generator collapsed: its diversity is {found['diversity']:.2f} of the data's;"
+                " the last good weights are kept (partimento export takes them); begin again with "
+                "a lower recipe.learning_rate or a higher teacher_weight"
+            )
+        return found
+
+
+def trainee(preset: GamePreset) -> TransformerGan:
+    """Return the trainee of a preset."""
+    return TransformerGan(preset)
