@@ -3,7 +3,8 @@
 The split is the published one (229/76/77), nothing but its training part was learnt from, and
 every token of every test chorale counts. Contestants, all under ``benchmarks/models/``:
 
-- relative attention (Music Transformer), in fp32 under PyTorch and in int8 under ONNX Runtime,
+- relative attention (Music Transformer), in fp32 under PyTorch and in int8 under ONNX Runtime
+  (its matrices are kept here in int8 with a step a row, for the space),
 - absolute positions, the same network, data, steps and seed otherwise,
 - an LSTM of about the same size, as Performance RNN has it,
 - a counting model (interpolated n-grams), fitted here.
@@ -27,6 +28,7 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,7 @@ from partimento.workshop.token_trainee import TokenTrainee, sequence_nll
 
 MODELS = Path(__file__).resolve().parent / "models"
 WINDOW = 768
+STEPS = ":step"  # of a matrix kept in int8, one a row
 
 
 def chorales(split: str) -> list[Tokens]:
@@ -65,10 +68,14 @@ def relative() -> TokenTrainee:
     folder = MODELS / "jsb-relative"
     values = json.loads((folder / "preset.json").read_text())["preset"]
     trainee = make_trainee(validate_config(TokenPreset, values))
-    weights = {
-        name: value.float() for name, value in load_file(folder / "weights.safetensors").items()
-    }
-    trainee.network.load_state_dict(weights)
+    stored = load_file(folder / "weights.safetensors")
+    trainee.network.load_state_dict(
+        {
+            name: value.float() * stored.get(f"{name}{STEPS}", torch.ones(()))
+            for name, value in stored.items()
+            if not name.endswith(STEPS)
+        }
+    )
     trainee.network.eval()
     return trainee
 
@@ -114,6 +121,19 @@ def run(options: Options) -> dict[str, Any]:
     return figures
 
 
+def small(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return weights with the matrices in int8 and a step for each of their rows."""
+    out: dict[str, torch.Tensor] = {}
+    for name, value in weights.items():
+        if value.ndim < 2:
+            out[name] = value.float().contiguous()
+            continue
+        step = value.float().abs().amax(dim=-1, keepdim=True).clamp_min(1e-12) / 127
+        out[name] = (value.float() / step).round().to(torch.int8).contiguous()
+        out[f"{name}{STEPS}"] = step
+    return out
+
+
 def keep(runs: Path) -> None:
     """Copy what the benchmark needs from finished runs into ``benchmarks/models``."""
     target = MODELS / "jsb-relative"
@@ -122,8 +142,7 @@ def keep(runs: Path) -> None:
     shutil.copy(preset, target / "preset.json")
     trainee = make_trainee(validate_config(TokenPreset, json.loads(preset.read_text())["preset"]))
     load_best(trainee, runs / "jsb-relative")
-    halves = {k: v.to(torch.float16).contiguous() for k, v in trainee.network.state_dict().items()}
-    save_file(halves, target / "weights.safetensors")
+    save_file(small(trainee.network.state_dict()), target / "weights.safetensors")
     for name in ("jsb-absolute", "jsb-lstm", "piano-lstm"):
         values = json.loads((runs / name / "training" / "preset.json").read_text())
         card = find_card(values["system"])

@@ -5,10 +5,12 @@ Everything here takes plain values, returns typed ones, and raises only ``partim
 
 from __future__ import annotations
 
+import filecmp
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -283,15 +285,21 @@ class Replay:
     """A file made again: the piece, and what may make it differ."""
 
     source: Path
-    result: Result
     recipe: Recipe
     notes: tuple[str, ...]  # what differs between then and now, in words
+    make: Callable[[], Result] = field(repr=False)
+    write_sound: Callable[[Path], Path] | None = field(default=None, repr=False)
+
+    @cached_property
+    def result(self) -> Result:
+        """The piece; sound is made when it is first asked for, since it may be very long."""
+        return self.make()
 
     def is_same(self) -> bool:
         """Return whether the piece, in the format of the source, is the source byte for byte."""
         with tempfile.TemporaryDirectory() as folder:
             again = self.save(Path(folder) / f"again{self.source.suffix}")
-            return again.read_bytes() == self.source.read_bytes()
+            return filecmp.cmp(again, self.source, shallow=False)
 
     def save(self, path: str | Path) -> Path:
         """Write the piece, the sound of a stream as the stream made it, and return the path.
@@ -300,6 +308,9 @@ class Replay:
             FileError: if the ending is unknown or the place cannot be written.
         """
         target = Path(path)
+        if self.write_sound is not None:
+            check_output(target, "audio")
+            return self.write_sound(target)
         if not self.recipe.streamed or target.suffix.lower() not in files.AUDIO_SUFFIXES:
             return self.result.save(target)
         check_output(target)
@@ -320,7 +331,8 @@ def replay(
         prompt: where the prompt of a continuation is now; by default where it was, or beside
             ``path``.
         model: the model where it is no longer found by the name in the recipe.
-        progress: told (bars done, bars asked).
+        progress: told (bars done, bars asked); of sound (seconds done, seconds asked), whenever it
+            is written.
 
     Raises:
         FileError: if the file has no recipe, or the prompt is missing or another.
@@ -329,7 +341,7 @@ def replay(
     source = Path(path)
     recipe = parse_recipe(files.read_recipe(source), source)
     is_new = recipe.task is not Task.HUMANIZE  # that has the bars of its prompt
-    if is_new and recipe.promises.get("bars") is None and recipe.stopped_after_bars is None:
+    if is_new and not recipe.has_end:
         raise FileError(
             source,
             "tells how an endless stream began but not where it was stopped",
@@ -346,14 +358,32 @@ def replay(
             f"{recipe.model_hash[:12]}, here {instrument.folder.hash[:12]}); install that one, "
             "or name it with --model"
         )
-    score = None
-    if recipe.prompt is not None:
-        score = read_score(_prompt_of(recipe, source, prompt))
+    given = None if recipe.prompt is None else _prompt_of(recipe, source, prompt)
+    if instrument.makes == "audio":
+        return _sound_again(source, recipe, instrument, given, progress)
+    score = None if given is None else read_score(given)
     if score is not None and not is_new:
         result = humanize_again(recipe, score, instrument.folder)
     else:
         result = instrument.perform(instrument.plan_again(recipe, score), progress)
-    return Replay(source, result, recipe, recipe.changed_versions())
+    return Replay(source, recipe, recipe.changed_versions(), lambda: result)
+
+
+def _sound_again(
+    source: Path,
+    recipe: Recipe,
+    instrument: Instrument,
+    prompt: Path | None,
+    progress: Progress | None,
+) -> Replay:
+    plan = instrument.plan_again(recipe, prompt)
+    return Replay(
+        source,
+        recipe,
+        recipe.changed_versions(),
+        lambda: instrument.perform(plan, progress),
+        lambda target: live.save_sound_again(instrument, plan, target, progress),
+    )
 
 
 def _model_of(recipe: Recipe) -> str:

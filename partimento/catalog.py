@@ -13,8 +13,8 @@ from pathlib import Path
 
 from partimento import systems as systems_package
 from partimento.errors import ModelError, NotSupported
-from partimento.music import Score, Track
-from partimento.runtime.contract import Card, Task
+from partimento.music import Audio, Piece, Score, Track
+from partimento.runtime.contract import Card, Kind, Task
 from partimento.runtime.folder import ModelFolder
 
 __all__ = [
@@ -79,6 +79,7 @@ class Description:
     presets: tuple[str, ...]
     facts: Mapping[str, str]
     text: str
+    makes: Kind = "score"
 
 
 def systems() -> tuple[str, ...]:
@@ -173,16 +174,17 @@ def open_model(name_or_path: str | Path, verify: bool = True) -> ModelFolder:
     return ModelFolder.open(resolve_model(name_or_path), verify=verify)
 
 
-def default_model(task: Task = Task.GENERATE, prompt: Score | None = None) -> str:
+def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> str:
     """Return the name of the model to use where none is named.
 
-    For CONTINUE the prompt decides: up to four melodic lines go to the chorales, all else to the
-    piano. INFILL and ACCOMPANY go to the first model that serves them. Otherwise it is the first of
-    a constant list that is there.
+    For CONTINUE the prompt decides: up to four melodic lines go to the chorales, all other notes to
+    the piano, and sound to the first model that goes on from sound. INFILL and ACCOMPANY go to the
+    first model that serves them. Otherwise it is the first of a constant list that is there.
 
     Raises:
         ModelError: if no model is installed at all.
-        NotSupported: if none that is installed can infill or accompany; names those that there are.
+        NotSupported: if none that is installed can infill, accompany, or go on from sound; names
+            those that there are.
     """
     infos = models()
     names = [info.name for info in infos]
@@ -191,6 +193,15 @@ def default_model(task: Task = Task.GENERATE, prompt: Score | None = None) -> st
             "no model is installed; train one (partimento train music_transformer FOLDER -o "
             f"my-model) and name it with --model, or set {MODELS_VARIABLE}"
         )
+    if isinstance(prompt, Audio):
+        able = (info.name for info in infos if _serves(info.system, task, "audio"))
+        found = next(able, None)
+        if found is None:
+            raise NotSupported(
+                f"no installed model goes on from sound (there are: {', '.join(names)}); name one "
+                "that does with --model"
+            )
+        return found
     if task is Task.CONTINUE and prompt is not None:
         fitting = _CHORALES if fits_chorales(prompt) else _PIANO
         if fitting in names:
@@ -211,9 +222,10 @@ def default_model(task: Task = Task.GENERATE, prompt: Score | None = None) -> st
     return default
 
 
-def _serves(system: str, task: Task) -> bool:
+def _serves(system: str, task: Task, kind: Kind = "score") -> bool:
     try:
-        return task in find_card(system).tasks
+        card = find_card(system)
+        return task in card.tasks and card.makes == kind
     except NotSupported:  # a model of a system that is not of this version
         return False
 
@@ -249,6 +261,7 @@ def _description(card: Card, folder: ModelFolder | None) -> Description:
         presets=tuple(card.presets),
         facts=facts,
         text="" if folder is None else folder.card(),
+        makes=card.makes,
     )
 
 

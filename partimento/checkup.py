@@ -17,7 +17,7 @@ from partimento import catalog, sound
 from partimento.errors import PartimentoError
 from partimento.instrument import Instrument, load
 from partimento.music import Score
-from partimento.runtime.contract import Task
+from partimento.runtime.contract import AUDIO_RATE_HZ, Task
 from partimento.runtime.cores import cores
 from partimento.wishes import Wishes
 
@@ -32,6 +32,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "tensorboard": (("tensorboard",), "watching training in a browser"),
 }
 _SEED = 7
+_SOUND_SECONDS = 20.0  # that a model of sound makes to be timed
 _SMOOTH = 1.5  # a stream should be made so many times faster than it is heard
 
 
@@ -132,6 +133,8 @@ def _speed(name: str, bars: int, threads: int | None) -> ModelSpeed:
 
 
 def _timed(instrument: Instrument, bars: int, load_seconds: float) -> ModelSpeed:
+    if instrument.makes == "audio":
+        return _timed_sound(instrument, load_seconds)
     plan = instrument.plan(Task.GENERATE, Wishes(bars=bars), {}, seed=_SEED)
     pieces: list[Score] = []
     first = 0.0
@@ -141,8 +144,25 @@ def _timed(instrument: Instrument, bars: int, load_seconds: float) -> ModelSpeed
         pieces.append(piece)
     made = time.perf_counter() - started
     music = instrument.result_of(pieces, plan).duration_seconds
+    return _model_speed(instrument.name, bars, music, load_seconds, made, first)
+
+
+def _timed_sound(instrument: Instrument, load_seconds: float) -> ModelSpeed:
+    plan = instrument.plan(Task.GENERATE, Wishes(seconds=_SOUND_SECONDS), {}, seed=_SEED)
+    first = frames = 0.0
+    started = time.perf_counter()
+    for piece in instrument.sound(plan):
+        first = first or time.perf_counter() - started
+        frames += piece.samples.shape[1]
+    made = time.perf_counter() - started
+    return _model_speed(instrument.name, 0, frames / AUDIO_RATE_HZ, load_seconds, made, first)
+
+
+def _model_speed(
+    name: str, bars: int, music: float, load_seconds: float, made: float, first: float
+) -> ModelSpeed:
     return ModelSpeed(
-        instrument.name,
+        name,
         bars,
         round(music, 2),
         round(load_seconds, 3),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,40 +13,32 @@ import numpy.typing as npt
 from partimento import catalog
 from partimento.config import validate_config
 from partimento.errors import CannotBeMet, MusicError, NotSupported
-from partimento.music import Key, KeySignature, Score, Tempo, TimeSignature
-from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
-from partimento.music.transform import concatenate, join
+from partimento.music import Audio, Key, Piece, Score, TimeSignature
 from partimento.plans import (
     REWRITES,
-    NewMusic,
     Plan,
+    Steer,
     bar_count,
-    new_music,
-    new_music_again,
+    made_again,
+    made_of,
     plan_of,
+    prompt_for,
     seeds_from,
-    with_chords,
-    with_key,
+    steered,
+    tempo_as_control,
 )
-from partimento.prompts import Sketch, places, read_prompt
+from partimento.prompts import Sketch, read_prompt
 from partimento.ranking import Ranked, rank
 from partimento.recipe import Recipe, RewriteRecord, current_versions, promises_to_record
 from partimento.result import Result
-from partimento.rewriting import (
-    asked_record,
-    bar_counter,
-    rewrite_again,
-    rewrite_request,
-    rewritten,
-)
-from partimento.runtime.contract import Card, Controls, Performer, Task
+from partimento.rewriting import asked_record, bar_counter
+from partimento.runtime.contract import Card, Controls, Kind, Performer, Task
 from partimento.runtime.folder import ModelFolder
 from partimento.seeds import generator
+from partimento.wholes import Progress, notes_of, sound_of, told_pieces, whole_score, whole_sound
 from partimento.wishes import Ranges, Wishes
 
-__all__ = ["PRECISIONS", "Instrument", "Plan", "Progress", "bar_count", "load"]
-
-Progress = Callable[[int, int], None]  # (bars done, bars asked)
+__all__ = ["PRECISIONS", "Instrument", "Plan", "Progress", "Steer", "bar_count", "load"]
 
 PRECISIONS = ("int8", "fp32")
 
@@ -77,6 +68,11 @@ class Instrument:
         """The model's name."""
         return self.folder.name
 
+    @property
+    def makes(self) -> Kind:
+        """What it makes: ``"score"`` or ``"audio"``."""
+        return self.card.makes
+
     def __repr__(self) -> str:
         return f"<Instrument {self.name} ({self.card.name}, {self.precision})>"
 
@@ -91,6 +87,7 @@ class Instrument:
         range: Ranges | None = None,
         polyphony: int | None = None,
         max_silence: float | None = None,
+        loop: bool = False,
         seed: int | None = None,
         progress: Progress | None = None,
         **controls: Any,
@@ -98,7 +95,9 @@ class Instrument:
         """Make a piece from nothing but these wishes (``partimento.wishes.Wishes`` tells each).
 
         ``controls`` are the system's own, such as ``temperature``; ``describe`` lists them.
-        The same seed and wishes give the same piece. ``progress`` is told (bars done, bars asked).
+        The same seed and wishes give the same piece. ``progress`` is told (bars done, bars asked),
+        or seconds where the model makes sound, of which only ``seconds``, ``loop`` and controls can
+        be asked.
 
         Raises:
             MusicError: for a wish that does not parse.
@@ -131,6 +130,8 @@ class Instrument:
     ) -> Result:
         """Go on from a prompt: every note of it is kept, and exactly ``bars`` (8) bars are added.
 
+        A model that makes sound goes on from sound, and adds exactly ``seconds`` to its samples.
+
         New bars start at the first bar line at or after the prompt's end. Tempo and metre are
         those that rule there unless others are asked. Wishes bind the new bars alone.
 
@@ -148,22 +149,25 @@ class Instrument:
         bars: int | None = None,
         seconds: float | None = None,
         seed: int | None = None,
+        steer: Steer | None = None,
         **wishes_and_controls: Any,
-    ) -> Iterator[Score]:
+    ) -> Iterator[Piece]:
         """Yield pieces of one bar or a few, each as soon as it is made; endless without an end.
 
         Takes the same wishes and controls as ``generate``. A piece starts at tick 0 and advances
-        the whole by its ``length_ticks``. The prompt is not yielded.
+        the whole by its ``length_ticks``. The prompt is not yielded. A model that makes sound
+        yields it in pieces of less than a few seconds, and asks ``steer``, before each, for
+        controls that are to be others from there on; it is given the place in seconds.
         """
         fields = Wishes.model_fields
         asked = {k: v for k, v in wishes_and_controls.items() if k in fields}
         controls = {k: v for k, v in wishes_and_controls.items() if k not in fields}
         wishes = validate_config(Wishes, {"bars": bars, "seconds": seconds, **asked}, "stream")
         task = Task.GENERATE if prompt is None else Task.CONTINUE
-        endless = bars is None and seconds is None
-        return self.pieces(
-            self.plan(task, wishes, controls, seed=seed, prompt=prompt, endless=endless)
+        plan = self.plan(
+            task, wishes, controls, seed=seed, prompt=prompt, endless=wishes.is_endless, steer=steer
         )
+        return self.sound(plan) if self.makes == "audio" else self.pieces(plan)
 
     def infill(
         self,
@@ -292,22 +296,18 @@ class Instrument:
         prompt: Sketch | None = None,
         endless: bool = False,
         rewrite: RewriteRecord | None = None,
+        steer: Steer | None = None,
     ) -> Plan:
         """Return a request in full, everything parsed and checked, nothing played yet.
 
-        ``rewrite`` says what INFILL or ACCOMPANY write anew; other tasks take none.
+        ``rewrite`` says what INFILL or ACCOMPANY write anew; other tasks take none. ``steer``
+        changes controls of a model that makes sound while it plays.
         """
         self.card.check_task(task)
-        given = None if prompt is None else read_prompt(prompt)
-        score = None if given is None else given.score
-        if task in REWRITES:
-            if score is None:
-                raise MusicError(f"{task} needs a prompt: the piece to write in")
-            asked = rewrite or RewriteRecord()
-            made = NewMusic(rewrite_request(task, score, asked, wishes, self.folder.config), None)
-        else:
-            asked = None
-            made = new_music(task, wishes, score, self._defaults, endless)
+        given = None if prompt is None else prompt_for(self.card, self.name, prompt)
+        asked = rewrite or RewriteRecord() if task in REWRITES else None
+        wishes, controls = tempo_as_control(self.card, wishes, controls)
+        made = made_of(self.card, self.folder.config, task, wishes, given, endless, asked)
         settings = self._controls(controls)
         recipe = Recipe(
             system=self.card.name,
@@ -323,53 +323,47 @@ class Instrument:
             threads=self.threads,
             prompt=None if given is None else given.record,
             rewrite=asked,
+            seconds=made.request.duration_seconds,
+            loop=made.request.is_loop,
             versions=current_versions(),
         )
+        if steer is not None:
+            told = steer
+            made = steered(made, lambda at: self._controls({**controls, **told(at)}))
         return plan_of(made, settings, recipe)
 
-    def plan_again(self, recipe: Recipe, prompt: Score | None = None) -> Plan:
-        """Return the request that a recipe records; ``prompt`` is what its file holds."""
+    def plan_again(self, recipe: Recipe, prompt: Sketch | None = None) -> Plan:
+        """Return the request that a recipe records; ``prompt`` is its file or what this holds."""
         settings = validate_config(self.card.controls, recipe.controls, "recipe.controls")
-        if recipe.task in REWRITES:
-            if prompt is None:
-                raise MusicError(f"{recipe.task} needs the prompt that it wrote in")
-            made = NewMusic(rewrite_again(recipe, prompt, self.folder.config), None)
-        else:
-            made = new_music_again(recipe, prompt, self._defaults)
+        given = None if prompt is None else prompt_for(self.card, self.name, prompt)
+        made = made_again(self.card, self.folder.config, recipe, given)
         return plan_of(made, settings, recipe)
 
     def pieces(self, plan: Plan) -> Iterator[Score]:
-        """Yield the pieces of a plan, each with its tempo and what the promises say of it.
+        """Yield the pieces of a plan of notes, each with its tempo and what the promises say of it.
 
         Those of INFILL and ACCOMPANY hold the new notes alone, at their places in the whole piece.
         """
-        promises = plan.request.promises
-        metre = promises.time_signature
-        rng = generator(plan.recipe.seed)
-        for piece in self._performer.stream(plan.request, plan.controls, rng):
-            if not isinstance(piece, Score):
-                raise NotSupported(f"{self.card.name} makes sound, not notes; not served here yet")
-            if plan.request.task in REWRITES:
-                yield piece
-                continue
-            changes: dict[str, Any] = {}
-            if plan.recipe.tempo is not None or not piece.tempos:
-                changes["tempos"] = (Tempo(0, plan.tempo or DEFAULT_QUARTERS_PER_MINUTE),)
-            if piece.time_signatures:
-                metre = piece.time_signatures[-1]
-            elif metre is not None:
-                changes["time_signatures"] = (replace(metre, onset_ticks=0),)
-            if promises.key is not None:
-                changes["key_signatures"] = (KeySignature(0, promises.key),)
-            yield replace(piece, **changes)
+        return notes_of(self._stream(plan), plan)
+
+    def sound(self, plan: Plan) -> Generator[Audio]:
+        """Yield the sound of a plan of a model that makes sound, the prompt left out."""
+        return sound_of(self._stream(plan), plan)
+
+    def _stream(self, plan: Plan) -> Iterator[Piece]:
+        return self._performer.stream(plan.request, plan.controls, generator(plan.recipe.seed))
 
     def perform(self, plan: Plan, progress: Progress | None = None) -> Result:
         """Play a plan to its end and return the whole."""
         started = time.perf_counter()
+        is_round = plan.request.endless and plan.recipe.stopped_after_frames is None
+        if not plan.recipe.has_end or (plan.request.is_loop and is_round):
+            raise MusicError("a stream without an end is no whole piece; ask for bars or seconds")
+        if self.makes == "audio":
+            heard = list(told_pieces(self.sound(plan), plan, progress))
+            return whole_sound(heard, plan, time.perf_counter() - started)
         stop = plan.recipe.stopped_after_bars
-        asked = stop or plan.request.promises.bars
-        if asked is None:
-            raise MusicError("a stream without an end is no whole piece; ask for bars")
+        asked = stop or plan.request.promises.bars or 0
         pieces: list[Score] = []
         done = 0
         count_bars = bar_counter(plan.request) if plan.request.task in REWRITES else bar_count
@@ -386,20 +380,8 @@ class Instrument:
         return result
 
     def result_of(self, pieces: Iterable[Score], plan: Plan, seconds_taken: float = 0.0) -> Result:
-        """Return the pieces of a plan as one whole, after its prompt if it has one."""
-        pieces = tuple(pieces)
-        recipe = plan.recipe.model_copy(update={"streamed": False})
-        if plan.request.task in REWRITES:
-            whole = replace(rewritten(pieces, plan.request), recipe=recipe.to_json())
-            return Result(whole, recipe, seconds_taken)
-        made = with_chords(join(pieces), plan.request.promises)
-        if plan.request.prompt is not None:
-            onto = places(plan.request.prompt, made)
-            made = concatenate(plan.request.prompt, made, plan.join_ticks, onto)
-        else:
-            made = replace(made, title=f"{self.name}, seed {plan.recipe.seed}")
-        made = replace(with_key(made), recipe=recipe.to_json())
-        return Result(made, recipe, seconds_taken, pieces if plan.recipe.streamed else ())
+        """Return the pieces of a plan of notes as one whole, after its prompt if it has one."""
+        return whole_score(tuple(pieces), plan, self.name, seconds_taken)
 
     def nll(self, score: Score) -> npt.NDArray[np.float64]:
         """Return the negative log-likelihood of each token of a score, in nats.
@@ -447,7 +429,7 @@ def load(
     threads: int | None = None,
     precision: str | None = None,
     task: Task = Task.GENERATE,
-    prompt: Score | None = None,
+    prompt: Piece | None = None,
 ) -> Instrument:
     """Return a loaded model.
 

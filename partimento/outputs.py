@@ -8,18 +8,21 @@ from pathlib import Path
 
 from partimento import files
 from partimento.errors import FileError, MissingExtra, MusicError
+from partimento.runtime.contract import Kind
 
 __all__ = ["check_output", "check_source", "destinations"]
 
-_DEFAULT_SUFFIXES = (".mid", ".wav")
+_DEFAULT_SUFFIXES = {"score": (".mid", ".wav"), "audio": (".wav",)}
+_SOUND_SUFFIXES = (*files.AUDIO_SUFFIXES, ".png")
 _MOST_SAMPLES = 10_000
 
 
-def check_output(path: str | Path) -> None:
-    """Check that a result can be written to ``path`` later.
+def check_output(path: str | Path, kind: Kind = "score") -> None:
+    """Check that a result, notes or sound, can be written to ``path`` later.
 
     Raises:
-        FileError: if the ending is unknown, the folder is missing, or it cannot be written.
+        FileError: if the ending is unknown or does not fit the kind, the folder is missing, or it
+            cannot be written.
         MissingExtra: if the format needs an extra that is not installed.
     """
     ending = Path(path).suffix.lower()
@@ -27,6 +30,9 @@ def check_output(path: str | Path) -> None:
         shown = f"{ending!r} files" if ending else "files without a suffix"
         known = " ".join(files.WRITABLE_SUFFIXES)
         raise FileError(path, f"{shown} cannot be written", f"known are {known}")
+    if kind == "audio" and ending not in _SOUND_SUFFIXES:
+        known = " ".join(_SOUND_SUFFIXES)
+        raise FileError(path, "this model makes sound, which has no notes", f"known are {known}")
     if ending == ".svg" and find_spec("verovio") is None:
         raise MissingExtra("engraving a score", "score")
     files.check_writable(path)
@@ -48,11 +54,15 @@ def check_source(path: str | Path, source: str | Path) -> None:
 
 
 def destinations(
-    out: Sequence[Path], seeds: Sequence[int], source: Path | None = None
+    out: Sequence[Path],
+    seeds: Sequence[int],
+    source: Path | None = None,
+    kind: Kind = "score",
 ) -> list[list[Path]]:
     """Return for each seed the files to write, and check that every one can be written.
 
-    Nothing asked, or a folder, means ``partimento-SEED.mid`` and ``.wav`` there. Where there are
+    Nothing asked, or a folder, means ``partimento-SEED.mid`` and ``.wav`` there, or ``.wav`` alone
+    of a model that makes sound. Where there are
     several seeds each name gets its seed: ``out.mid`` becomes ``out-7.mid``. ``source`` is the
     piece that is read, which none of them may be.
 
@@ -67,13 +77,13 @@ def destinations(
         paths: list[Path] = []
         for target in out or (Path("."),):
             if target.is_dir():
-                paths += [target / f"partimento-{seed}{s}" for s in _DEFAULT_SUFFIXES]
+                paths += [target / f"partimento-{seed}{s}" for s in _DEFAULT_SUFFIXES[kind]]
             elif len(seeds) > 1:
                 paths.append(target.with_name(f"{target.stem}-{seed}{target.suffix}"))
             else:
                 paths.append(target)
         for path in paths:
-            check_output(path)
+            check_output(path, kind)
             if source is not None:
                 check_source(path, source)
         planned.append(paths)

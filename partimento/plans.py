@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from partimento.errors import MusicError
+from partimento.errors import FileError, MusicError, NotSupported
 from partimento.music import (
+    Audio,
     ChordSymbol,
     KeySignature,
     Promises,
@@ -18,9 +19,17 @@ from partimento.music import (
 )
 from partimento.music.key_finding import estimate_key
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
-from partimento.prompts import ready_prompt
-from partimento.recipe import Recipe, promises_from_record
-from partimento.runtime.contract import Controls, Request, Task
+from partimento.prompts import (
+    Prompt,
+    Sketch,
+    SoundPrompt,
+    read_prompt,
+    read_sketch,
+    ready_prompt,
+)
+from partimento.recipe import Recipe, RewriteRecord, promises_from_record
+from partimento.rewriting import rewrite_again, rewrite_request
+from partimento.runtime.contract import Card, Controls, Request, Task
 from partimento.seeds import new_seed
 from partimento.wishes import Wishes
 
@@ -28,18 +37,38 @@ __all__ = [
     "REWRITES",
     "NewMusic",
     "Plan",
+    "Steer",
     "bar_count",
+    "made_again",
+    "made_of",
     "new_music",
     "new_music_again",
+    "new_sound",
+    "new_sound_again",
     "plan_of",
+    "prompt_for",
     "seeds_from",
+    "steered",
+    "tempo_as_control",
     "with_chords",
     "with_key",
 ]
 
+_OF_NOTES = (
+    "bars",
+    "tempo",
+    "key",
+    "time_signature",
+    "chords",
+    "range",
+    "polyphony",
+    "max_silence",
+)
+Steer = Callable[[float], Mapping[str, Any]]  # from the place in seconds to controls
 REWRITES = (Task.INFILL, Task.ACCOMPANY)  # tasks that write into a prompt
 _DEFAULT_BARS = 16
 _DEFAULT_ADDED_BARS = 8
+_DEFAULT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +91,87 @@ class NewMusic:
     join_ticks: int = 0
 
 
+def prompt_for(card: Card, model: str, prompt: Sketch) -> Prompt | SoundPrompt:
+    """Return a prompt, which must be of what the system makes.
+
+    Raises:
+        FileError: if its file cannot be read or holds the other kind.
+        MusicError: if what is in memory is of the other kind.
+    """
+    if card.makes == "score":
+        return read_prompt(prompt)
+    given = read_sketch(prompt)
+    if isinstance(given, SoundPrompt):
+        return given
+    remedy = "give WAV, FLAC, OGG or MP3"
+    if not given.record.path:
+        raise MusicError(f"{model} goes on from sound, not from notes; {remedy}")
+    raise FileError(given.record.path, f"is notes, and {model} makes sound", remedy)
+
+
+def tempo_as_control(
+    card: Card, wishes: Wishes, controls: Mapping[str, Any]
+) -> tuple[Wishes, Mapping[str, Any]]:
+    """Return wishes without a tempo and controls with it, where it is a control of the system."""
+    is_control = card.makes == "audio" and "tempo" in card.controls.model_fields
+    if wishes.tempo is None or not is_control:
+        return wishes, controls
+    return wishes.model_copy(update={"tempo": None}), {**controls, "tempo": wishes.tempo}
+
+
+def made_of(
+    card: Card,
+    config: Mapping[str, Any],
+    task: Task,
+    wishes: Wishes,
+    prompt: Prompt | SoundPrompt | None,
+    endless: bool,
+    rewrite: RewriteRecord | None,
+) -> NewMusic:
+    """Return the request that wishes come to; ``config`` is the model's.
+
+    Raises:
+        MusicError, CannotBeMet, NotSupported: for wishes that make no sense, exclude each other, or
+            are not of what the system makes.
+    """
+    defaults: Mapping[str, Any] = config.get("defaults", {})
+    if card.makes == "audio":
+        heard = prompt.audio if isinstance(prompt, SoundPrompt) else None
+        return new_sound(task, wishes, heard, defaults, endless)
+    score = prompt.score if isinstance(prompt, Prompt) else None
+    if rewrite is None:
+        return new_music(task, wishes, score, defaults, endless)
+    if score is None:
+        raise MusicError(f"{task} needs a prompt: the piece to write in")
+    return NewMusic(rewrite_request(task, score, rewrite, wishes, config), None)
+
+
+def made_again(
+    card: Card, config: Mapping[str, Any], recipe: Recipe, prompt: Prompt | SoundPrompt | None
+) -> NewMusic:
+    """Return the request that a recipe records; ``config`` is the model's."""
+    if card.makes == "audio":
+        return new_sound_again(recipe, prompt.audio if isinstance(prompt, SoundPrompt) else None)
+    score = prompt.score if isinstance(prompt, Prompt) else None
+    if recipe.task not in REWRITES:
+        return new_music_again(recipe, score, config.get("defaults", {}))
+    if score is None:
+        raise MusicError(f"{recipe.task} needs the prompt that it wrote in")
+    return NewMusic(rewrite_again(recipe, score, config), None)
+
+
+def steered(made: NewMusic, steer: Callable[[float], Controls]) -> NewMusic:
+    """Return a request whose controls change while it plays.
+
+    Raises:
+        NotSupported: for a system that makes notes.
+    """
+    request = made.request
+    if not request.endless and request.duration_seconds is None:
+        raise NotSupported("controls of a model that writes notes hold for the whole piece")
+    return replace(made, request=replace(request, steer=steer))
+
+
 def new_music(
     task: Task,
     wishes: Wishes,
@@ -78,6 +188,8 @@ def new_music(
     at, ruling_tempo = 0, None
     if prompt is not None:
         prompt, at, metre, ruling_tempo = ready_prompt(prompt)
+    if wishes.loop:
+        raise NotSupported("a loop is for models that make sound; this one writes notes")
     if wishes.max_silence is None and defaults.get("max_silence") is not None:
         wishes = wishes.model_copy(update={"max_silence": float(defaults["max_silence"])})
     asked_tempo = wishes.tempo
@@ -106,6 +218,46 @@ def new_music_again(recipe: Recipe, prompt: Score | None, defaults: Mapping[str,
     promises: Promises = promises_from_record(recipe.promises)
     request = Request(recipe.task, promises, prompt, tempo, promises.bars is None)
     return NewMusic(request, recipe.tempo, at)
+
+
+def new_sound(
+    task: Task,
+    wishes: Wishes,
+    prompt: Audio | None,
+    defaults: Mapping[str, Any],
+    endless: bool = False,
+) -> NewMusic:
+    """Return the request that wishes come to, for a model that makes sound.
+
+    A tempo is a control of such a model, and is taken out of the wishes before.
+
+    Raises:
+        NotSupported: for wishes that are of notes; names them all.
+    """
+    notes = [name for name in _OF_NOTES if getattr(wishes, name) is not None]
+    if notes:
+        raise NotSupported(
+            f"{', '.join(notes)} cannot be asked of a model that makes sound; "
+            "seconds, loop and its controls can (see 'partimento describe')"
+        )
+    if wishes.loop and task is not Task.GENERATE:
+        raise NotSupported("a loop is made from nothing; leave out the prompt or the loop")
+    seconds = wishes.seconds or float(defaults.get("seconds") or _DEFAULT_SECONDS)
+    return NewMusic(_sound_request(task, prompt, seconds, bool(wishes.loop), endless), None)
+
+
+def new_sound_again(recipe: Recipe, prompt: Audio | None) -> NewMusic:
+    """Return the request that a recipe records, for a model that makes sound."""
+    seconds, is_round = recipe.seconds, recipe.loop and recipe.streamed
+    endless = seconds is None or is_round
+    return NewMusic(_sound_request(recipe.task, prompt, seconds, recipe.loop, endless), None)
+
+
+def _sound_request(
+    task: Task, prompt: Audio | None, seconds: float | None, loop: bool, endless: bool
+) -> Request:
+    length = seconds if loop or not endless else None
+    return Request(task, prompt=prompt, endless=endless, duration_seconds=length, is_loop=loop)
 
 
 def plan_of(made: NewMusic, controls: Controls, recipe: Recipe) -> Plan:

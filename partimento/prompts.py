@@ -10,12 +10,24 @@ from pathlib import Path
 
 from partimento import files
 from partimento.errors import FileError, MusicError
-from partimento.music import Score, Timeline, TimeSignature, Track
+from partimento.files.audio import resample
+from partimento.music import Audio, Score, Timeline, TimeSignature, Track
+from partimento.music.channels import stereo
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.music.transform import rescale
 from partimento.recipe import PromptRecord, file_sha256
+from partimento.runtime.contract import AUDIO_RATE_HZ
 
-__all__ = ["Prompt", "Sketch", "places", "read_prompt", "ready_prompt"]
+__all__ = [
+    "Prompt",
+    "Sketch",
+    "SoundPrompt",
+    "places",
+    "read_prompt",
+    "read_sketch",
+    "ready_prompt",
+    "ready_sound",
+]
 
 _SIXTEENTHS = 4  # a prompt's tick grid must be able to hold at least these
 
@@ -27,26 +39,75 @@ class Prompt:
     score: Score
     record: PromptRecord
 
+    @property
+    def piece(self) -> Score:
+        """The notes."""
+        return self.score
 
-Sketch = Score | str | Path | Prompt  # what a prompt may be given as
+
+@dataclass(frozen=True)
+class SoundPrompt:
+    """The sound of a prompt, stereo at 44,100 Hz, and what the recipe says of it."""
+
+    audio: Audio
+    record: PromptRecord
+
+    @property
+    def piece(self) -> Audio:
+        """The sound."""
+        return self.audio
 
 
-def read_prompt(prompt: Sketch) -> Prompt:
-    """Return a prompt, read from its file where a path is given.
+Sketch = Score | Audio | str | Path | Prompt | SoundPrompt  # what a prompt may be given as
+
+
+def read_sketch(prompt: Sketch) -> Prompt | SoundPrompt:
+    """Return a prompt of notes or of sound, read from its file where a path is given.
 
     Raises:
-        FileError: if its file cannot be read or is sound.
+        FileError: if its file cannot be read.
+        MusicError: if it is sound without samples.
     """
-    if isinstance(prompt, Prompt):
+    if isinstance(prompt, Prompt | SoundPrompt):
         return prompt
     if isinstance(prompt, Score):
         text = repr(replace(prompt, recipe="")).encode()
         return Prompt(prompt, PromptRecord(sha256=hashlib.sha256(text).hexdigest()))
+    if isinstance(prompt, Audio):
+        digest = hashlib.sha256(prompt.samples.tobytes()).hexdigest()
+        return SoundPrompt(ready_sound(prompt), PromptRecord(sha256=digest))
     piece = files.read(prompt)
     record = PromptRecord(sha256=file_sha256(prompt), path=str(prompt))
-    if not isinstance(piece, Score):
-        raise FileError(prompt, "is sound", "a prompt is notes: MIDI or MusicXML")
+    if isinstance(piece, Audio):
+        return SoundPrompt(ready_sound(piece), record)
     return Prompt(piece, record)
+
+
+def read_prompt(prompt: Sketch) -> Prompt:
+    """Return a prompt of notes, read from its file where a path is given.
+
+    Raises:
+        FileError: if its file cannot be read or is sound.
+        MusicError: if it is sound in memory.
+    """
+    given = read_sketch(prompt)
+    if isinstance(given, SoundPrompt):
+        remedy = "a prompt is notes: MIDI or MusicXML"
+        if not given.record.path:
+            raise MusicError(f"the prompt is sound; {remedy}")
+        raise FileError(given.record.path, "is sound", remedy)
+    return given
+
+
+def ready_sound(audio: Audio) -> Audio:
+    """Return sound of any rate and number of channels as stereo at 44,100 Hz.
+
+    Raises:
+        MusicError: if there are no samples.
+    """
+    if not audio.samples.shape[1]:
+        raise MusicError("the prompt has no samples to go on from; use generate instead")
+    return resample(Audio(stereo(audio.samples), audio.sample_rate_hz), AUDIO_RATE_HZ)
 
 
 def ready_prompt(prompt: Score) -> tuple[Score, int, TimeSignature, float]:

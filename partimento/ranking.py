@@ -157,15 +157,15 @@ def _key_of(request: Request) -> Key | None:
     """Return the key that was asked, or the one of what is kept, or of the prompt."""
     if request.promises.key is not None:
         return request.promises.key
-    assert request.prompt is not None
-    return estimate_key(kept_parts(request)) or estimate_key(request.prompt)
+    assert request.score is not None
+    return estimate_key(kept_parts(request)) or estimate_key(request.score)
 
 
 def _measure(score: Score, request: Request, key: Key | None) -> dict[str, float]:
-    assert request.prompt is not None
-    timeline = Timeline(request.prompt)
+    assert request.score is not None
+    timeline = Timeline(request.score)
     cells = open_cells(
-        len(timeline.bars), len(request.prompt.tracks), request.regions, request.locks
+        len(timeline.bars), len(request.score.tracks), request.regions, request.locks
     )
     is_written: npt.NDArray[np.bool_] = np.any(cells, axis=1)
     beside = is_written.copy()

@@ -36,6 +36,7 @@ __all__ = [
 
 FORMAT = 1
 _FREE_BAR = "N.C."
+_YOUNGER = ("streamed", "rewrite", "seconds", "loop", "stopped_after_frames")
 
 
 class PromptRecord(Config):
@@ -77,16 +78,31 @@ class Recipe(Config):
     rewrite: RewriteRecord | None = None  # of what is written into a prompt
     soundfont: str = ""
     stopped_after_bars: int | None = None  # of a stream without an end
-    streamed: bool = False  # sound that was rendered piece by piece, at a fixed gain
+    streamed: bool = False  # rendered piece by piece, at a fixed gain; sound without its prompt
+    seconds: float | None = None  # of a model that makes sound; None has no end
+    loop: bool = False
+    stopped_after_frames: int | None = None  # of sound, its prompt left out
     versions: dict[str, str] = Field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the recipe as one line of JSON, keys sorted."""
-        # What was not streamed or rewritten does not say so, as in recipes from before there were
-        # these fields.
-        left_out = {name for name in ("streamed", "rewrite") if not getattr(self, name)}
+        # What was not streamed, rewritten or sound does not say so, as in recipes from before there
+        # were these fields.
+        left_out = {name for name in _YOUNGER if not getattr(self, name)}
         values = self.model_dump(mode="json", exclude=left_out)
         return json.dumps(values, sort_keys=True, ensure_ascii=True)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it is of a model that makes sound, and tells where that ends."""
+        is_round = self.loop and self.streamed
+        return self.stopped_after_frames is not None or (self.seconds is not None and not is_round)
+
+    @property
+    def has_end(self) -> bool:
+        """Whether it tells where the piece ends, or where it was stopped."""
+        bars = (self.promises.get("bars"), self.stopped_after_bars)
+        return self.is_sound or any(end is not None for end in bars)
 
     def changed_versions(self) -> tuple[str, ...]:
         """Return what differs between the machine that made it and this one, in words."""

@@ -7,22 +7,36 @@ from functools import cached_property
 from pathlib import Path
 
 from partimento import files, sound
-from partimento.music import Audio, Score, Timeline
+from partimento.errors import NotSupported
+from partimento.music import Audio, Piece, Score, Timeline
 from partimento.outputs import check_output, check_source
 from partimento.recipe import Recipe
 from partimento.runtime.contract import Task
+from partimento.sinks import save_sound
 
-__all__ = ["Result"]
+__all__ = ["Result", "sound_summary"]
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A piece that was made: the score, how it was made, and its sound when asked for."""
+    """A piece that was made, of notes or of sound: how it was made, and how it sounds."""
 
-    score: Score
+    piece: Piece
     recipe: Recipe
     seconds_taken: float = 0.0
     pieces: tuple[Score, ...] = ()  # as they were streamed, where sound is to be streamed again
+    prompt_seconds: float = 0.0  # of sound that was gone on from
+
+    @property
+    def score(self) -> Score:
+        """The notes.
+
+        Raises:
+            NotSupported: if it is sound, which has none.
+        """
+        if isinstance(self.piece, Score):
+            return self.piece
+        raise NotSupported(f"{self.recipe.model} makes sound, not notes; take .audio")
 
     @property
     def seed(self) -> int:
@@ -31,7 +45,9 @@ class Result:
 
     @cached_property
     def audio(self) -> Audio:
-        """The sound, stereo at 44.1 kHz; rendered when first asked for."""
+        """The sound, stereo at 44.1 kHz; that of notes is rendered when first asked for."""
+        if isinstance(self.piece, Audio):
+            return self.piece
         soundfont = self.recipe.soundfont or None
         heard = sound.render(self.score, soundfont=soundfont)
         return replace(heard, recipe=self.recipe.to_json())
@@ -39,17 +55,24 @@ class Result:
     @property
     def duration_seconds(self) -> float:
         """How long the written music lasts, its last notes' decay left out."""
+        if isinstance(self.piece, Audio):
+            return self.piece.duration_seconds
         return float(Timeline(self.score).seconds(self.score.length_ticks))
 
     @property
     def bar_count(self) -> int:
-        """How many bars there are, a prompt's bars among them."""
+        """How many bars there are, a prompt's bars among them; 0 of sound."""
+        if isinstance(self.piece, Audio):
+            return 0
         return len(Timeline(self.score).bars)
 
     def summary(self) -> str:
         """Return in one line what was made, with what, and how fast."""
         if self.recipe.rewrite is not None:
             return self._rewriting()
+        if isinstance(self.piece, Audio):
+            made = self.duration_seconds - self.prompt_seconds
+            return sound_summary(self.recipe, made, self.seconds_taken)
         keys = self.score.key_signatures
         in_key = f" in {keys[-1].key}" if keys else ""
         speed = self.duration_seconds / self.seconds_taken if self.seconds_taken > 0 else 0.0
@@ -75,7 +98,11 @@ class Result:
         )
 
     def with_soundfont(self, soundfont: str | Path) -> Result:
-        """Return the same piece, to be heard through a SoundFont file."""
+        """Return the same piece, to be heard through a SoundFont file.
+
+        Raises:
+            NotSupported: if it is sound, which needs none.
+        """
         return Result(
             self.score,
             self.recipe.model_copy(update={"soundfont": str(soundfont)}),
@@ -85,15 +112,32 @@ class Result:
     def save(self, path: str | Path) -> Path:
         """Write the piece in the format that the name's ending says, and return the path.
 
-        Endings: .mid .wav .flac .ogg .mp3 .musicxml .mxl .xml .png (a piano roll).
+        Endings: .mid .wav .flac .ogg .mp3 .musicxml .mxl .xml .png (a piano roll); of sound .wav
+        .flac .ogg .mp3 .png (a spectrogram).
 
         Raises:
             FileError: if the ending is unknown, the place cannot be written, or it is the prompt's.
         """
         target = Path(path)
-        check_output(target)
+        check_output(target, "audio" if isinstance(self.piece, Audio) else "score")
         if self.recipe.prompt is not None and self.recipe.prompt.path:
             check_source(target, self.recipe.prompt.path)
+        if isinstance(self.piece, Audio):
+            frames = None if self.recipe.seconds is None else self.piece.samples.shape[1]
+            return save_sound([self.piece.samples], self.recipe, target, frames)
         is_sound = target.suffix.lower() in files.AUDIO_SUFFIXES
         files.write(self.audio if is_sound else self.score, target)
         return target
+
+
+def sound_summary(recipe: Recipe, seconds: float, seconds_taken: float) -> str:
+    """Return in one line how much sound was made, with what, and how fast."""
+    speed = seconds / seconds_taken if seconds_taken > 0 else 0.0
+    if recipe.loop:
+        what = f"Made a loop of {seconds:.1f} s"
+    else:
+        what = f"{'Added' if recipe.task is Task.CONTINUE else 'Made'} {seconds:.1f} s of sound"
+    return (
+        f"{what} with {recipe.model}, seed {recipe.seed}, in "
+        f"{seconds_taken:.1f} s ({speed:.0f}x real time)"
+    )

@@ -108,9 +108,9 @@ def rewrite_again(recipe: Recipe, prompt: Score, config: Mapping[str, Any]) -> R
 
 def rewritten(pieces: Iterable[Score], request: Request) -> Score:
     """Return the prompt of a request with the notes of a performer's pieces in its regions."""
-    assert request.prompt is not None
-    made = join_parts(pieces, request.prompt)
-    return graft(request.prompt, made, request.regions, request.locks, request.locked_notes)
+    assert request.score is not None
+    made = join_parts(pieces, request.score)
+    return graft(request.score, made, request.regions, request.locks, request.locked_notes)
 
 
 def kept_parts(request: Request) -> Score:
@@ -120,9 +120,9 @@ def kept_parts(request: Request) -> Score:
 
 def bar_counter(request: Request) -> Callable[[Score], int]:
     """Return what tells, piece after piece of a stream, how many bars of the prompt each covers."""
-    assert request.prompt is not None
-    length = request.prompt.length_ticks
-    ends = [min(bar.end_ticks, length) for bar in Timeline(request.prompt).bars]
+    assert request.score is not None
+    length = request.score.length_ticks
+    ends = [min(bar.end_ticks, length) for bar in Timeline(request.score).bars]
     at = 0
 
     def count(piece: Score) -> int:

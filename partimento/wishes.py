@@ -40,6 +40,10 @@ class Wishes(Config):
     - ``range``: ``"C3-C5"`` for every pitched track, ``"Soprano=C4-A5"`` for one, or several.
     - ``polyphony``: at most so many notes at once.
     - ``max_silence``: the longest rest of all tracks together, in quarter notes.
+    - ``loop``: sound whose end leads into its beginning.
+
+    Of a model that makes sound, ``seconds`` is the exact length, ``tempo`` its control of that name
+    where it has one, and only ``loop`` may be asked besides.
     """
 
     bars: int | None = None
@@ -51,6 +55,12 @@ class Wishes(Config):
     range: str | PitchRange | tuple[str, ...] | dict[str, PitchRange | str] | None = None
     polyphony: int | None = None
     max_silence: float | None = None
+    loop: bool | None = None
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether a stream of these wishes has no end; a loop goes round and round."""
+        return self.bars is None and (self.seconds is None or bool(self.loop))
 
     def promises(
         self, default_bars: int | None, tempo: float, metre: TimeSignature = _COMMON_TIME

@@ -49,3 +49,9 @@ def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeModel:
 def hum(make_model: MakeModel) -> ModelFolder:
     """Return one model of the fake system ``hum``."""
     return make_model()
+
+
+@pytest.fixture
+def drone(make_model: MakeModel) -> ModelFolder:
+    """Return one model of the fake system ``drone``, which makes sound."""
+    return make_model("droning", system="drone", defaults={"seconds": 2.0})

@@ -62,6 +62,7 @@ def describe(name: str, /, *, json_: Annotated[bool, Parameter(name="--json")] =
     show.say(f"{known.name}: {'a model of ' + known.system if known.is_model else known.summary}")
     show.say(f"Paper: {known.paper}, {known.url}")
     show.say(f"Tasks: {', '.join(known.tasks)}")
+    show.say(f"Makes: {'sound' if known.makes == 'audio' else 'notes'}")
     show.say(f"Presets for training: {', '.join(known.presets)}")
     for key, value in known.facts.items():
         show.say(f"{key.capitalize()}: {value}")

@@ -34,7 +34,8 @@ __all__ = [
 _MUSIC = Group("What the music keeps", sort_key=1)
 _TASTE = Group("How it is picked", sort_key=2)
 _MODEL = Group("What plays", sort_key=3)
-_PICKS = ("temperature", "top_p", "top_k", "min_p", "steps")
+_SOUND = ("variation", "movement", "density", "loudness")
+_PICKS = ("temperature", "top_p", "top_k", "min_p", "steps", *_SOUND)
 
 
 @Parameter(name="*", group=_MUSIC)
@@ -43,7 +44,9 @@ class Sketch:
     """What the music keeps."""
 
     bars: Annotated[int | None, Parameter(help="Exactly so many bars.")] = None
-    seconds: Annotated[float | None, Parameter(help="The whole bars that cover so long.")] = None
+    seconds: Annotated[
+        float | None, Parameter(help="The whole bars that cover so long; of sound exactly so long.")
+    ] = None
     tempo: Annotated[float | None, Parameter(help="Quarter notes a minute.")] = None
     key: Annotated[str | None, Parameter(help="C, 'A minor', F#m, ...")] = None
     time_signature: Annotated[str | None, Parameter(help="4/4, 3/4, 6/8, ...")] = None
@@ -55,6 +58,9 @@ class Sketch:
     polyphony: Annotated[int | None, Parameter(help="At most so many notes at once.")] = None
     max_silence: Annotated[
         float | None, Parameter(help="The longest rest of all, in quarter notes.")
+    ] = None
+    loop: Annotated[
+        bool | None, Parameter(help="Sound whose end leads into its beginning; where it is sound.")
     ] = None
     seed: Annotated[int | None, Parameter(help="The same seed makes the same piece.")] = None
 
@@ -88,6 +94,14 @@ class Taste:
     top_p: Annotated[float | None, Parameter(help="Keep the likeliest of this mass.")] = None
     top_k: Annotated[int | None, Parameter(help="Keep so many of the likeliest.")] = None
     min_p: Annotated[float | None, Parameter(help="Drop below this share of the best.")] = None
+    variation: Annotated[
+        float | None, Parameter(help="Of sound: how far from the usual; 0 is the most usual.")
+    ] = None
+    movement: Annotated[
+        float | None, Parameter(help="Of sound: how much its style changes with time.")
+    ] = None
+    density: Annotated[float | None, Parameter(help="Of sound: notes begun a second.")] = None
+    loudness: Annotated[float | None, Parameter(help="Of sound: level in decibels.")] = None
     set: Annotated[
         list[str] | None,
         Parameter(help="NAME=VALUE for any other control (see describe); may be repeated."),
@@ -142,6 +156,10 @@ class ConfigFile(Wishes, _Always):
     top_p: float | None = None
     top_k: int | None = None
     min_p: float | None = None
+    variation: float | None = None
+    movement: float | None = None
+    density: float | None = None
+    loudness: float | None = None
 
 
 class RewriteFile(_Always):

@@ -9,7 +9,9 @@ from cyclopts import Parameter
 
 from partimento import api
 from partimento.cli import screen, show
+from partimento.files import read_recipe
 from partimento.outputs import check_output
+from partimento.recipe import parse_recipe
 
 __all__ = ["replay"]
 
@@ -39,9 +41,10 @@ def replay(
     targets = out or [Path(f"{file.stem}-replay{file.suffix}")]
     for target in targets:
         check_output(target)
-    with screen.bar_progress("replay") as progress:
+    is_sound = parse_recipe(read_recipe(file), file).is_sound
+    with screen.bar_progress("replay", "s" if is_sound else "bars") as progress:
         again = api.replay(file, prompt=prompt, model=model, progress=progress)
-    written = [again.save(target) for target in targets]
+        written = [again.save(target) for target in targets]
     for note in again.notes:
         show.warn(note)
     verdict = "the same bytes as" if again.is_same() else "NOT the same bytes as"

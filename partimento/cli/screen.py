@@ -14,15 +14,15 @@ __all__ = ["bar_progress", "table"]
 
 
 @contextmanager
-def bar_progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a callback for (bars done, bars asked), or None where stderr is no terminal."""
+def bar_progress(what: str, unit: str = "bars") -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a callback for (done, asked) in a unit, or None where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} bars"),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} " + unit),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -14,12 +14,14 @@ from partimento import api, live
 from partimento.cli import show
 from partimento.cli.main import EXIT_INTERRUPTED, STARTED
 from partimento.cli.options import Loading, Settings, Sketch, Taste, gather
+from partimento.cli.sounding import stream_sound
 from partimento.errors import NotSupported
 from partimento.files import AUDIO_SUFFIXES
 from partimento.instrument import Instrument, Plan
 from partimento.outputs import check_output
-from partimento.prompts import read_prompt
+from partimento.prompts import read_sketch
 from partimento.runtime.contract import Task
+from partimento.sinks import Loudspeaker, Sink, WavPipe, sink_of
 
 __all__ = ["stream"]
 
@@ -50,7 +52,7 @@ def stream(
     raw
         With -o -, bare 16-bit stereo samples at 44100 Hz instead of WAV.
     prompt
-        A piece to go on from.
+        A piece to go on from; sound, for a model that makes sound.
     verbose
         Say when the first note came, and every bar.
     config
@@ -65,10 +67,14 @@ def stream(
     if raw and _PIPE not in settings.out:
         raise NotSupported("--raw is for -o -, samples into a pipe")
     instrument, plan = _prepare(settings, prompt)
-    is_endless = plan.request.endless
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_once)
     is_heard = play or not settings.out
+    if instrument.makes == "audio":
+        return stream_sound(
+            instrument, plan, settings.out, is_heard=is_heard, is_raw=raw, verbose=verbose
+        )
+    is_endless = plan.request.endless
     recipe = plan.recipe.model_copy(update={"streamed": True})
     sinks = _sinks(settings, recipe.to_json(), is_heard, raw)
     outcome = live.perform_live(
@@ -87,14 +93,18 @@ def stream(
 
 def _prepare(settings: Settings, prompt: Path | None) -> tuple[Instrument, Plan]:
     task = Task.GENERATE if prompt is None else Task.CONTINUE
-    given = None if prompt is None else read_prompt(prompt)
+    given = None if prompt is None else read_sketch(prompt)
     instrument = api.load(
         settings.model,
         threads=settings.threads,
         precision=settings.precision,
         task=task,
-        prompt=None if given is None else given.score,
+        prompt=None if given is None else given.piece,
     )
+    if instrument.makes == "audio":
+        for path in settings.out:
+            if path != _PIPE:
+                check_output(path, "audio")
     wishes = settings.wishes
     with settings.placed():
         plan = instrument.plan(
@@ -103,7 +113,7 @@ def _prepare(settings: Settings, prompt: Path | None) -> tuple[Instrument, Plan]
             settings.controls,
             seed=settings.seed,
             prompt=given,
-            endless=wishes.bars is None and wishes.seconds is None,
+            endless=wishes.is_endless,
         )
     return instrument, plan
 
@@ -115,13 +125,13 @@ def _stop_once(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _sinks(settings: Settings, recipe: str, is_heard: bool, is_raw: bool) -> list[live.Sink]:
-    sinks: list[live.Sink] = [live.Loudspeaker()] if is_heard else []
+def _sinks(settings: Settings, recipe: str, is_heard: bool, is_raw: bool) -> list[Sink]:
+    sinks: list[Sink] = [Loudspeaker()] if is_heard else []
     for path in settings.out:
         if path == _PIPE:
-            sinks.append(live.WavPipe(sys.stdout.buffer, is_raw))
+            sinks.append(WavPipe(sys.stdout.buffer, is_raw))
         elif path.suffix.lower() in AUDIO_SUFFIXES:
-            sinks.append(live.sink_of(path, recipe))
+            sinks.append(sink_of(path, recipe))
     return sinks
 
 

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from partimento.music import Audio
 __all__ = [
     "audio_blocks",
     "audio_of_bytes",
+    "audio_recipe",
     "read_audio",
     "replace_comment",
     "resample",
@@ -45,6 +46,8 @@ _MAX_RATES = {".flac": 655_350, ".ogg": 200_000}
 _OGG_BLOCK = 2**16
 _HEAD = 2**18  # comments of FLAC and MP3 stand at the beginning of the file
 _FULL_SCALE = 2**15
+_RIFFS = (b"RIFF", b"RF64")
+_LONG = 0xFFFFFFFF  # the size of data that is told elsewhere, in 64 bits
 
 
 def read_audio(path: str | PathLike[str]) -> Audio:
@@ -80,7 +83,7 @@ def audio_of_bytes(data: bytes, path: str | PathLike[str] = "audio data") -> Aud
         raise FileError(path, "there are no samples in it", "choose a file with sound")
     if not np.isfinite(samples).all():
         raise FileError(path, "has samples that are not numbers", "export it anew")
-    recipe = riff_comment(data) if data[:4] == b"RIFF" else _unmangled(comment).rstrip()
+    recipe = riff_comment(data) if data[:4] in _RIFFS else _unmangled(comment).rstrip()
     return Audio(np.ascontiguousarray(samples.T), rate, recipe if recipe.startswith("{") else "")
 
 
@@ -226,16 +229,58 @@ def _add_riff_comment(path: Path, text: str) -> None:
 
 def riff_comment(data: bytes) -> str:
     """Return the ICMT comment of the bytes of a WAV file, empty if there is none."""
-    at = 12
-    while at + 8 <= len(data):
-        name, (size,) = data[at : at + 4], struct.unpack_from("<I", data, at + 4)
-        if name == b"LIST" and data[at + 8 : at + 12] == b"INFO":
-            inner, end = at + 12, min(len(data), at + 8 + size)
-            while inner + 8 <= end:
-                (length,) = struct.unpack_from("<I", data, inner + 4)
-                if data[inner : inner + 4] == b"ICMT":
-                    text = data[inner + 8 : inner + 8 + length]
-                    return text.rstrip(b"\0").decode("utf-8", errors="replace")
-                inner += 8 + length + length % 2
+    return _riff_comment(io.BytesIO(data))
+
+
+def audio_recipe(path: str | PathLike[str]) -> str:
+    """Return the recipe in an audio file, empty if there is none; its sound is not read.
+
+    Raises:
+        FileError: if it cannot be opened or is no audio that is known here.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            if file.read(4) in _RIFFS:
+                comment = _riff_comment(file)
+            else:
+                with soundfile.SoundFile(str(path)) as sound:
+                    comment = _unmangled(sound.comment).rstrip()
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {error.strerror}", "check the name") from error
+    except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
+        raise FileError(
+            path, f"no audio that can be read ({_reason(error)})", "use WAV, FLAC, OGG or MP3"
+        ) from error
+    return comment if comment.startswith("{") else ""
+
+
+def _riff_comment(file: BinaryIO) -> str:
+    """Return the ICMT comment of a WAV file, whose data may be told in 64 bits (RF64)."""
+    at, long_size = 12, 0
+    while True:
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            return ""
+        name, (size,) = head[:4], struct.unpack_from("<I", head, 4)
+        if name == b"ds64":
+            (long_size,) = struct.unpack_from("<Q", file.read(16).ljust(16, b"\0"), 8)
+        elif name == b"data" and size == _LONG:
+            size = long_size or size
+        elif name == b"LIST" and file.read(4) == b"INFO":
+            found = _info_comment(file.read(max(0, size - 4)))
+            if found is not None:
+                return found
         at += 8 + size + size % 2
-    return ""
+
+
+def _info_comment(entries: bytes) -> str | None:
+    """Return the ICMT among the entries of a LIST INFO chunk."""
+    at = 0
+    while at + 8 <= len(entries):
+        (length,) = struct.unpack_from("<I", entries, at + 4)
+        if entries[at : at + 4] == b"ICMT":
+            text = entries[at + 8 : at + 8 + length]
+            return text.rstrip(b"\0").decode("utf-8", errors="replace")
+        at += 8 + length + length % 2
+    return None

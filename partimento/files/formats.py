@@ -16,9 +16,11 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "SCORE_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "begin_spectrogram",
     "piece_of_bytes",
     "read",
     "read_audio",
+    "read_audio_recipe",
     "read_score",
     "write",
     "write_audio",
@@ -126,10 +128,26 @@ def read_audio(path: str | PathLike[str]) -> Audio:
     return audio
 
 
+def read_audio_recipe(path: str | PathLike[str]) -> str:
+    """Return the recipe in an audio file, empty if there is none; its sound is not read.
+
+    Raises:
+        FileError: if the file is missing or no audio.
+    """
+    recipe: str = _function(("audio", "audio_recipe"))(path)
+    return recipe
+
+
+def begin_spectrogram(sample_rate_hz: int) -> Any:
+    """Return a ``partimento.files.spectrogram.Spectrogram``, which takes sound bit by bit."""
+    return _function(("spectrogram", "Spectrogram"))(sample_rate_hz)
+
+
 def write(piece: Piece, path: str | PathLike[str]) -> None:
     """Write a score or audio, by the suffix of ``path``; whole or not at all.
 
-    A score can also be written as a picture: ``.png`` is a piano roll, ``.svg`` engraved.
+    A score can also be written as a picture: ``.png`` is a piano roll, ``.svg`` engraved. The
+    ``.png`` of audio is its spectrogram.
 
     Raises:
         FileError: if the suffix does not fit the piece or the file cannot be written.
@@ -156,12 +174,15 @@ def write_score(score: Score, path: str | PathLike[str]) -> None:
 
 
 def write_audio(audio: Audio, path: str | PathLike[str]) -> None:
-    """Write audio as WAV, FLAC, OGG or MP3, by the suffix.
+    """Write audio as WAV, FLAC, OGG or MP3, or its spectrogram as PNG, by the suffix.
 
     Raises:
         FileError: if the suffix is none of these, the audio does not fit the format, or the file
             cannot be written.
     """
+    if Path(path).suffix.lower() == ".png":
+        _function(("spectrogram", "write_spectrogram"))(audio, path)
+        return
     if Path(path).suffix.lower() in (*SCORE_SUFFIXES, *PICTURE_SUFFIXES):
         raise FileError(path, "audio cannot be written as a score", "use .wav, .flac, .ogg, .mp3")
     _suffix(path, AUDIO_SUFFIXES, "written as audio")

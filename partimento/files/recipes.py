@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from partimento.errors import FileError
-from partimento.files.formats import AUDIO_SUFFIXES, SCORE_SUFFIXES, read
+from partimento.files.formats import AUDIO_SUFFIXES, SCORE_SUFFIXES, read, read_audio_recipe
 
 __all__ = ["PNG_RECIPE_KEY", "read_recipe"]
 
@@ -23,8 +23,10 @@ def read_recipe(path: str | PathLike[str]) -> str:
     """
     suffix = Path(path).suffix.lower()
     recipe = ""
-    if suffix in (*SCORE_SUFFIXES, *AUDIO_SUFFIXES):
+    if suffix in SCORE_SUFFIXES:
         recipe = read(path).recipe
+    elif suffix in AUDIO_SUFFIXES:
+        recipe = read_audio_recipe(path)
     elif suffix in (".png", ".svg"):
         try:
             data = Path(path).read_bytes()

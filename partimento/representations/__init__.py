@@ -7,6 +7,7 @@
 ``performance_events``    note on, note off, time shift in 10 ms (piano playing)
 ``countdown``             the first or second, each token knowing how near the end is
 ``track_grid``            tracks by sixteenths, any cell given or asked for; no tokens
+``spectra``               sound as short-time spectra, whole or streamed; no tokens
 ========================  =====================================================
 
 Each keeps the laws of ``partimento.representations.base``; ``make_representation`` rebuilds one

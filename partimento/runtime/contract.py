@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
 
 from partimento.config import Config
 from partimento.errors import NotSupported
-from partimento.music import Note, Piece, Promises, Score
+from partimento.music import Audio, Note, Piece, Promises, Score
 from partimento.music.regions import Region
 
-__all__ = ["Card", "Controls", "Paper", "Performer", "Request", "SamplingControls", "Task"]
+__all__ = [
+    "AUDIO_CHANNELS",
+    "AUDIO_RATE_HZ",
+    "Card",
+    "Controls",
+    "Kind",
+    "Paper",
+    "Performer",
+    "Request",
+    "SamplingControls",
+    "Task",
+]
+
+Kind = Literal["score", "audio"]
+AUDIO_CHANNELS, AUDIO_RATE_HZ = 2, 44100  # of all audio that goes into a performer and comes out
 
 
 class Task(StrEnum):
@@ -62,16 +76,37 @@ class Request:
     without notes. Metres are the prompt's, so ``promises.time_signature`` is None;
     ``promises.bars`` is how many bars the prompt has, and ``promises.chord_of_bar`` counts from
     its first.
+
+    A system that makes audio (``Card.makes``) is asked in seconds: ``duration_seconds`` is the
+    length of what is to be made, the prompt's left out, and None where it is without an end. Its
+    ``promises`` are empty, a tempo is one of its controls, and its ``prompt`` is audio as
+    ``AUDIO_CHANNELS`` and ``AUDIO_RATE_HZ`` say. ``is_loop`` asks for audio whose end leads into
+    its beginning without a seam; ``duration_seconds`` is then that of one turn, and where
+    ``endless`` it is played turn after turn. ``steer``, where there is one, is asked before each
+    chunk for the controls from there on, with the place in seconds after the prompt.
     """
 
     task: Task = Task.GENERATE
     promises: Promises = field(default_factory=Promises)
-    prompt: Score | None = None
+    prompt: Piece | None = None
     tempo_quarters_per_minute: float | None = None
     endless: bool = False  # stream until the consumer stops; ``promises.bars`` is then None
     regions: tuple[Region, ...] = ()
     locks: tuple[Region, ...] = ()
     locked_notes: tuple[tuple[int, Note], ...] = ()  # (track, a note of it inside the regions)
+    duration_seconds: float | None = None
+    is_loop: bool = False
+    steer: Callable[[float], Controls] | None = None
+
+    @property
+    def score(self) -> Score | None:
+        """The prompt, where it is notes."""
+        return self.prompt if isinstance(self.prompt, Score) else None
+
+    @property
+    def sound(self) -> Audio | None:
+        """The prompt, where it is audio."""
+        return self.prompt if isinstance(self.prompt, Audio) else None
 
 
 class Performer(Protocol):
@@ -84,6 +119,12 @@ class Performer(Protocol):
 
         A score piece starts at tick 0 and advances the whole by its ``written_length_ticks``; a
         note may outlast its piece. The prompt of CONTINUE is not yielded again.
+
+        An audio piece is (2, n) samples at 44,100 Hz, n at least 1; the pieces joined are the
+        whole, and its length is ``round(duration_seconds * 44100)`` samples, or more, of which the
+        rest is left out; a loop is the nearest length that it can close, and nothing is left out.
+        Pieces that follow a prompt go on from its last sample. In what sizes the pieces come must
+        not change the samples.
 
         INFILL and ACCOMPANY yield the whole piece from its first bar on, a few bars at a time, on
         the prompt's ticks and with one track for each of the prompt's, in their order; they hold
@@ -113,6 +154,7 @@ class Card:
     controls: type[Controls]
     presets: Mapping[str, Config]
     load: Callable[[Any], Performer] = field(repr=False)  # takes a runtime ``ModelFolder``
+    makes: Kind = "score"
 
     def check_task(self, task: Task) -> None:
         """Raise NotSupported unless this system serves ``task``."""

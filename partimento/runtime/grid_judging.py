@@ -32,9 +32,9 @@ def judged_request(request: Request, score: Score) -> Request:
         return replace(request, prompt=score, promises=promises)
     first = 0
     tracks = frozenset(i for i, t in enumerate(score.tracks) if t.notes and not t.is_drum)
-    if request.task is Task.CONTINUE and request.prompt is not None:
-        first = min(len(Timeline(request.prompt).bars), bars - 1)
-        old = request.prompt.tracks
+    if request.task is Task.CONTINUE and request.score is not None:
+        first = min(len(Timeline(request.score).bars), bars - 1)
+        old = request.score.tracks
         tracks &= {i for i, track in enumerate(old) if track.notes}
     regions = (Region(first, bars, tracks),)
     return Request(Task.INFILL, Promises(bars=bars), score, regions=regions)

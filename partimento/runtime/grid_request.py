@@ -220,11 +220,11 @@ def sheet_of(request: Request, parts: Parts, window: int) -> Sheet:
         tracks = tuple(Track(name, program=program) for name, program in parts.named)
         nothing = np.zeros((parts.grid.slots, 0, 2), dtype=np.int64)
         return _new_bars(request, parts, tracks, range(len(tracks)), nothing, ())
-    if request.prompt is None:
+    if request.score is None:
         raise NotSupported(f"{request.task} needs a prompt")
     if request.task is Task.CONTINUE:
-        return _continued_sheet(request, request.prompt, parts, window)
-    return _rewritten_sheet(request, request.prompt, parts)
+        return _continued_sheet(request, request.score, parts, window)
+    return _rewritten_sheet(request, request.score, parts)
 
 
 def _continued_sheet(request: Request, prompt: Score, parts: Parts, window: int) -> Sheet:

@@ -171,9 +171,9 @@ class GridPerformer:
                 known = ", ".join(self.ensembles)
                 raise NotSupported(f"this model knows no ensemble {asked!r}; it knows: {known}")
             return self.ensembles.index(asked)
-        if request.prompt is None:
+        if request.score is None:
             return 0
-        programs = [track.program for track in request.prompt.tracks if not track.is_drum]
+        programs = [track.program for track in request.score.tracks if not track.is_drum]
         strings = sum(program in _STRINGS for program in programs)
         is_strings = 2 * strings > len(programs)
         return self.ensembles.index("strings") if is_strings and "strings" in self.ensembles else 0
@@ -181,8 +181,8 @@ class GridPerformer:
     def _dressed(self, pieces: Iterator[Score], request: Request, new: bool) -> Iterator[Score]:
         """Yield new pieces with the tempo and the key that were asked for written in."""
         tempo = request.tempo_quarters_per_minute
-        if tempo is None and request.prompt is not None and request.prompt.tempos:
-            tempo = request.prompt.tempos[-1].quarters_per_minute
+        if tempo is None and request.score is not None and request.score.tempos:
+            tempo = request.score.tempos[-1].quarters_per_minute
         if tempo is None:
             tempo = self.config.get("defaults", {}).get("tempo")
         key = request.promises.key

@@ -93,6 +93,7 @@ class Recipe(Config):
     warmup_steps: int = Field(100, ge=0)
     schedule: Literal["cosine", "constant", "inverse_sqrt"] = "cosine"
     weight_decay: float = Field(0.1, ge=0)
+    beta1: float = Field(0.9, ge=0, lt=1, description="memory of the direction; games: 0 to 0.5")
     beta2: float = Field(0.98, gt=0, lt=1)
     clip: float = Field(1.0, gt=0, description="largest norm of all gradients together")
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights; 0: none")
@@ -122,4 +123,7 @@ class GridPreset(Config):
     network: GridConfig = GridConfig()
     recipe: Recipe = Recipe(length=256, batch_size=8)
     transpose: int = Field(6, ge=0, le=12, description="augmentation, semitones up and down")
+    shares: dict[str, float] = Field(
+        default_factory=dict, description="how often a corpus is drawn beside the others; 1 if not"
+    )
     defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")

@@ -85,8 +85,8 @@ def realiser_for(
 def _tempo(request: Request, config: dict[str, Any]) -> float | None:
     if request.tempo_quarters_per_minute is not None:
         return request.tempo_quarters_per_minute
-    if request.prompt is not None and request.prompt.tempos:
-        return request.prompt.tempos[-1].quarters_per_minute
+    if request.score is not None and request.score.tempos:
+        return request.score.tempos[-1].quarters_per_minute
     default = config.get("defaults", {}).get("tempo")
     return None if default is None else float(default)
 
@@ -95,8 +95,8 @@ def _metre(request: Request) -> TimeSignature:
     """Return the metre asked for, or that of the prompt's end, or 4/4."""
     if request.promises.time_signature is not None:
         return request.promises.time_signature
-    if request.prompt is not None and request.prompt.time_signatures:
-        return replace(request.prompt.time_signatures[-1], onset_ticks=0)
+    if request.score is not None and request.score.time_signatures:
+        return replace(request.score.time_signatures[-1], onset_ticks=0)
     return TimeSignature(0, 4, 4)
 
 
@@ -125,9 +125,9 @@ class _GridRealiser:
         self.constraint: Constraint[Any] = GridConstraint(self.grid, promises)
 
     def prompt(self) -> Tokens:
-        if self.request.prompt is None:
+        if self.request.score is None:
             return np.zeros(0, dtype=np.int64)
-        tokens = self.grid.encode(self.request.prompt)
+        tokens = self.grid.encode(self.request.score)
         missing = -len(tokens) % (4 * self.grid.steps_per_bar)
         return np.concatenate([tokens, np.full(missing, self.grid.rest_token, dtype=np.int64)])
 
@@ -154,9 +154,9 @@ class _MelodyRealiser:
         self.constraint: Constraint[Any] = MelodyConstraint(self.melody, promises)
 
     def prompt(self) -> Tokens:
-        if self.request.prompt is None:
+        if self.request.score is None:
             return np.zeros(0, dtype=np.int64)
-        tokens = self.melody.encode(self.request.prompt)
+        tokens = self.melody.encode(self.request.score)
         missing = -len(tokens) % self.melody.steps_per_bar
         return np.concatenate([tokens, np.full(missing, self.melody.rest_token, dtype=np.int64)])
 
@@ -182,7 +182,7 @@ class _BarRealiser:
             nearest = int(np.abs(np.log(np.array(TEMPOS) / self.tempo)).argmin())
         instruments = config.get("instruments")
         promises = request.promises
-        if promises.time_signature is None and (promises.bars is not None or request.prompt):
+        if promises.time_signature is None and (promises.bars is not None or request.score):
             promises = replace(promises, time_signature=_metre(request))
         self.constraint: Constraint[Any] = BarEventConstraint(
             representation,
@@ -193,15 +193,15 @@ class _BarRealiser:
         )
 
     def prompt(self) -> Tokens:
-        if self.request.prompt is None:
+        if self.request.score is None:
             return np.zeros(0, dtype=np.int64)
-        tokens = self.events.encode(self.request.prompt)
+        tokens = self.events.encode(self.request.score)
         return np.asarray(tokens[tokens != self.events.end_token])
 
     def pieces(self, tokens: Iterator[int]) -> Iterator[Score]:
         bar_token = self.events.vocabulary.first("bar")
         ruling = Ruling()
-        if self.request.prompt is not None:
+        if self.request.score is not None:
             _, ruling = self.events.decode_after(ruling, self.prompt())
         bar: list[int] = []
         for token in tokens:
@@ -236,9 +236,9 @@ class _PerformanceRealiser:
         )
 
     def prompt(self) -> Tokens:
-        if self.request.prompt is None:
+        if self.request.score is None:
             return np.zeros(0, dtype=np.int64)
-        tokens = self.events.encode(self.request.prompt)
+        tokens = self.events.encode(self.request.score)
         return np.asarray(tokens[tokens != self.events.end_token])
 
     def pieces(self, tokens: Iterator[int]) -> Iterator[Score]:

@@ -7,7 +7,7 @@ import os
 
 import torch
 
-__all__ = ["autocast", "best_device", "set_threads"]
+__all__ = ["autocast", "best_device", "free_bytes", "set_threads"]
 
 
 def best_device() -> torch.device:
@@ -20,6 +20,14 @@ def best_device() -> torch.device:
 def autocast(device: torch.device, enabled: bool = True) -> contextlib.AbstractContextManager[None]:
     """Return the context in which matrix products run in bfloat16."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return how much memory a GPU has to give; 0 for the CPU, whose sound stays on the disk."""
+    if device.type != "cuda":
+        return 0
+    free, _ = torch.cuda.mem_get_info(device)
+    return free
 
 
 def set_threads(threads: int | None) -> None:

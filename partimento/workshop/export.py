@@ -22,6 +22,7 @@ from partimento.representations.base import TokenRepresentation
 from partimento.runtime.folder import ModelFolder, write_model_folder
 from partimento.runtime.presets import RecurrentConfig, TokenPreset, TransformerConfig
 from partimento.workshop.onnx_graph import recurrent_graph, transformer_graph
+from partimento.workshop.rounding import rounded
 
 __all__ = ["COPIES", "TokenModel", "export_token_model", "quantized", "token_graph", "write_model"]
 
@@ -67,7 +68,7 @@ def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
                     "DefaultTensorType": onnx.TensorProto.FLOAT,
                 },
             )
-        return onnx.load(small)
+        return rounded(onnx.load(small))
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,14 +67,23 @@ def encode_grids(
 
 
 class GridSet:
-    """The pieces of one split; draws crops."""
+    """The pieces of one split; draws crops.
 
-    def __init__(self, grid: TrackGrid, pieces: Sequence[GridPiece]) -> None:
+    ``shares`` tells for the number of a corpus how often it is drawn beside the others; 1 if not.
+    """
+
+    def __init__(
+        self,
+        grid: TrackGrid,
+        pieces: Sequence[GridPiece],
+        shares: Mapping[int, float] | None = None,
+    ) -> None:
         self.grid, self.pieces = grid, list(pieces)
         share = np.array([piece.cells.shape[1] for piece in self.pieces], dtype=np.float64)
         corpora = np.array([piece.corpus for piece in self.pieces])
         for corpus in {*corpora.tolist()}:
-            share[corpora == corpus] /= share[corpora == corpus].sum()
+            weight = 1.0 if shares is None else shares.get(corpus, 1.0)
+            share[corpora == corpus] *= weight / share[corpora == corpus].sum()
         self._share = share / share.sum() if len(share) else share
 
     @property
@@ -85,7 +94,7 @@ class GridSet:
     def crop(self, draw: np.random.Generator, columns: int) -> tuple[Cells, _Ints, int]:
         """Return cells (S, T, 2), features (T, 2) and the ensemble of a random crop.
 
-        Every corpus is drawn as often as any other, its pieces by their length, transpositions
+        Every corpus is drawn as often as its share says, its pieces by their length, transpositions
         evenly; a crop starts at a bar. What lies beyond the piece is EMPTY, its features 0.
         """
         piece = self.pieces[int(draw.choice(len(self.pieces), p=self._share))]

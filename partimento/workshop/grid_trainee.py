@@ -101,7 +101,8 @@ class GridTrainee:
             sets = self._encode(corpora, say, heard)
             CopyIndex.build(heard).save(folder / COPIES)
             grid_data.save_grids(folder / _CACHE, sets, made_from)
-        self._take(sets)
+        named = {number: corpus.name for number, corpus in enumerate(corpora)}
+        self._take(sets, {n: self.preset.shares.get(name, 1.0) for n, name in named.items()})
         self.facts["corpora"] = sorted({corpus.name for corpus in corpora})
         counts = self.facts["pieces"]
         say(
@@ -149,8 +150,10 @@ class GridTrainee:
         if sets is not None:
             self._take(sets)
 
-    def _take(self, sets: Mapping[str, list[GridPiece]]) -> None:
-        self.sets = {split: GridSet(self.grid, pieces) for split, pieces in sets.items()}
+    def _take(
+        self, sets: Mapping[str, list[GridPiece]], shares: Mapping[int, float] | None = None
+    ) -> None:
+        self.sets = {split: GridSet(self.grid, pieces, shares) for split, pieces in sets.items()}
         self.facts = {
             "pieces": {split: len(grids.pieces) for split, grids in self.sets.items()},
             "columns": {split: grids.column_count for split, grids in self.sets.items()},
@@ -309,10 +312,10 @@ def draw_task(
     """
     count = len(sounding_tracks)
     kind = draw.random()
-    if kind < 0.45:  # accompany
+    if kind < 0.5:  # accompany
         number = int(draw.choice([1, 2, 3, 4], p=[0.2, 0.2, 0.45, 0.15]))
         chosen = set(draw.permutation(count)[: min(number, count)].tolist())
-        if count > 1 and number == count - 1 and draw.random() < 0.5:
+        if count > 1 and number == count - 1 and draw.random() < 0.7:
             chosen = set(range(1, count))  # the melody is given: the commonest wish
         where = np.ones(columns, dtype=bool)
     elif kind < 0.75:  # infill

@@ -48,7 +48,7 @@ class PlayerOptimizer:
         self.adam = torch.optim.AdamW(
             [group for group in groups if group["params"]],
             lr=recipe.learning_rate,
-            betas=(0.9, recipe.beta2),
+            betas=(recipe.beta1, recipe.beta2),
             fused=True,
         )
         self.average = (

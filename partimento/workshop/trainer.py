@@ -35,7 +35,8 @@ __all__ = ["BEST", "CHECKPOINT", "Outcome", "Trainer", "all_modules"]
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
-_MEASURED_STEPS = 12
+_WARM_STEPS = 4  # the first steps set things up and tell nothing of the speed
+_MEASURED_STEPS, _MEASURED_SECONDS = 12, 1.0
 _SAVE_SECONDS = 60.0
 _OVERFIT = 1.005  # the last validation loss over the best one
 _STALE_WARNING = 4  # validations without gain
@@ -167,8 +168,13 @@ class Trainer:
         while not self._is_over(stage):
             line = self._one_step(stage, optimizers)
             self.step += 1
-            if self.total_steps is None and self.step == first_step + _MEASURED_STEPS:
-                self.total_steps = self._steps_for(stage, time.monotonic() - started)
+            if self.total_steps is None:
+                taken = self.step - first_step
+                if taken == _WARM_STEPS:
+                    started = time.monotonic()
+                self.total_steps = self._steps_for(
+                    stage, taken - _WARM_STEPS, time.monotonic() - started
+                )
             is_last = self.step == self.total_steps
             if stage.validate and (self.step % stage.recipe.validate_every == 0 or is_last):
                 figures = self._validate(stage, optimizers)
@@ -241,10 +247,14 @@ class Trainer:
     def _to_device(self, batch: Batch) -> Batch:
         return {key: value.to(self.device) for key, value in batch.items()}
 
-    def _steps_for(self, stage: Stage, elapsed: float) -> int | None:
+    def _steps_for(self, stage: Stage, taken: int, elapsed: float) -> int | None:
+        """Return how many steps the minutes give; None until that can be told."""
         assert stage.recipe.minutes is not None
-        speed = (_MEASURED_STEPS - 1) / max(1e-6, elapsed)
-        steps = max(_MEASURED_STEPS + 1, int(stage.recipe.minutes * 60 * speed))
+        is_told = taken >= _MEASURED_STEPS and elapsed >= _MEASURED_SECONDS
+        if not distributed.any_rank(is_told):
+            return None
+        speed = taken / max(1e-6, elapsed)
+        steps = max(self.step + 1, int(stage.recipe.minutes * 60 * speed))
         return int(distributed.agree(float(steps)))
 
     def _validate(self, stage: Stage, optimizers: Sequence[PlayerOptimizer]) -> Mapping[str, float]:

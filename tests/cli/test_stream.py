@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from partimento import api, files, live
+from partimento import api, files, live, sinks
 from partimento.cli.main import main
 from partimento.errors import FileError, NotSupported
 from partimento.music import Score, Timeline
@@ -92,7 +92,7 @@ def test_a_streamed_continuation_is_replayed_without_its_prompt(hum):
 def test_a_stopped_stream_is_whole_and_can_be_replayed(hum, suffix, bars):
     instrument = api.load()
     plan = instrument.plan(Task.GENERATE, Wishes(bars=bars), {}, seed=3, endless=bars is None)
-    heard = live.sink_of(Path(f"s{suffix}"), plan.recipe.to_json())
+    heard = sinks.sink_of(Path(f"s{suffix}"), plan.recipe.to_json())
     outcome = live.perform_live(instrument, plan, [heard, StopAfter(5)])
     assert outcome.is_stopped
     live.result_of(instrument, plan, outcome).save("s.mid")
@@ -104,7 +104,7 @@ def test_a_stopped_stream_is_whole_and_can_be_replayed(hum, suffix, bars):
 
 
 def test_a_wav_is_whole_after_every_write():
-    sink = live.WavFile(Path("s.wav"))
+    sink = sinks.WavFile(Path("s.wav"))
     for count in range(1, 4):
         sink.take(np.full((2, 100), 0.5, dtype=np.float32))
         heard = files.read_audio("s.wav")
@@ -166,7 +166,7 @@ def test_loudspeakers_play_what_is_made(endless, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "sounddevice", Device)
     instrument, plan = endless
-    live.perform_live(instrument, plan, [live.Loudspeaker(), StopAfter(1)])
+    live.perform_live(instrument, plan, [sinks.Loudspeaker(), StopAfter(1)])
     assert heard == ["start", "write", "write", "stop", "close"]
 
     def none(*_args, **_options):
@@ -174,7 +174,7 @@ def test_loudspeakers_play_what_is_made(endless, monkeypatch):
 
     monkeypatch.setattr(Device, "OutputStream", none)
     with pytest.raises(NotSupported, match="no audio device"):
-        live.Loudspeaker()
+        sinks.Loudspeaker()
 
 
 def test_an_endless_stream_into_a_file_keeps_pace(endless, monkeypatch):
@@ -200,7 +200,7 @@ def test_an_endless_stream_keeps_no_notes_that_nobody_wants(endless):
 
 def test_a_compressed_stream_is_for_all_to_read(endless):
     instrument, plan = endless
-    flac = live.sink_of(Path("s.flac"), plan.recipe.to_json())
+    flac = sinks.sink_of(Path("s.flac"), plan.recipe.to_json())
     live.perform_live(instrument, plan, [flac, StopAfter(2)])
     Path("plain").touch()
     assert Path("s.flac").stat().st_mode == Path("plain").stat().st_mode
@@ -216,7 +216,7 @@ def test_a_file_that_tells_no_end_says_why_it_cannot_be_replayed(endless):
 
 def test_a_compressed_stream_into_a_full_disk_leaves_nothing_half_written(endless, monkeypatch):
     recipe = endless[1].recipe.to_json()
-    flac = live.sink_of(Path("s.flac"), recipe)
+    flac = sinks.sink_of(Path("s.flac"), recipe)
 
     def full(_samples):
         raise soundfile.SoundFileError("No space left on device")
@@ -229,7 +229,7 @@ def test_a_compressed_stream_into_a_full_disk_leaves_nothing_half_written(endles
 
 
 def test_a_stream_into_a_full_disk_stays_whole(hum, monkeypatch):
-    sink = live.WavFile(Path("s.wav"))
+    sink = sinks.WavFile(Path("s.wav"))
     sink.take(np.full((2, 100), 0.5, dtype=np.float32))
 
     class Full:

@@ -19,11 +19,25 @@ from tiny_models import decoder_of, music_of, roughen, song, system_trainee, tor
 from partimento import catalog
 from partimento.errors import NotSupported
 from partimento.evaluate.adherence import adherence
-from partimento.music import Promises, Score, Timeline, TimeSignature, parse_chords, parse_key
+from partimento.music import (
+    Audio,
+    Promises,
+    Score,
+    Timeline,
+    TimeSignature,
+    parse_chords,
+    parse_key,
+)
 from partimento.music.promises import PitchRange
 from partimento.music.transform import join
 from partimento.representations.base import input_columns
-from partimento.runtime.contract import Performer, Request, Task
+from partimento.runtime.contract import (
+    AUDIO_CHANNELS,
+    AUDIO_RATE_HZ,
+    Performer,
+    Request,
+    Task,
+)
 from partimento.runtime.presets import TokenPreset
 from partimento.workshop.contract import Trainee
 from partimento.workshop.optimizer import PlayerOptimizer
@@ -89,19 +103,22 @@ def performers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Performer]
     """Return the performer of the untrained tiny network of every system that generates."""
     made = {}
     for name in SYSTEMS:
-        if Task.GENERATE not in catalog.find_card(name).tasks:
+        card = catalog.find_card(name)
+        if Task.GENERATE not in card.tasks:
             continue
         trainee = system_trainee(name)
         roughen(trainee.network)
         folder = trainee.export(tmp_path_factory.mktemp(name) / name, {})
-        card = catalog.find_card(name)
         made[name] = card.load(folder, threads=1)  # type: ignore[call-arg]
     return made
 
 
-def _skip_without(system: str, task: Task) -> None:
-    if task not in catalog.find_card(system).tasks:
+def _skip_without(system: str, task: Task, makes: str = "score") -> None:
+    card = catalog.find_card(system)
+    if task not in card.tasks:
         pytest.skip(f"this system does not {task}")
+    if card.makes != makes:
+        pytest.skip(f"this system makes {card.makes}")
 
 
 def _skip_without_tokens(system: str) -> None:
@@ -201,6 +218,49 @@ def test_the_exported_graph_is_the_network(system: str, tmp_path: Path) -> None:
     wanted = torch_logits(trainee, columns)
     assert wanted.std() > 0.1
     np.testing.assert_allclose(decoder.all_logits(columns), wanted, atol=1e-4)
+
+
+def sound(performer: Performer, system: str, seed: int, **wishes: Any) -> list[Audio]:
+    controls = catalog.find_card(system).controls()
+    request = Request(Task.GENERATE, **wishes)
+    made = []
+    for piece in performer.stream(request, controls, np.random.default_rng(seed)):
+        assert isinstance(piece, Audio)
+        made.append(piece)
+        if wishes.get("endless") and sum(each.duration_seconds for each in made) > 1:
+            break
+    return made
+
+
+def joined(pieces: list[Audio]) -> np.ndarray:
+    return np.concatenate([piece.samples for piece in pieces], axis=1)
+
+
+def test_sound_is_as_long_as_asked_and_repeats(
+    system: str, performers: dict[str, Performer]
+) -> None:
+    _skip_without(system, Task.GENERATE, makes="audio")
+    made = [
+        joined(sound(performers[system], system, seed, duration_seconds=0.7)) for seed in (5, 5, 6)
+    ]
+    assert all(each.shape[0] == AUDIO_CHANNELS for each in made)
+    assert made[0].shape[1] >= round(0.7 * AUDIO_RATE_HZ)
+    assert np.isfinite(made[0]).all()
+    assert np.abs(made[0]).max() > 0
+    np.testing.assert_array_equal(made[0], made[1])
+    assert not np.array_equal(made[0], made[2])
+
+
+def test_an_endless_stream_of_sound_begins_as_the_whole(
+    system: str, performers: dict[str, Performer]
+) -> None:
+    _skip_without(system, Task.GENERATE, makes="audio")
+    performer = performers[system]
+    whole = joined(sound(performer, system, 5, duration_seconds=0.7))
+    pieces = sound(performer, system, 5, endless=True)
+    assert all(piece.sample_rate_hz == AUDIO_RATE_HZ for piece in pieces)
+    count = round(0.7 * AUDIO_RATE_HZ)
+    np.testing.assert_allclose(joined(pieces)[:, :count], whole[:, :count], atol=1e-4)
 
 
 def test_a_seeded_stream_repeats(system: str, performers: dict[str, Performer]) -> None:

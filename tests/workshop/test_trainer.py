@@ -296,11 +296,15 @@ def test_a_recipe_without_an_end(tmp_path: Path) -> None:
     assert game.losses == 0
 
 
-def test_minutes_become_steps_once_the_speed_is_known(tmp_path: Path) -> None:
+def test_minutes_become_steps_once_the_speed_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_module, "_MEASURED_SECONDS", 0.0)
     game = Regression(Recipe(minutes=1e-5, validate_every=1000))
     outcome = trainer(tmp_path, game.stage()).run()
-    assert (outcome.finished, outcome.steps) == (True, 13)
-    assert read_checkpoint(tmp_path / CHECKPOINT)[1]["total_steps"] == 13
+    # 4 steps to warm up and 12 to measure; then it is over at once
+    assert (outcome.finished, outcome.steps) == (True, 17)
+    assert read_checkpoint(tmp_path / CHECKPOINT)[1]["total_steps"] == 17
 
 
 def test_patience_stops_at_the_best_and_a_restart_knows(tmp_path: Path) -> None:

@@ -53,9 +53,9 @@ class CurvePerformer:
         """
         if request.task is not Task.HUMANIZE:
             raise NotSupported(f"tts_gan cannot {request.task}; it can humanize")
-        if request.prompt is None or not any(track.notes for track in request.prompt.tracks):
+        if request.score is None or not any(track.notes for track in request.score.tracks):
             raise MusicError("the score has no notes to humanize; give one with notes")
-        yield self.played(request.prompt, float(getattr(controls, "amount", 1.0)), rng)
+        yield self.played(request.score, float(getattr(controls, "amount", 1.0)), rng)
 
     def played(self, score: Score, amount: float, rng: np.random.Generator) -> Score:
         """Return the score as a hand might play it; 0 gives it as it is.

@@ -1,0 +1,175 @@
+"""What does it cost to train Musika? Steps a second here, and hours of one GPU from FLOPs.
+
+    python -m benchmarks.musika_training [--preset ensemble] [--steps 3]
+
+A minute of chorales is played, cut and cached as for training; of each stage of the preset some
+steps are taken (the median counts), all its players in turn, after one that is counted only.
+``gflop_per_step`` is counted by torch (products and convolutions, forth and back, not Fourier
+transforms). ``gpu_hours`` of a stage is its number of steps times that, at 30 % of the 35.6 TFLOP/s
+in float32 of a consumer card: an estimate, not a measurement. ``published`` is the generator and
+critic of the paper (``paper`` preset): FLOPs a step at its batch of 32, and the hours of the same
+card for the 2,000,000 steps of the official code; its codec's training was never released, so
+nothing can be said of that. The ratio of ``gflop_per_step`` and ``seconds_per_step`` is what this
+machine makes of it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from benchmarks.audio_clips import clips
+from benchmarks.harness import Options, say, start
+from partimento.files import open_corpus
+from partimento.files.audio import write_audio
+from partimento.music import Audio
+from partimento.runtime.audio_presets import MusikaPreset
+from partimento.systems.musika import PRESETS
+from partimento.systems.musika.training import trainee
+from partimento.workshop.contract import Batch, Stage
+from partimento.workshop.device import autocast, best_device
+from partimento.workshop.latent_stage import LatentGame
+
+GPU_FLOP_PER_SECOND = 0.3 * 35.6e12
+STEPS = 3
+CLIPS = 4
+PUBLISHED_STEPS, PUBLISHED_BATCH = 2_000_000, 32
+
+
+def prepared(preset: MusikaPreset, place: Path) -> Any:
+    """Return a trainee with a minute of chorales to learn from."""
+    music = place / "music"
+    music.mkdir()
+    for at, samples in enumerate(clips(preset.data, ("jsb_chorales",), "train", CLIPS)):
+        write_audio(Audio(samples, preset.data.sample_rate_hz), music / f"{at}.wav")
+    made = trainee(preset)
+    made.prepare([open_corpus(str(music))], place / "run", say)
+    return made
+
+
+def one_step(stage: Stage, batch: Batch, optimizers: list[torch.optim.Optimizer]) -> None:
+    """Let each player move as often as it does in a step."""
+    device = best_device()
+    for player, optimizer in zip(stage.players, optimizers, strict=True):
+        for _ in range(player.updates):
+            optimizer.zero_grad()
+            with autocast(device):
+                loss = player.loss(batch).total
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+
+def optimizers_of(stage: Stage) -> list[torch.optim.Optimizer]:
+    """Return an AdamW for each player, of a rate too small to change anything."""
+    return [
+        torch.optim.AdamW([p for m in player.modules for p in m.parameters()], lr=1e-9)
+        for player in stage.players
+    ]
+
+
+class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the operations of products and convolutions, gradients of gradients among them."""
+
+    total = 0
+
+    def __torch_dispatch__(  # the name is torch's
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        out = function(*args, **(kwargs or {}))
+        count = flop_registry.get(function._overloadpacket)
+        if count is not None:
+            self.total += count(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def counted(call: Callable[[], Any]) -> float:
+    """Return the operations that a call takes."""
+    with Counter() as counter:  # type: ignore[no-untyped-call]
+        call()
+    return float(counter.total)
+
+
+def cost(stage: Stage, steps: int) -> dict[str, float]:
+    """Return what a stage costs."""
+    device = best_device()
+    for player in stage.players:
+        for module in player.modules:
+            module.to(device)
+    optimizers, took = optimizers_of(stage), []
+    draw = np.random.default_rng(0)
+
+    def step() -> None:
+        batch = {name: value.to(device) for name, value in stage.batches(draw).items()}
+        one_step(stage, batch, optimizers)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    flop = counted(step)  # the first step, which also gets everything ready
+    for _ in range(steps):
+        began = time.perf_counter()
+        step()
+        took.append(time.perf_counter() - began)
+    seconds = statistics.median(took)
+    out = {
+        "seconds_per_step": round(seconds, 4),
+        "steps_per_s": round(1 / seconds, 4),
+        "gflop_per_step": round(flop / 1e9, 2),
+        "gflop_per_s": round(flop / 1e9 / seconds, 2),
+    }
+    if stage.recipe.steps:
+        out["steps"] = stage.recipe.steps
+        out["hours_here"] = round(stage.recipe.steps * seconds / 3600, 2)
+        out["gpu_hours"] = round(stage.recipe.steps * flop / GPU_FLOP_PER_SECOND / 3600, 3)
+    say(f"{stage.name}: {out}")
+    return out
+
+
+def published() -> dict[str, float]:
+    """Return what the published generator and critic cost, counted at a batch of one."""
+    preset = PRESETS["paper"]
+    game = LatentGame(preset, nn.Identity())
+    stage = game.stage()
+    latents = torch.randn(1, game.crop, preset.codec.latent_width).clamp(-1, 1)
+    around = torch.zeros(1, game.crop + 2 * game.margin, preset.game.conditions)
+    game.windows = lambda batch: (latents, around)  # type: ignore[method-assign]
+    told: Batch = {"penalised": torch.tensor(True)}
+    flop = PUBLISHED_BATCH * counted(lambda: one_step(stage, told, optimizers_of(stage)))
+    return {
+        "gflop_per_step": round(flop / 1e9, 1),
+        "steps": PUBLISHED_STEPS,
+        "gpu_hours": round(PUBLISHED_STEPS * flop / GPU_FLOP_PER_SECOND / 3600, 1),
+    }
+
+
+def run(options: Options) -> Mapping[str, Any]:
+    """Measure each stage."""
+    steps = 1 if options.quick else int(options.more.get("steps") or STEPS)
+    name = options.more.get("preset") or ("tiny" if options.quick else "ensemble")
+    with tempfile.TemporaryDirectory() as place:
+        made = prepared(PRESETS[name], Path(place))
+        stages = {stage.name: cost(stage, steps) for stage in made.stages()}
+    figures: dict[str, Any] = {"preset": name, "device": str(best_device()), "stages": stages}
+    if not options.quick:
+        figures["published"] = published()
+    return figures
+
+
+if __name__ == "__main__":
+    start(
+        __doc__,
+        run,
+        more={
+            "preset": "whose stages are measured; ensemble where not given",
+            "steps": f"steps that are timed; {STEPS} where not given",
+        },
+    )

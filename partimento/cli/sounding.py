@@ -1,0 +1,103 @@
+"""``partimento generate``, ``continue`` and ``stream`` of models that make sound."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from partimento import live
+from partimento.cli import screen, show
+from partimento.cli.main import EXIT_INTERRUPTED, STARTED
+from partimento.instrument import Instrument, Plan
+from partimento.result import sound_summary
+from partimento.sinks import SOUND, Loudspeaker, Sink, WavPipe, sound_sink, whole_sinks
+from partimento.wholes import whole_frames
+
+__all__ = ["play_to_files", "stream_sound"]
+
+_PIPE = Path("-")
+
+
+def play_to_files(instrument: Instrument, plan: Plan, paths: list[Path]) -> int:
+    """Make sound into files, as much of it at a time as is needed, and say so.
+
+    Ctrl-C leaves whole files of what was made until then.
+    """
+    started = time.perf_counter()
+    with (
+        whole_sinks(paths, plan.recipe, whole_frames(plan)) as open_sinks,
+        screen.bar_progress(instrument.name, "s") as progress,
+    ):
+        outcome = live.play_sound(instrument, plan, open_sinks, on_piece=_progress(plan, progress))
+    taken = time.perf_counter() - started
+    if not outcome.frames:
+        raise KeyboardInterrupt
+    what = sound_summary(plan.recipe, outcome.seconds, taken)
+    show.say(f"Stopped early. {what}" if outcome.is_stopped else what)
+    show.say(f"Wrote {' and '.join(map(str, paths))}")
+    return EXIT_INTERRUPTED if outcome.is_stopped else 0
+
+
+def _progress(
+    plan: Plan, tell: Callable[[int, int], None] | None
+) -> Callable[[float], None] | None:
+    asked = plan.request.duration_seconds
+    if tell is None or asked is None:
+        return None
+    whole = math.ceil(asked)
+    return lambda seconds: tell(min(whole, math.ceil(seconds)), whole)
+
+
+def stream_sound(
+    instrument: Instrument,
+    plan: Plan,
+    out: tuple[Path, ...],
+    *,
+    is_heard: bool,
+    is_raw: bool,
+    verbose: bool,
+) -> int:
+    """Play sound through loudspeakers, a pipe and into files, until it ends or Ctrl-C."""
+    plan = replace(plan, recipe=plan.recipe.model_copy(update={"streamed": True}))
+    frames = whole_frames(plan)
+
+    def open_sinks() -> list[Sink]:
+        sinks: list[Sink] = [Loudspeaker()] if is_heard else []
+        for path in out:
+            is_pipe = path == _PIPE
+            sinks.append(
+                WavPipe(sys.stdout.buffer, is_raw, SOUND)
+                if is_pipe
+                else sound_sink(path, plan.recipe, frames)
+            )
+        return sinks
+
+    is_endless = plan.request.endless
+    started = time.perf_counter()
+    outcome = live.play_sound(
+        instrument,
+        plan,
+        open_sinks,
+        is_paced=is_endless and not is_heard and _PIPE not in out,
+        on_piece=_tell if verbose else None,
+    )
+    taken = time.perf_counter() - started
+    speed = outcome.seconds / taken if taken > 0 else 0.0
+    how = "Stopped after" if outcome.is_stopped else "Played"
+    paths = [str(path) for path in out if path != _PIPE]
+    written = f"; wrote {', '.join(paths)}" if paths and outcome.frames else ""
+    show.note(
+        f"{how} {show.long_time(outcome.seconds)} by {instrument.name}, seed {plan.recipe.seed}, "
+        f"{speed:.1f}x real time{written}"
+    )
+    if verbose and outcome.frames:
+        show.note(f"First sound {outcome.first_note_at - STARTED:.2f} s after the start")
+    return EXIT_INTERRUPTED if outcome.is_stopped and not is_endless else 0
+
+
+def _tell(seconds: float) -> None:
+    show.note(f"{show.long_time(seconds)} of sound, at {time.perf_counter() - STARTED:.2f} s")

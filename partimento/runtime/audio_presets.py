@@ -1,0 +1,176 @@
+"""Configs of systems that make sound: their data, their codec, their latent game.
+
+They stand here, without torch, so that a card can show its presets in the instrument.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from partimento.config import Config
+from partimento.runtime.presets import Recipe
+
+__all__ = ["AudioData", "CodecConfig", "GameConfig", "MusikaPreset"]
+
+_CHOIR = (52, 52, 52, 52)
+_STRINGS = (48, 48, 48, 48)
+# Of the minutes of a run: the codec, the codec with its critics, the latent game.
+_SHARES = (0.5, 0.2, 0.3)
+
+
+class AudioData(Config):
+    """What sound is learnt from: recordings as they are, scores played with variation."""
+
+    sample_rate_hz: int = Field(44_100, ge=8_000, le=96_000)
+    hours: float | None = Field(None, gt=0, description="of sound at most; without: all there is")
+    programs: tuple[tuple[int, ...], ...] = Field(
+        (_CHOIR, _STRINGS),
+        description="General MIDI programs of a score's tracks in turn; one of these a rendition; "
+        "(): those of the score",
+    )
+    renditions: int = Field(2, ge=1, le=64, description="playings of each score of the train split")
+    tempo: tuple[float, float] = Field((0.8, 1.25), description="factors of the written tempo")
+    transpose: int = Field(3, ge=0, le=12, description="semitones up and down at most")
+    velocity: tuple[int, int] = Field((50, 105), description="a playing's mean, softest to loudest")
+    soundfont: str | None = Field(
+        None, description="of FluidSynth (.sf2, .sf3); without: the built-in synthesiser"
+    )
+    tracks: tuple[str, ...] | None = Field(
+        None, min_length=1, description="play the tracks of these names alone; drums: any drums"
+    )
+    room: tuple[float, float] = Field((0.0, 0.35), description="reverberation added, 0..1")
+    level_db: tuple[float, float] = Field((-12.0, -1.0), description="peak of a playing, dBFS")
+    least_seconds: float = Field(
+        0.0, ge=0, le=600, description="a shorter score is repeated, bar after bar, up to this"
+    )
+    shard_seconds: int = Field(120, ge=2, le=3600, description="of sound a cached file")
+    seed: int = Field(1, ge=0)
+
+    @model_validator(mode="after")
+    def _ranges_fit(self) -> Self:
+        for name in ("tempo", "velocity", "room", "level_db"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name} goes from low to high, not {low} to {high}")
+        if not 0.1 <= self.tempo[0] <= self.tempo[1] <= 10:
+            raise ValueError("tempo factors are 0.1..10")
+        if not 1 <= self.velocity[0] <= self.velocity[1] <= 127:
+            raise ValueError("velocities are 1..127")
+        if not 0 <= self.room[0] <= self.room[1] <= 1 or self.level_db[1] > 0:
+            raise ValueError("room is 0..1, level_db at most 0")
+        if any(not part or not all(0 <= p <= 127 for p in part) for part in self.programs):
+            raise ValueError("each of programs names General MIDI programs 0..127")
+        return self
+
+
+class CodecConfig(Config):
+    """Sizes of the codec between sound and latents."""
+
+    kind: Literal["flowing", "two_level"] = "flowing"
+    size: int = Field(2048, ge=16, description="samples of the Fourier window")
+    hop: int = Field(512, ge=4, description="samples between frames")
+    latent_frames: int = Field(8, ge=1, description="frames a latent")
+    latent_width: int = Field(64, ge=1, description="numbers a latent")
+    lookahead: int = Field(1, ge=0, description="latents that the decoder waits for")
+    kernel: int = Field(7, ge=1, description="steps that a block sees")
+    expansion: int = Field(3, ge=1, description="width inside a block over its own")
+    encoder_widths: tuple[int, ...] = Field((160, 160, 224), min_length=1)
+    decoder_widths: tuple[int, ...] = Field((320, 224, 224), min_length=1)
+    encoder_blocks: tuple[int, ...] = Field((2, 2, 2), min_length=1)
+    decoder_blocks: tuple[int, ...] = Field((2, 2, 4), min_length=1)
+    joins: tuple[int, ...] = Field((2, 4), description="frames joined between encoder levels")
+    noise: float = Field(0.1, ge=0, description="added to latents in training, standard deviation")
+    critic_sizes: tuple[int, ...] = Field(
+        (2048, 1024, 512), min_length=1, description="Fourier windows of the critics of sound"
+    )
+    critic_width: int = Field(32, ge=1, description="channels of each critic of sound")
+
+    @property
+    def latent_samples(self) -> int:
+        """Samples a latent."""
+        return self.hop * self.latent_frames
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.size % self.hop:
+            raise ValueError(f"the hop {self.hop} must divide the window {self.size}")
+        if self.kind == "flowing":
+            if prod(self.joins) != self.latent_frames:
+                raise ValueError(f"joins {self.joins} must come to {self.latent_frames} frames")
+            levels = len(self.joins) + 1
+            for name in ("encoder_widths", "decoder_widths", "encoder_blocks", "decoder_blocks"):
+                if len(getattr(self, name)) != levels:
+                    raise ValueError(f"{name} names {levels} levels")
+        return self
+
+
+class GameConfig(Config):
+    """Sizes of the generator of latents and of its critic."""
+
+    kind: Literal["flowing", "halves"] = "flowing"
+    coordinate: int = Field(64, ge=1, description="numbers of the latent coordinates")
+    style: int = Field(64, ge=1, description="numbers of the style")
+    noise: int = Field(16, ge=0, description="noise numbers a latent")
+    conditions: int = Field(5, ge=0, description="condition numbers a latent")
+    anchor_every: int = Field(384, ge=2, description="latents between coordinate anchors")
+    style_every: int = Field(768, ge=2, description="latents between anchors of the style track")
+    interpolation: Literal["slerp", "linear"] = "slerp"
+    crop: int = Field(256, ge=8, description="latents the critic sees")
+    width: int = Field(224, ge=8)
+    expansion: int = Field(2, ge=1, description="width inside a block over its own")
+    blocks: int = Field(6, ge=1)
+    kernel: int = Field(7, ge=1)
+    critic_width: int = Field(256, ge=8)
+    critic_blocks: int = Field(4, ge=1, description="each halves the time")
+    r1: tuple[float, float] = Field((10.0, 0.01), description="weight at first, and its step")
+    penalty_every: int = Field(4, ge=1, description="critic's steps between penalties, on average")
+    moments: float = Field(1.0, ge=0, description="weight of the moments over time")
+    obey: float = Field(1.0, ge=0, description="weight of the conditions that are heard again")
+    matching: float = Field(0.0, ge=0, description="weight of the critic's mean features")
+    augment: bool | None = Field(
+        None, description="hide parts of what the critic sees; without: where data are few"
+    )
+
+    @property
+    def margin(self) -> int:
+        """Latents on each side that the generator must see."""
+        return self.blocks * (self.kernel // 2)
+
+
+class MusikaPreset(Config):
+    """Everything that makes a Musika: data, codec, latent game, training, playing."""
+
+    data: AudioData = AudioData()
+    codec: CodecConfig = CodecConfig()
+    game: GameConfig = GameConfig()
+    codec_recipe: Recipe = Recipe(
+        length=16, batch_size=8, learning_rate=5e-4, warmup_steps=200, weight_decay=0.01,
+        beta2=0.99, ema=0.999,
+    )  # fmt: skip
+    critic_recipe: Recipe = Recipe(
+        length=16, batch_size=8, learning_rate=2e-4, warmup_steps=100, weight_decay=0.0,
+        beta2=0.99, ema=0.999,
+    )  # fmt: skip
+    recipe: Recipe = Recipe(
+        length=256, batch_size=64, learning_rate=4e-4, warmup_steps=100, weight_decay=0.0,
+        beta1=0.5, beta2=0.99, clip=10.0, ema=0.999, validate_every=500,
+    )  # fmt: skip
+    defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")
+
+    def recipes(self) -> tuple[Recipe, Recipe, Recipe]:
+        """Return the recipes of the codec, of its critics and of the latent game.
+
+        Minutes of ``recipe`` are those of the whole run: half are the codec's, a fifth the
+        critics', the rest the latent game's.
+        """
+        each = (self.codec_recipe, self.critic_recipe, self.recipe)
+        if self.recipe.minutes is None:
+            return each
+        codec, critics, game = (
+            recipe.model_copy(update={"steps": None, "minutes": self.recipe.minutes * share})
+            for recipe, share in zip(each, _SHARES, strict=True)
+        )
+        return codec, critics, game

@@ -1,0 +1,155 @@
+"""What a musician may wish of a stream of latents, and what the generator is told at each place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from partimento.representations.latent_coordinates import LatentCoordinates
+from partimento.representations.sound_conditions import (
+    NEUTRAL_TEMPO,
+    beat_conditions,
+    density_condition,
+    loudness_condition,
+    tempo_condition,
+)
+from partimento.runtime.contract import Controls
+
+__all__ = ["Beat", "Conditions", "MusikaControls", "Told"]
+
+F32 = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+_WANDER_EVERY = 96  # latents between the anchors of what is not wished: some nine seconds
+_LEAST, _MOST = 0.1, 0.9  # the shares of the data between which what is not wished wanders
+_OWN = 5  # the stream of a seed that this wandering is drawn from
+
+
+class MusikaControls(Controls):
+    """Controls of endless sound; None is as the music was that the model learnt from."""
+
+    variation: float = Field(
+        1.0, ge=0, le=1.5, description="0 is the middle of all the music, 1 as it was, more is odd"
+    )
+    movement: float = Field(
+        0.3, ge=0, le=1, description="how far the style wanders: 0 one style for ever, 1 freely"
+    )
+    density: float | None = Field(None, ge=0, le=16, description="onsets a second")
+    loudness: float | None = Field(None, ge=-60, le=0, description="level in dBFS (RMS)")
+    tempo: float | None = Field(None, ge=40, le=240, description="beats a minute")
+
+
+@dataclass(frozen=True)
+class Beat:
+    """Where the beat stands: ``beats`` of them have passed at latent ``place``."""
+
+    place: int = 0
+    beats: float = 0.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of some places: conditions (n, 5), variation and movement (n,)."""
+
+    conditions: F32
+    variation: F32
+    movement: F32
+
+    def __len__(self) -> int:
+        return len(self.conditions)
+
+    def last(self, count: int) -> Told:
+        """Return the last ``count`` places; all, if there are fewer."""
+        first = max(0, len(self) - count)
+        return Told(self.conditions[first:], self.variation[first:], self.movement[first:])
+
+    def then(self, other: Told) -> Told:
+        """Return these places and others after them."""
+        return Told(
+            np.concatenate([self.conditions, other.conditions]),
+            np.concatenate([self.variation, other.variation]),
+            np.concatenate([self.movement, other.movement]),
+        )
+
+
+class Conditions:
+    """What is told at any place for given controls.
+
+    Where nothing is wished, density and loudness wander and the tempo is drawn, each by the
+    quantiles that the music had (``known``: eleven of each, in the units of the conditions). In a
+    loop of ``period`` latents the beats come out even.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        known: Mapping[str, Sequence[float]],
+        latent_seconds: float,
+        period: int | None = None,
+    ) -> None:
+        self._known, self._seconds, self._period = known, latent_seconds, period
+        self._path = LatentCoordinates(
+            seed, coordinate=3, style=1, noise=1, anchor_every=_WANDER_EVERY, period=period
+        )
+        self._fixed = self._path.anchor(_OWN, 0, 1)
+
+    def beats_per_minute(self, controls: Controls) -> float | None:
+        """Return the tempo; None where neither the music nor the wish knows one."""
+        wished = getattr(controls, "tempo", None)
+        if wished is None:
+            quantiles = self._known.get("tempo") or [tempo_condition(NEUTRAL_TEMPO).item()]
+            if np.ptp(quantiles) == 0 and quantiles[0] == tempo_condition(NEUTRAL_TEMPO):
+                return None
+            wished = 60.0 + 120.0 * float(self._drawn("tempo", self._fixed, 0.0)[0])
+        if self._period is None:
+            return float(wished)
+        minutes = self._period * self._seconds / 60
+        return max(1, round(wished * minutes)) / minutes
+
+    def told(self, controls: Controls, start: int, stop: int, beat: Beat) -> Told:
+        """Return what is told of the places ``start`` to ``stop``."""
+        middles = np.arange(start, stop, dtype=np.float64) + 0.5
+        wander = self._path.coordinates(start, stop).astype(np.float64)
+        out = np.empty((len(middles), 5), dtype=np.float32)
+        density, loudness = (getattr(controls, name, None) for name in ("density", "loudness"))
+        out[:, 0] = (
+            self._drawn("density", wander[:, 0], 0.25)
+            if density is None
+            else density_condition(density)
+        )
+        out[:, 1] = (
+            self._drawn("loudness", wander[:, 1], 0.6)
+            if loudness is None
+            else loudness_condition(loudness)
+        )
+        tempo = self.beats_per_minute(controls)
+        out[:, 2] = tempo_condition(NEUTRAL_TEMPO if tempo is None else tempo)
+        if tempo is None:
+            out[:, 3:] = 0
+        else:
+            out[:, 3], out[:, 4] = beat_conditions(self._beats(middles, tempo, beat))
+        ones = np.ones(len(middles), dtype=np.float32)
+        variation = float(getattr(controls, "variation", 1.0))
+        movement = float(getattr(controls, "movement", 0.0))
+        return Told(out, ones * np.float32(variation), ones * np.float32(movement))
+
+    def beat_at(self, controls: Controls, place: int, beat: Beat) -> Beat:
+        """Return where the beat stands at a later place, if nothing changes until then."""
+        tempo = self.beats_per_minute(controls) or 0.0
+        return Beat(place, float(self._beats(np.array(float(place)), tempo, beat)))
+
+    def _beats(self, places: Floats, tempo: float, beat: Beat) -> Floats:
+        out: Floats = beat.beats + (places - beat.place) * (self._seconds * tempo / 60)
+        return out
+
+    def _drawn(self, name: str, wander: Floats, otherwise: float) -> Floats:
+        """Return values of a condition for normally distributed numbers."""
+        quantiles = self._known.get(name)
+        if not quantiles:
+            return np.full(len(wander), otherwise)
+        # The logistic curve is within a hundredth of the normal distribution's.
+        share = np.clip(1 / (1 + np.exp(-1.702 * wander)), _LEAST, _MOST)
+        return np.interp(share, np.linspace(0, 1, len(quantiles)), quantiles)

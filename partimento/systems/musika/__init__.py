@@ -1,0 +1,76 @@
+"""Musika: endless sound from a generator of latents and a fast decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from partimento.runtime.audio_presets import AudioData, CodecConfig, GameConfig, MusikaPreset
+from partimento.runtime.contract import Card, Paper, Task
+from partimento.runtime.latent_audio import MusikaControls
+from partimento.runtime.presets import Recipe
+from partimento.systems.musika.perform import load
+
+__all__ = ["CARD", "PRESETS"]
+
+_CODEC_RECIPE = Recipe(
+    steps=20_000, length=32, batch_size=32, learning_rate=1e-3, warmup_steps=300,
+    weight_decay=0.01, beta2=0.99, clip=1.0, ema=0.999, validate_every=400,
+)  # fmt: skip
+_CRITIC_RECIPE = Recipe(
+    steps=10_000, length=16, batch_size=16, learning_rate=2e-4, warmup_steps=50,
+    weight_decay=0.0, beta1=0.8, beta2=0.99, clip=5.0, ema=0.999, validate_every=200,
+)  # fmt: skip
+_GAME_RECIPE = MusikaPreset().recipe.model_copy(update={"steps": 30_000})
+_ENSEMBLE = MusikaPreset(
+    codec_recipe=_CODEC_RECIPE, critic_recipe=_CRITIC_RECIPE, recipe=_GAME_RECIPE
+)
+_TINY_RECIPE = Recipe(
+    steps=6, length=4, batch_size=2, learning_rate=1e-3, warmup_steps=2, ema=0.9, validate_every=3
+)
+
+PRESETS: Mapping[str, MusikaPreset] = {
+    # For a folder of one's own music: minutes as given, two hours if none are.
+    "default": _ENSEMBLE.model_copy(
+        update={"recipe": _GAME_RECIPE.model_copy(update={"steps": None, "minutes": 120})}
+    ),
+    # Chorales sung by a choir and played by strings.
+    "ensemble": _ENSEMBLE,
+    # Pasini and Schlueter 2022: shapes to be counted; how its codec was trained is not told.
+    "paper": MusikaPreset(
+        codec=CodecConfig(kind="two_level", size=1024, hop=256, latent_frames=16),
+        game=GameConfig(kind="halves", interpolation="linear", noise=0),
+        recipe=Recipe(
+            steps=2_000_000, length=256, batch_size=32, learning_rate=1e-4, warmup_steps=0,
+            schedule="constant", weight_decay=0.0, beta1=0.5, beta2=0.999, ema=0.999,
+        ),
+    ),
+    "tiny": MusikaPreset(
+        data=AudioData(programs=((48,),), renditions=1, shard_seconds=30.0),
+        codec=CodecConfig(
+            latent_width=8, expansion=2, encoder_widths=(16, 16, 16), decoder_widths=(16, 16, 16),
+            encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 1), critic_sizes=(512,), critic_width=4,
+        ),
+        game=GameConfig(
+            coordinate=4, style=4, noise=2, anchor_every=8, style_every=8, crop=32, width=16,
+            blocks=1, critic_width=16, critic_blocks=2,
+        ),
+        codec_recipe=_TINY_RECIPE, critic_recipe=_TINY_RECIPE,
+        recipe=_TINY_RECIPE.model_copy(update={"length": 32}),
+    ),
+}  # fmt: skip
+
+CARD = Card(
+    name="musika",
+    paper=Paper(
+        "Musika! Fast Infinite Waveform Music Generation",
+        "Marco Pasini, Jan Schlueter",
+        2022,
+        "https://arxiv.org/abs/2208.08706",
+    ),
+    summary="endless sound of any length, from latents that a fast codec turns into audio",
+    tasks=frozenset({Task.GENERATE, Task.CONTINUE}),
+    controls=MusikaControls,
+    presets=PRESETS,
+    load=load,
+    makes="audio",
+)

@@ -1,0 +1,27 @@
+"""The networks of Musika (Pasini and Schlueter 2022, arXiv 2208.08706).
+
+The parts and where they live::
+
+    spectra, whole and streamed             -> representations/spectra.py
+    latent coordinates, style, noise        -> representations/latent_coordinates.py
+    the codec that ships: encoder, decoder  -> workshop/nn/codec.py  FlowingCodec
+    phases from their advances              -> representations/phase_tracks.py
+    critics of complex spectra              -> workshop/nn/stft_critics.py
+    the published codec of two levels       -> workshop/nn/codec_two_level.py
+    generator and critic of latents         -> workshop/nn/latent_gan.py, latent_gan_halves.py
+"""
+
+from __future__ import annotations
+
+from partimento.runtime.audio_presets import MusikaPreset
+from partimento.workshop.nn.codec import FlowingCodec
+from partimento.workshop.nn.codec_two_level import TwoLevelCodec
+
+__all__ = ["codec"]
+
+
+def codec(preset: MusikaPreset) -> FlowingCodec | TwoLevelCodec:
+    """Return the codec of a preset: the one that ships, or the published one."""
+    if preset.codec.kind == "two_level":
+        return TwoLevelCodec(preset.codec)
+    return FlowingCodec(preset.codec)

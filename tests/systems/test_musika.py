@@ -1,0 +1,123 @@
+"""Musika: one run through all its stages, what it writes, how it goes on, the published sizes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import corpus, song
+
+from partimento import api
+from partimento.config import validate_config
+from partimento.errors import ConfigError, TrainingError
+from partimento.files.corpora import Corpus
+from partimento.runtime.audio_presets import MusikaPreset
+from partimento.runtime.folder import ModelFolder
+from partimento.systems.musika import CARD, PRESETS
+from partimento.systems.musika.training import MusikaTrainee, trainee
+from partimento.workshop.progress import Progress
+from partimento.workshop.run import load_best, train
+from partimento.workshop.trainer import all_modules
+
+TINY = PRESETS["tiny"]
+
+
+def music() -> Corpus:
+    return corpus([song(seed, bars=3) for seed in range(3)])
+
+
+def silent(_text: str) -> None:
+    """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a whole run of the tiny preset."""
+    out = tmp_path_factory.mktemp("musika") / "run"
+    outcome = train(trainee(TINY), [music()], out, progress=Progress(quiet=True))
+    assert outcome.finished
+    return out
+
+
+def test_a_run_goes_through_all_its_stages(run: Path) -> None:
+    lines = [json.loads(text) for text in (run / "training" / "log.jsonl").read_text().splitlines()]
+    stages = list(dict.fromkeys(line["stage"] for line in lines))
+    assert stages == ["codec", "critic", "latents"]
+    losses = [value for line in lines for name, value in line.items() if name.endswith("_loss")]
+    assert np.isfinite(losses).all()
+
+
+def test_what_is_written_can_be_played(run: Path) -> None:
+    folder = ModelFolder.open(run)
+    assert {"decoder.int8.onnx", "encoder.int8.onnx", "generator.int8.onnx"} <= set(
+        folder.config["files"]
+    )
+    network = folder.config["network"]
+    assert network["codec"]["latent_width"] == TINY.codec.latent_width
+    assert len(network["conditions"]["density"]) == 11
+    assert folder.config["trained"]["minutes"] > 0
+    made = api.load(str(run)).generate(seconds=0.5, seed=3)
+    assert made.audio.samples.shape == (2, 22_050)
+
+
+def test_the_best_weights_come_back(run: Path) -> None:
+    again = trainee(TINY)
+    again.recall(run / "training")
+    state = load_best(again, run)
+    assert np.isfinite(state["figures"]["loss"])
+    assert set(again.sets) == {"train", "valid", "test"}
+
+
+def test_modules_stand_once_and_the_codec_is_what_is_played() -> None:
+    made = trainee(TINY)
+    modules = all_modules(made.stages())
+    assert made.network in modules.values()
+    assert len({id(module) for module in modules.values()}) == len(modules)
+    assert any(module is made.game.network for module in modules.values())
+
+
+def test_the_scale_of_features_is_that_of_the_music(tmp_path: Path) -> None:
+    made = trainee(TINY)
+    before = made.network.decoder.scaling.mean.clone()
+    made.prepare([music()], tmp_path, silent)
+    after = made.network.decoder.scaling.mean
+    assert not torch.equal(before, after)
+    torch.testing.assert_close(after, made.network.encoder.scaling.mean)
+    assert after[0, :100].mean() > after[0, -100:].mean()
+
+
+def test_nothing_to_hear_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no sound"):
+        trainee(TINY).prepare([Corpus("none", "CC0-1.0", ())], tmp_path, silent)
+
+
+def test_minutes_are_shared_out() -> None:
+    preset = validate_config(
+        MusikaPreset, {"recipe": {"minutes": 10}, "codec_recipe": {"steps": 7}}, "test"
+    )
+    recipes = preset.recipes()
+    assert [recipe.minutes for recipe in recipes] == [5, 2, 3]
+    assert all(recipe.steps is None for recipe in recipes)
+    stages = MusikaTrainee(preset).stages()
+    assert [stage.recipe.minutes for stage in stages] == [5, 2, 3]
+
+
+def test_the_sizes_of_the_presets() -> None:
+    with torch.device("meta"):
+        made = trainee(PRESETS["ensemble"])
+    weights = [*made.network.parameters(), *made.game.network.parameters()]
+    assert 6e6 < sum(weight.numel() for weight in weights) < 8 * 2**20  # a byte each
+    with torch.device("meta"):
+        paper = trainee(PRESETS["paper"])
+    published = sum(weight.numel() for weight in paper.network.parameters())
+    assert round(published / 1e6, 1) == 28.1  # 4.8 + 12.7 + 4.0 + 6.6
+    with pytest.raises(ConfigError, match="flowing"):
+        paper.stages()
+
+
+def test_the_card() -> None:
+    assert CARD.makes == "audio"
+    assert CARD.paper.year == 2022
