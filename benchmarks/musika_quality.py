@@ -205,7 +205,7 @@ def run(options: Options) -> dict[str, Any]:
     }
     for name, make in made.items():
         found[name] = reference.judged(name, make())
-    minutes, several = (1, 2) if quick else (MINUTES, SEEDS)
+    minutes, several = (2, 2) if quick else (MINUTES, SEEDS)
     return {
         **found,
         **long_ones(instrument, reference.ear, codec.latent_samples, minutes, several),

@@ -79,8 +79,9 @@ class Conditions:
     """What is told at any place for given controls.
 
     Where nothing is wished, density and loudness wander and the tempo is drawn, each by the
-    quantiles that the music had (``known``: eleven of each, in the units of the conditions). In a
-    loop of ``period`` latents the beats come out even.
+    quantiles that the music had (``known``: eleven of each, in the units of the conditions). A
+    density alone brings the tempo that goes along with it. In a loop of ``period`` latents the
+    beats come out even.
     """
 
     def __init__(
@@ -103,11 +104,25 @@ class Conditions:
             quantiles = self._known.get("tempo") or [tempo_condition(NEUTRAL_TEMPO).item()]
             if np.ptp(quantiles) == 0 and quantiles[0] == tempo_condition(NEUTRAL_TEMPO):
                 return None
-            wished = 60.0 + 120.0 * float(self._drawn("tempo", self._fixed, 0.0)[0])
+            told = self._along(controls) or float(self._drawn("tempo", self._fixed, 0.0)[0])
+            wished = 60.0 + 120.0 * told
         if self._period is None:
             return float(wished)
         minutes = self._period * self._seconds / 60
         return max(1, round(wished * minutes)) / minutes
+
+    def _along(self, controls: Controls) -> float | None:
+        """Return the tempo that goes along with a wished density: as unusual among the music.
+
+        Many notes at a slow tempo are seldom heard, and what was never heard is not obeyed.
+        """
+        density = getattr(controls, "density", None)
+        among, tempi = self._known.get("density"), self._known.get("tempo")
+        if density is None or not among or not tempi:
+            return None
+        shares = np.linspace(0, 1, len(among))
+        share = float(np.interp(float(density_condition(density)), among, shares))
+        return float(np.interp(np.clip(share, _LEAST, _MOST), np.linspace(0, 1, len(tempi)), tempi))
 
     def told(self, controls: Controls, start: int, stop: int, beat: Beat) -> Told:
         """Return what is told of the places ``start`` to ``stop``."""

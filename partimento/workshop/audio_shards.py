@@ -25,6 +25,7 @@ from partimento.files.atomic import atomic_path
 from partimento.files.audio import resample
 from partimento.files.corpus_items import read_member
 from partimento.music import Audio, Piece, Score, Timeline
+from partimento.music.channels import fold, stereo
 from partimento.music.transform import crop, join
 from partimento.runtime.audio_presets import AudioData
 from partimento.seeds import generator
@@ -38,13 +39,11 @@ __all__ = [
     "Made",
     "Part",
     "Recording",
-    "fold",
     "is_whole",
     "made_before",
     "make_shard",
     "open_sound",
     "read_conditions",
-    "stereo",
 ]
 
 VERSION = 1  # of what is written; another one makes all shards anew
@@ -55,15 +54,6 @@ _SILENCE_DB = -60.0
 _FULL = 0.9985
 _LEAST_DC = 1e-3
 _INT16 = 32767.0
-# Front left and right, centre, low frequencies, the sides: as WAV and FLAC order them.
-_HALF = 0.7071
-_FOLDS = {
-    3: ((1, 0, _HALF), (0, 1, _HALF)),
-    4: ((1, 0, _HALF, 0), (0, 1, 0, _HALF)),
-    5: ((1, 0, _HALF, _HALF, 0), (0, 1, _HALF, 0, _HALF)),
-    6: ((1, 0, _HALF, 0, _HALF, 0), (0, 1, _HALF, 0, 0, _HALF)),
-    8: ((1, 0, _HALF, 0, _HALF, 0, _HALF, 0), (0, 1, _HALF, 0, 0, _HALF, 0, _HALF)),
-}
 
 F32 = npt.NDArray[np.float32]
 
@@ -194,26 +184,6 @@ def open_sound(recording: Recording) -> soundfile.SoundFile:
         raise FileError(
             where, f"no audio that can be read ({reason})", "use WAV, FLAC, OGG or MP3"
         ) from error
-
-
-def fold(channels: int) -> F32:
-    """Return the matrix (2, channels) that makes stereo of so many channels, no louder than they.
-
-    Mono goes to both; 5.1 and its like are folded without the low-frequency channel; of other
-    counts, every second channel goes to one side.
-    """
-    if channels == 1:
-        return np.ones((2, 1), dtype=np.float32)
-    rows = _FOLDS.get(channels)
-    matrix = np.array(rows) if rows else np.array([np.arange(channels) % 2 == s for s in (0, 1)])
-    weights = matrix.astype(np.float64)
-    out: F32 = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return out
-
-
-def stereo(samples: F32) -> F32:
-    """Return (2, n) of (channels, n)."""
-    return samples if len(samples) == 2 else fold(len(samples)) @ samples
 
 
 def _recorded(

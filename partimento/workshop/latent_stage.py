@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from partimento.errors import TrainingError
+from partimento.representations.sound_conditions import CONDITIONS
 from partimento.runtime.audio_presets import MusikaPreset
 from partimento.workshop import distributed
 from partimento.workshop.contract import Batch, Loss, Player, Stage
@@ -76,7 +77,9 @@ class LatentGame:
 
     def __init__(self, preset: MusikaPreset, codec: nn.Module) -> None:
         self.preset, self.config, self.codec = preset, preset.game, codec
-        width, conditions = preset.codec.latent_width, preset.game.conditions
+        conditions = preset.game.conditions
+        channels = 2 if preset.codec.kind == "two_level" else 1  # that one hears each by itself
+        width = channels * preset.codec.latent_width
         self.network: FlowingGenerator | HalvesGenerator
         self.critic: LatentCritic | HalvesCritic
         if preset.game.kind == "flowing":
@@ -243,8 +246,7 @@ class LatentGame:
                 "for made; more music helps, or fewer steps"
             )
         kept = self._heard(self.critic.standard(made), conditions)
-        names = ("density", "loudness", "tempo", "beat_cos", "beat_sin")
-        disobeyed = dict(zip(names, kept.tolist(), strict=False))
+        disobeyed = dict(zip(CONDITIONS, kept.tolist(), strict=False))
         return (
             {f"critic_{name}": value for name, value in verdicts.items()}
             | {"critic_by_heart": missed}

@@ -208,6 +208,15 @@ def test_what_is_wished_is_told(performer: LatentAudioPerformer) -> None:
     np.testing.assert_array_equal(part.conditions, free.conditions[507:509])
 
 
+def test_a_density_alone_brings_the_tempo_that_goes_along() -> None:
+    known = {"density": [0.1 * i for i in range(11)], "tempo": [0.05 * i for i in range(11)]}
+    conditions = Conditions(1, known, STEP / 44100)
+    tempi = [conditions.beats_per_minute(MusikaControls(density=8 * d)) for d in (0.3, 0.5, 0.7)]
+    assert tempi == pytest.approx([60 + 120 * t for t in (0.15, 0.25, 0.35)])
+    both = MusikaControls(density=6.0, tempo=77.0)
+    assert conditions.beats_per_minute(both) == 77.0
+
+
 def test_beats_of_a_loop_come_out_even() -> None:
     period = 1000
     conditions = Conditions(1, {}, STEP / 44100, period)

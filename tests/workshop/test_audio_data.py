@@ -17,6 +17,7 @@ from partimento.errors import FileError, TrainingError
 from partimento.files import open_corpus
 from partimento.files.formats import write
 from partimento.music import Note, Score, Track
+from partimento.music.channels import fold
 from partimento.runtime.audio_presets import AudioData
 from partimento.workshop import audio_data, audio_shards
 from partimento.workshop.audio_data import AudioSet, load_audio, prepare_audio
@@ -157,11 +158,11 @@ def test_a_file_damaged_in_the_middle_is_read_up_to_there(songs: Path, tmp_path:
 
 def test_what_is_folded_keeps_left_and_right_and_grows_no_louder() -> None:
     for channels in range(1, 10):
-        matrix = audio_shards.fold(channels)
+        matrix = fold(channels)
         assert matrix.shape == (2, channels)
         assert np.allclose(matrix.sum(axis=1), 1, atol=1e-6)
-    assert np.array_equal(np.nonzero(audio_shards.fold(6)[0])[0], [0, 2, 4])  # not the bass box
-    assert np.array_equal(np.nonzero(audio_shards.fold(6)[1])[0], [1, 2, 5])
+    assert np.array_equal(np.nonzero(fold(6)[0])[0], [0, 2, 4])  # not the bass box
+    assert np.array_equal(np.nonzero(fold(6)[1])[0], [1, 2, 5])
 
 
 def test_nothing_to_learn_from_is_an_error_that_says_why(songs: Path, tmp_path: Path) -> None:
