@@ -37,6 +37,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmarks.harness import Options, say, start
+from benchmarks.rivals import RIVALS, pack, rival
 from partimento.catalog import find_card
 from partimento.config import validate_config
 from partimento.evaluate.ngram import NGramModel
@@ -51,7 +52,6 @@ from partimento.systems.music_transformer.training import trainee as make_traine
 from partimento.workshop.run import load_best, told
 from partimento.workshop.token_trainee import TokenTrainee, sequence_nll
 
-MODELS = Path(__file__).resolve().parent / "models"
 WINDOW = 768
 STEPS = ":step"  # of a matrix kept in int8, one a row
 
@@ -65,7 +65,7 @@ def chorales(split: str) -> list[Tokens]:
 
 def relative() -> TokenTrainee:
     """Return the network with relative attention and its weights."""
-    folder = MODELS / "jsb-relative"
+    folder = RIVALS / "jsb-relative"
     values = json.loads((folder / "preset.json").read_text())["preset"]
     trainee = make_trainee(validate_config(TokenPreset, values))
     stored = load_file(folder / "weights.safetensors")
@@ -112,7 +112,7 @@ def run(options: Options) -> dict[str, Any]:
         figures["nll_test_int8"] = round(player_nll(folder, test), 4)
     say(f"relative, int8: {figures['nll_test_int8']}")
     for key, name in (("nll_absolute", "jsb-absolute"), ("nll_lstm", "jsb-lstm")):
-        figures[key] = round(player_nll(ModelFolder.open(MODELS / name), test), 4)
+        figures[key] = round(player_nll(ModelFolder.open(rival(name)), test), 4)
         say(f"{name}: {figures[key]}")
     counts = NGramModel(FourVoiceGrid().vocabulary.size, (4, 1, 8, 2, 3), (4, 16)).fit(train)
     figures["nll_counting"] = round(
@@ -136,7 +136,7 @@ def small(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def keep(runs: Path) -> None:
     """Copy what the benchmark needs from finished runs into ``benchmarks/models``."""
-    target = MODELS / "jsb-relative"
+    target = RIVALS / "jsb-relative"
     target.mkdir(parents=True, exist_ok=True)
     preset = runs / "jsb-relative" / "training" / "preset.json"
     shutil.copy(preset, target / "preset.json")
@@ -149,7 +149,8 @@ def keep(runs: Path) -> None:
         module = __import__(f"partimento.systems.{card.name}.training", fromlist=["trainee"])
         other = module.trainee(validate_config(TokenPreset, values["preset"]))
         state = load_best(other, runs / name)
-        other.export(MODELS / name, {"steps": state["step"], **told(state)})
+        other.export(RIVALS / name, {"steps": state["step"], **told(state)})
+        pack(RIVALS / name)
 
 
 if __name__ == "__main__":

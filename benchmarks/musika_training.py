@@ -139,7 +139,8 @@ def published() -> dict[str, float]:
     preset = PRESETS["paper"]
     game = LatentGame(preset, nn.Identity())
     stage = game.stage()
-    latents = torch.randn(1, game.crop, preset.codec.latent_width).clamp(-1, 1)
+    width = 2 * preset.codec.latent_width  # of both channels
+    latents = torch.randn(1, game.crop, width).clamp(-1, 1)
     around = torch.zeros(1, game.crop + 2 * game.margin, preset.game.conditions)
     game.windows = lambda batch: (latents, around)  # type: ignore[method-assign]
     told: Batch = {"penalised": torch.tensor(True)}
@@ -154,7 +155,7 @@ def published() -> dict[str, float]:
 def run(options: Options) -> Mapping[str, Any]:
     """Measure each stage."""
     steps = 1 if options.quick else int(options.more.get("steps") or STEPS)
-    name = options.more.get("preset") or ("tiny" if options.quick else "ensemble")
+    name = options.more.get("preset") or ("tiny" if options.quick else "default")
     with tempfile.TemporaryDirectory() as place:
         made = prepared(PRESETS[name], Path(place))
         stages = {stage.name: cost(stage, steps) for stage in made.stages()}
@@ -169,7 +170,7 @@ if __name__ == "__main__":
         __doc__,
         run,
         more={
-            "preset": "whose stages are measured; ensemble where not given",
+            "preset": "whose stages are measured; default where not given",
             "steps": f"steps that are timed; {STEPS} where not given",
         },
     )

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import Options, say, start
+from benchmarks.rivals import rival
 from partimento import api, seeds
 from partimento.evaluate.copying import CopyIndex
 from partimento.evaluate.ngram import NGramModel
@@ -32,7 +33,6 @@ from partimento.runtime.realise import realiser_for
 from partimento.samplers.autoregressive import sample
 from partimento.samplers.picks import Pick
 
-MODELS = Path(__file__).resolve().parent / "models"
 BARS = 16
 HELD = 80  # pieces of each kind at the most
 COUNTED = 300  # training pieces that the n-grams count
@@ -69,12 +69,12 @@ def domains() -> list[Domain]:
     ]
     return [
         Domain(
-            "chorales", FourVoiceGrid(), "music-transformer-chorales", MODELS / "jsb-lstm",
+            "chorales", FourVoiceGrid(), "music-transformer-chorales", rival("jsb-lstm"),
             lambda: _of(chorales, "train"), lambda: _of(chorales[:1], "test"),
             (4, 1, 2, 3, 8), (4,), 84.0,
         ),
         Domain(
-            "piano", BarEvents(), "music-transformer-piano", MODELS / "piano-lstm",
+            "piano", BarEvents(), "music-transformer-piano", rival("piano-lstm"),
             lambda: _of(piano, "train"), lambda: _of(piano, "test"),
             (1, 2, 3, 4, 5), (), 100.0,
         ),

@@ -274,9 +274,13 @@ def _controls(card: Card) -> Iterator[ControlInfo]:
         "exclusiveMaximum": "<",
         "enum": "one of",
     }
-    for name, schema in properties.items():
+    for name, whole in properties.items():
+        # What may be left out is a choice of a value and null.
+        values = [each for each in whole.get("anyOf", ()) if each.get("type") != "null"]
+        schema = {**whole, **values[0]} if len(values) == 1 else whole
         bounds = ", ".join(f"{sign} {schema[key]}" for key, sign in signs.items() if key in schema)
         kind, default = str(schema.get("type", "")), str(schema.get("default", "required"))
+        default = "" if values and whole.get("default") is None else default
         yield ControlInfo(name, kind, default, bounds, str(schema.get("description", "")))
 
 
