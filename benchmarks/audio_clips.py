@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from partimento.runtime.audio_presets import AudioData, MusikaPreset
 from partimento.sound.render import render
 from partimento.sound.variation import draw_playing, only_tracks, place, play_otherwise
 
-__all__ = ["F32", "MODEL", "clips", "data_of", "joined", "played"]
+__all__ = ["F32", "MODEL", "clips", "data_of", "played"]
 
 F32 = npt.NDArray[np.float32]
 MODEL = "musika-chorales"
@@ -63,7 +63,8 @@ def clips(
         (piece for _, piece in open_corpus(name).pieces(split) if isinstance(piece, Score))
         for name in corpora
     ]
-    turns = (piece for group in zip(*readers, strict=False) for piece in group if piece.notes)
+    groups = zip_longest(*readers)
+    turns = (piece for group in groups for piece in group if piece is not None and piece.notes)
     made = 0
     for at, score in enumerate(turns):
         if made == count:
@@ -74,8 +75,3 @@ def clips(
             yield sound[:, :samples]
     if made < count:
         say(f"{made} clips of the {count} wanted: there are no more in {', '.join(corpora)}")
-
-
-def joined(sounds: Iterator[F32], most: int) -> list[F32]:
-    """Return the first ``most`` of sounds."""
-    return list(islice(sounds, most))

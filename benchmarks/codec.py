@@ -6,7 +6,8 @@ Clips of 12 s of held-out scores (test split), played as the model's training da
 other tempo, key, touch, room and level. Contestants, each told by its ``mel_distance`` (nepers,
 less is better), ``convergence`` (spectral, less), ``chroma`` (similarity, 1 is best), ``onset_f``
 (onsets found in both within 50 ms), ``si_sdr`` (dB; it has meaning only where phases are kept,
-and no contestant here keeps them), ``loudness_db`` (mean error), and ``numbers_per_second``:
+and no contestant here keeps them), ``loudness_db`` (mean error); ``*_error`` is the standard error
+over clips:
 
 - codec: encoder and decoder of the model as it ships;
 - codec_8bit, codec_4bit: latents rounded to so many bits between;
@@ -17,7 +18,9 @@ and no contestant here keeps them), ``loudness_db`` (mean error), and ``numbers_
   told how loud each frequency is on average, as training begins with;
 - other_clip: another clip of the same kind: what resembles by being music of this kind alone.
 
-Exit 1 where the codec is not nearer than either Griffin-Lim in mel distance, chroma and onsets.
+Exit 1 where the codec is not nearer than either Griffin-Lim in mel distance and chroma, or lies
+more than two standard errors behind the better in onsets; ``nearer_than_griffin_lim`` tells of
+each measure alone.
 """
 
 from __future__ import annotations
@@ -60,6 +63,7 @@ LAYOUTS = ((1, 4096), (1, 2048), (1, 1024), (2, 4096), (2, 2048))
 ROUNDS = 32
 FITS = 60
 FLOOR = 1e-4
+JUDGED = ("mel_distance", "chroma", "onset_f")
 
 
 def coarse(samples: F32, rate: int, layout: tuple[int, int, int]) -> F32:
@@ -124,6 +128,9 @@ def judged(
     """Return the mean figures of a contestant over all clips."""
     rows = [compared(make(target), target, rate) for target in targets]
     means = {key: round(float(np.mean([row[key] for row in rows])), 4) for key in rows[0]}
+    for key in JUDGED:
+        spread = float(np.std([row[key] for row in rows], ddof=1)) / len(rows) ** 0.5
+        means[f"{key}_error"] = round(spread, 4)
     say(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in means.items()))
     return means
 
@@ -211,11 +218,14 @@ def run(options: Options) -> dict[str, Any]:
             "numbers_per_second": round(channels * bands * rate / hop, 1),
         }
         found[name].update(told)
+    rivals = [found[f"griffin_lim{end}"] for end in ("", "_fine")]
+    nearer = nearer_than(found["codec"], rivals)
+    behind = max(each["onset_f"] for each in rivals) - found["codec"]["onset_f"]
+    is_level = behind <= 2 * found["codec"]["onset_f_error"]
     return {
         **found,
-        "beats_griffin_lim": all(
-            beats(found["codec"], found[name]) for name in ("griffin_lim", "griffin_lim_fine")
-        ),
+        "nearer_than_griffin_lim": nearer,
+        "beats_griffin_lim": nearer["mel_distance"] and nearer["chroma"] and is_level,
         "model": folder.name,
         "numbers_per_second": round(numbers, 1),
         "clips": len(targets),
@@ -223,10 +233,14 @@ def run(options: Options) -> dict[str, Any]:
     }
 
 
-def beats(codec: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    """Return whether the codec is nearer in mel distance, chroma and onsets."""
-    less = codec["mel_distance"] < other["mel_distance"]
-    return less and all(codec[key] > other[key] for key in ("chroma", "onset_f"))
+def nearer_than(
+    codec: Mapping[str, float], others: Sequence[Mapping[str, float]]
+) -> dict[str, bool]:
+    """Return of each measure whether the codec is nearer to the original than all others."""
+    return {
+        key: all(sign * codec[key] > sign * other[key] for other in others)
+        for key, sign in (("mel_distance", -1), ("chroma", 1), ("onset_f", 1))
+    }
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ is the reference. Contestants, of as many clips of 30 s:
 
 ``frechet`` is the Frechet distance between embeddings of windows of 4 s (2 s apart) and those of
 the reference. The embedder is our own (``benchmarks.audio_embedder``, trained apart, 32 numbers,
-whitened); figures of one run compare with each other, not with other papers'. ``variety`` is the
-spread of embeddings over that of the reference (1 is alike, 0 is always the same). Of windows,
-too: ``onsets`` a second, ``loudness`` in dBFS, ``chroma`` (strength of the strongest pitch class
-over all, in percent): the mean, and the distance (Wasserstein's) of its distribution.
+whitened); figures of one run compare with each other, not with other papers'; ``frechet_error`` is
+their deviation over clips drawn anew. ``variety`` is the spread of embeddings over that of the
+reference (1 is alike, 0 is always the same). Of windows, too: ``onsets`` a second, ``loudness`` in
+dBFS, ``chroma`` (strength of the strongest pitch class over all, in percent): the mean, and the
+distance (Wasserstein's) of its distribution.
 
 ``coherence``: of ten minutes of each of three seeds, 1 less the mean distance of minutes of one
 seed that lie five or more apart, over that of minutes of different seeds: 1 is one style kept, 0
@@ -24,7 +25,8 @@ is styles forgotten. ``drift`` is the former over the distance of neighbouring m
 
 ``seam_p`` is the chance that places elsewhere deviate as much, in energy, phases and clicks, as
 those at which independently made stretches meet (``evaluate.audio_seams``), ``piece_p`` that of
-the borders between pieces of a stream; small is bad.
+the borders between pieces of a stream; small is bad. ``cut_p`` shows that seams would be found: the
+same music, each stretch decoded by itself and the sounds put end to end.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ CORPORA = "jsb_chorales,js_fakes"
 SECONDS = 30.0
 MINUTES, SEEDS = 10, 3
 LEAST_P = 0.01
+DRAWS = 20
 REACH_HOPS = 8  # of 256 samples: what overlaps at a border reaches from -1536 to 512 around it
 
 Floats = npt.NDArray[np.float64]
@@ -82,16 +85,21 @@ class Reference:
 
     def __init__(self, sounds: Sequence[F32], rate: int) -> None:
         self.ear, self.rate = load_ear(), rate
-        self.embedded = embed(sounds, self.ear)
+        self.embedded = np.concatenate([embed([sound], self.ear) for sound in sounds])
         self.windows = windows_of(sounds, rate)
 
     def judged(self, name: str, sounds: Sequence[F32]) -> dict[str, float]:
         """Return the figures of a contestant."""
-        embedded, windows = embed(sounds, self.ear), windows_of(sounds, self.rate)
+        each, windows = (
+            [embed([sound], self.ear) for sound in sounds],
+            windows_of(sounds, self.rate),
+        )
+        embedded = np.concatenate(each)
         count = min(len(embedded), len(self.embedded))
         spread = [np.trace(np.cov(each, rowvar=False)) for each in (embedded, self.embedded)]
         out = {
             "frechet": frechet_distance(embedded[:count], self.embedded[:count]),
+            "frechet_error": self.error(each),
             "variety": float(spread[0] / spread[1]),
         }
         for key, values in windows.items():
@@ -100,6 +108,13 @@ class Reference:
         out = {key: round(value, 3) for key, value in out.items()}
         say(f"{name}: " + ", ".join(f"{key} {value}" for key, value in out.items()))
         return out
+
+    def error(self, each: Sequence[Floats]) -> float:
+        """Return the deviation of the distance over clips drawn anew (bootstrap)."""
+        draw = seeds.generator(4)
+        rows = (draw.integers(0, len(each), len(each)) for _ in range(DRAWS))
+        drawn_anew = (np.concatenate([each[at] for at in row]) for row in rows)
+        return float(np.std([frechet_distance(some, self.embedded) for some in drawn_anew], ddof=1))
 
 
 def heard(pieces: Sequence[Any]) -> F32:
@@ -148,8 +163,16 @@ def borders(pieces: Sequence[F32], latent_samples: int) -> dict[str, npt.NDArray
     return {"seam_p": stretches[stretches > 0], "piece_p": ends[:-1]}
 
 
+def cut(codec: Codec, whole: F32) -> tuple[F32, npt.NDArray[np.int64]]:
+    """Return sound decoded in stretches that know nothing of each other, and where they meet."""
+    latents = codec.encode(whole)
+    parts = [latents[at : at + STRETCH] for at in range(0, len(latents), STRETCH)]
+    places = np.arange(1, len(parts)) * STRETCH * codec.latent_samples
+    return np.concatenate(decoded(codec, parts), axis=1), places
+
+
 def long_ones(
-    instrument: Any, ear: Any, latent_samples: int, minutes: int, count: int
+    instrument: Any, ear: Any, codec: Codec, minutes: int, count: int
 ) -> dict[str, float]:
     """Return what ten minutes of some seeds show: coherence, drift and seams."""
     styles, chances = [], []
@@ -159,17 +182,18 @@ def long_ones(
         size = whole.shape[1] // minutes
         parts = [embed([whole[:, m * size : (m + 1) * size]], ear) for m in range(minutes)]
         styles.append(np.stack([part.mean(axis=0) for part in parts]))
-        places = borders(pieces, latent_samples)
+        places = borders(pieces, codec.latent_samples)
         draw = seeds.generator(5, seed)
         chances.append(
             {name: seam_p(whole, at, draw, 2000, REACH_HOPS) for name, at in places.items()}
         )
         say(f"seed {100 + seed}: {whole.shape[1] / 44_100:.0f} s, {chances[-1]}")
+    control = seam_p(*cut(codec, whole), seeds.generator(6), 2000, REACH_HOPS)
     # Of several tests the smallest chance, times their number: no seed may show its borders.
     found = {
         name: round(min(1.0, count * min(each[name] for each in chances)), 4) for name in chances[0]
     }
-    return {**coherence(styles), **found}
+    return {**coherence(styles), **found, "cut_p": round(control, 4)}
 
 
 def decoded(codec: Codec, latents: Sequence[F32]) -> list[F32]:
@@ -208,7 +232,7 @@ def run(options: Options) -> dict[str, Any]:
     minutes, several = (2, 2) if quick else (MINUTES, SEEDS)
     return {
         **found,
-        **long_ones(instrument, reference.ear, codec.latent_samples, minutes, several),
+        **long_ones(instrument, reference.ear, codec, minutes, several),
         "model": instrument.name,
         "embedder": "benchmarks/models/audio-embedder.npz",
         "windows": len(reference.embedded),
