@@ -11,7 +11,9 @@ parallel pieces agree to the bit.
     published path (``linear``)     (1 - t) a_k + t a_(k+1)             -> blend
     our path (``slerp``)            (sin (1-t)w a_k + sin tw a_(k+1)) / sin w,
                                     w the angle between the two          -> blend
-    style, with a slow track s      sqrt(1 - m^2) g + m s, m = movement -> LatentCoordinates.styles
+    coordinates, style that move    sqrt(1 - m^2) h + m s, m = movement -> LatentCoordinates.styles
+                                    h where they are at home, s a track
+    two homes mixed                 cos(x pi / 2) h + sin(x pi / 2) h'   -> LatentCoordinates.home
     variation (truncation)          v a, v style
 
 A straight path shrinks to .7 of its length half-way, so what is played there is less varied; the
@@ -28,12 +30,20 @@ import numpy.typing as npt
 
 from partimento import seeds
 
-__all__ = ["Interpolation", "LatentCoordinates", "blend", "blend_weights"]
+__all__ = [
+    "HOME",
+    "PATH",
+    "STYLE",
+    "Interpolation",
+    "LatentCoordinates",
+    "blend",
+    "blend_weights",
+]
 
 Interpolation = Literal["slerp", "linear"]
 Floats = npt.NDArray[np.float32]
 
-_PATH, _GLOBAL, _TRACK, _NOISE = 1, 2, 4, 3  # the streams of a seed
+PATH, STYLE, _TRACK, _NOISE, HOME = 1, 2, 4, 3, 6  # the streams of a seed
 _BLOCK = 64  # latents whose noise is drawn together
 _STRAIGHT = 1e-4  # radians: two anchors this near are joined by a line
 
@@ -45,7 +55,7 @@ class LatentCoordinates:
     ``anchor_every`` and ``style_every`` are in latents. With a ``period`` (in latents) the path is
     a circle: place i and place i + period are the same, and the anchors stand at equal distances
     as near to the wished ones as the period allows. Places may be negative: a generator that looks
-    to both sides needs some before the first.
+    to both sides needs some before the first. ``other`` is a seed whose home may be mixed in.
     """
 
     seed: int
@@ -56,15 +66,28 @@ class LatentCoordinates:
     style_every: int = 768
     interpolation: Interpolation = "slerp"
     period: int | None = None
+    other: int | None = None
 
     def __post_init__(self) -> None:
         if self.period is not None and self.period < 1:
             raise ValueError(f"a loop has at least one latent, not {self.period}")
 
-    def coordinates(self, start: int, stop: int, variation: float | Floats = 1.0) -> Floats:
-        """Return (stop - start, coordinate), scaled by ``variation``: a number or one a place."""
-        path = self._track(_PATH, self.coordinate, self.anchor_every, start, stop)
-        return path * _column(variation)
+    def coordinates(
+        self,
+        start: int,
+        stop: int,
+        variation: float | Floats = 1.0,
+        movement: float | Floats = 1.0,
+        mix: float | Floats = 0.0,
+    ) -> Floats:
+        """Return (stop - start, coordinate): at home for ever, or moving along the path.
+
+        ``variation`` scales them. ``movement`` is 0 (they stand still) to 1 (the published path,
+        nothing of home is kept), ``mix`` 0 to 1 (at home where ``other`` is); each of the three is
+        a number, or one a place.
+        """
+        home = self.home(HOME, self.coordinate, mix)
+        return self._moving(home, PATH, self.anchor_every, start, stop, variation, movement)
 
     def styles(
         self,
@@ -72,18 +95,43 @@ class LatentCoordinates:
         stop: int,
         variation: float | Floats = 1.0,
         movement: float | Floats = 0.0,
+        mix: float | Floats = 0.0,
     ) -> Floats:
         """Return (stop - start, style): one style for ever, or moving among others.
 
-        ``movement`` is 0 (it stands still) to 1 (nothing of it is kept), a number or one a place.
+        ``variation``, ``movement`` and ``mix`` as in ``coordinates``.
         """
-        fixed = _draw(self.seed, self.style, _GLOBAL)
+        home = self.home(STYLE, self.style, mix)
+        return self._moving(home, _TRACK, self.style_every, start, stop, variation, movement)
+
+    def home(self, stream: int, width: int, mix: float | Floats = 0.0) -> Floats:
+        """Return (1, width), or one row for each of ``mix``: where a stream stands unmoved."""
+        own = self.drawn(stream, width)[None]
+        if self.other is None:
+            return own.astype(np.float32)
+        turn = np.clip(_column(mix), 0.0, 1.0) * (np.pi / 2)
+        theirs = _draw(self.other, width, stream)[None]
+        return np.asarray(np.cos(turn) * own + np.sin(turn) * theirs, dtype=np.float32)
+
+    def drawn(self, stream: int, width: int) -> npt.NDArray[np.float64]:
+        """Return (width,): the seed's own home of a stream."""
+        return _draw(self.seed, width, stream)
+
+    def _moving(
+        self,
+        home: Floats,
+        stream: int,
+        every: int,
+        start: int,
+        stop: int,
+        variation: float | Floats,
+        movement: float | Floats,
+    ) -> Floats:
         moved = np.clip(_column(movement), 0.0, 1.0)
         kept = np.sqrt(1.0 - moved * moved)
-        out = np.broadcast_to(fixed, (stop - start, self.style)) * kept
+        out = np.broadcast_to(home, (stop - start, home.shape[1])) * kept
         if moved.any():
-            track = self._track(_TRACK, self.style, self.style_every, start, stop)
-            out = out + track * moved
+            out = out + self._track(stream, home.shape[1], every, start, stop) * moved
         return np.asarray(out * _column(variation), dtype=np.float32)
 
     def noises(self, start: int, stop: int) -> Floats:
@@ -108,6 +156,7 @@ class LatentCoordinates:
         conditions: Floats,
         variation: float | Floats = 1.0,
         movement: float | Floats = 0.0,
+        mix: float | Floats = 0.0,
     ) -> Floats:
         """Return (stop - start, F): coordinates, style, noise, conditions, in this order.
 
@@ -118,8 +167,8 @@ class LatentCoordinates:
         told = np.broadcast_to(told, (count, told.shape[-1]))
         return np.concatenate(
             [
-                self.coordinates(start, stop, variation),
-                self.styles(start, stop, variation, movement),
+                self.coordinates(start, stop, variation, movement, mix),
+                self.styles(start, stop, variation, movement, mix),
                 self.noises(start, stop),
                 told,
             ],

@@ -9,6 +9,7 @@ from itertools import repeat
 import numpy as np
 import numpy.typing as npt
 
+from partimento import seeds
 from partimento.errors import ModelError, MusicError, NotSupported
 from partimento.evaluate.audio_features import loudness, onset_density, onset_times, tempo
 from partimento.music import Audio
@@ -158,7 +159,9 @@ class LatentAudioPerformer:
         conditions = Conditions(seed, self._known, self._latent_seconds, period)
         width = self.codec.config.latent_width
         nothing = np.zeros((0, width), dtype=np.float32)
-        path = self.generator.path(seed, period)
+        style = getattr(controls, "style", None)
+        other = None if style is None else _seed_of(seeds.generator(style))
+        path = self.generator.path(seed, period, other)
         return _Scene(path, conditions, controls, nothing, np.zeros(width, dtype=np.float32))
 
     def _source(self, scene: _Scene, controls: Controls) -> Source:
@@ -175,7 +178,7 @@ class LatentAudioPerformer:
         """Return what the generator makes of the places, given what is told around them."""
         margin = self.generator.margin
         inputs = path.inputs(
-            start - margin, stop + margin, told.conditions, told.variation, told.movement
+            start - margin, stop + margin, told.conditions, told.variation, told.movement, told.mix
         )
         return self.generator.latents(inputs)
 
@@ -260,8 +263,7 @@ class _Steered:
         told = self._told.then(conditions.told(controls, start, stop + margin, self._beat))
         made = performer._made(scene.path, told, start, stop)
         known = stop - start + margin
-        self._told = Told(told.conditions[:known], told.variation[:known], told.movement[:known])
-        self._told = self._told.last(margin)
+        self._told = told.part(0, known).last(margin)
         self._beat = conditions.beat_at(controls, stop, self._beat)
         return scene.joined(made, start)
 

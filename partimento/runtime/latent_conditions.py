@@ -35,8 +35,10 @@ class MusikaControls(Controls):
         1.0, ge=0, le=1.5, description="0 is the middle of all the music, 1 as it was, more is odd"
     )
     movement: float = Field(
-        0.3, ge=0, le=1, description="how far the style wanders: 0 one style for ever, 1 freely"
+        0.5, ge=0, le=1, description="how far the sound wanders: 0 of one kind for ever, 1 freely"
     )
+    style: int | None = Field(None, ge=0, description="a seed whose kind of sound is mixed in")
+    mix: float = Field(0.5, ge=0, le=1, description="how much of it: 0 nothing, 1 it alone")
     density: float | None = Field(None, ge=0, le=16, description="onsets a second")
     loudness: float | None = Field(None, ge=-60, le=0, description="level in dBFS (RMS)")
     tempo: float | None = Field(None, ge=40, le=240, description="beats a minute")
@@ -52,19 +54,26 @@ class Beat:
 
 @dataclass(frozen=True)
 class Told:
-    """What is told of some places: conditions (n, 5), variation and movement (n,)."""
+    """What is told of some places: conditions (n, 5); variation, movement and mix (n,)."""
 
     conditions: F32
     variation: F32
     movement: F32
+    mix: F32
 
     def __len__(self) -> int:
         return len(self.conditions)
 
+    def part(self, first: int, stop: int | None = None) -> Told:
+        """Return some of the places."""
+        where = slice(first, stop)
+        return Told(
+            self.conditions[where], self.variation[where], self.movement[where], self.mix[where]
+        )
+
     def last(self, count: int) -> Told:
         """Return the last ``count`` places; all, if there are fewer."""
-        first = max(0, len(self) - count)
-        return Told(self.conditions[first:], self.variation[first:], self.movement[first:])
+        return self.part(max(0, len(self) - count))
 
     def then(self, other: Told) -> Told:
         """Return these places and others after them."""
@@ -72,6 +81,7 @@ class Told:
             np.concatenate([self.conditions, other.conditions]),
             np.concatenate([self.variation, other.variation]),
             np.concatenate([self.movement, other.movement]),
+            np.concatenate([self.mix, other.mix]),
         )
 
 
@@ -148,8 +158,10 @@ class Conditions:
             out[:, 3], out[:, 4] = beat_conditions(self._beats(middles, tempo, beat))
         ones = np.ones(len(middles), dtype=np.float32)
         variation = float(getattr(controls, "variation", 1.0))
-        movement = float(getattr(controls, "movement", 0.0))
-        return Told(out, ones * np.float32(variation), ones * np.float32(movement))
+        movement, mix = (float(getattr(controls, name, 0.0)) for name in ("movement", "mix"))
+        return Told(
+            out, ones * np.float32(variation), ones * np.float32(movement), ones * np.float32(mix)
+        )
 
     def beat_at(self, controls: Controls, place: int, beat: Beat) -> Beat:
         """Return where the beat stands at a later place, if nothing changes until then."""

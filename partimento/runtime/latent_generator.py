@@ -52,8 +52,10 @@ class LatentGenerator:
         """Places on each side that a latent depends on."""
         return self.config.margin
 
-    def path(self, seed: int, period: int | None = None) -> LatentCoordinates:
-        """Return the path of a seed through this generator's space."""
+    def path(
+        self, seed: int, period: int | None = None, other: int | None = None
+    ) -> LatentCoordinates:
+        """Return the path of a seed through this generator's space; see there."""
         config = self.config
         return LatentCoordinates(
             seed,
@@ -64,6 +66,7 @@ class LatentGenerator:
             config.style_every,
             config.interpolation,
             period,
+            other,
         )
 
     def latents(self, inputs: F32) -> F32:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from partimento.representations.latent_coordinates import LatentCoordinates
+from partimento.representations.latent_coordinates import HOME, PATH, LatentCoordinates
 from partimento.runtime.latent_conditions import Told
 from partimento.runtime.latent_generator import LatentGenerator
 
@@ -35,27 +35,15 @@ class FoundPath(LatentCoordinates):
 
     def anchor(self, stream: int, index: int, width: int) -> npt.NDArray[np.float64]:
         """Return (width,): the found coordinates up to place 0, then what the seed draws."""
-        if self.found is not None and stream == 1 and index <= 0:
+        if self.found is not None and stream == PATH and index <= 0:
             return self.found[0].astype(np.float64)
         return super().anchor(stream, index, width)
 
-    def styles(
-        self,
-        start: int,
-        stop: int,
-        variation: float | F32 = 1.0,
-        movement: float | F32 = 0.0,
-    ) -> F32:
-        """Return (stop - start, style): the found style, moving away where movement is asked."""
-        drawn = super().styles(start, stop, variation, movement)
+    def drawn(self, stream: int, width: int) -> npt.NDArray[np.float64]:
+        """Return (width,): the found coordinates or the found style."""
         if self.found is None:
-            return drawn
-        fixed = super().styles(start, stop, variation, 0.0)
-        moved = np.clip(np.asarray(movement, dtype=np.float32).reshape(-1, 1), 0, 1)
-        scale = np.asarray(variation, dtype=np.float32).reshape(-1, 1)
-        here = np.sqrt(1 - moved * moved)
-        out: F32 = drawn + here * (scale * self.found[1] - fixed)
-        return out
+            return super().drawn(stream, width)
+        return self.found[0 if stream == HOME else 1].astype(np.float64)
 
 
 def find_path(

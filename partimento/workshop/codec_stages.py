@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import pi
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from partimento.runtime.presets import Recipe
 from partimento.workshop.contract import Batch, Loss, Player, Stage
+from partimento.workshop.demos import Demos
 from partimento.workshop.device import autocast
 from partimento.workshop.nn.codec import FlowingCodec, Frames, log_features
 from partimento.workshop.nn.spectral import mel_distance, mid_side
@@ -28,6 +30,7 @@ _CONTRAST = 0.5  # of the gap in contrast, in the figure that elects the best we
 _MEASURED_CROPS = 64
 _VALID_CROPS = 64
 _VALID_BATCH = 8
+_DEMO_LATENTS = 100  # nine seconds
 _KNEE_HZ = 700.0
 
 
@@ -49,15 +52,17 @@ class CodecStages:
         self.sets: Mapping[str, Sounds] = {}
         self._held: Tensor | None = None
         self._resident: ResidentSound | None = None
+        self._demos = Demos(None, "codec", sample_rate_hz)
         self._batch_size = _VALID_CROPS
         bins = codec.framing.bins
         hertz = torch.arange(bins) * (sample_rate_hz / 2 / (bins - 1))
         weight = 1 / (hertz + _KNEE_HZ)  # as the ear, and the mel scale, divides frequency
         self._weight = weight / weight.mean()
 
-    def take(self, sets: Mapping[str, Sounds]) -> None:
-        """Take the sounds to learn from, and the scale of their features."""
+    def take(self, sets: Mapping[str, Sounds], folder: Path | None = None) -> None:
+        """Take the sounds to learn from and the scale of their features; demos go to ``folder``."""
         self.sets, self._held, self._resident = sets, None, None
+        self._demos = Demos(folder, "codec", self.rate)
         samples, _ = sets["train"].crops(np.random.default_rng(0), _MEASURED_CROPS, 4)
         device = next(self.codec.parameters()).device
         with torch.no_grad():
@@ -194,8 +199,17 @@ class CodecStages:
                 x, y = (log_features(self.codec.spectra(each)) for each in (made, true))
                 gap = (x.std(1) - y.std(1)) * self._weight.to(device)
                 gaps.append(gap.mean().abs())
+            self._demos.offer(lambda: self._demo(device))
         mel, contrast = float(torch.stack(distances).mean()), float(torch.stack(gaps).mean())
         return {"loss": mel + _CONTRAST * contrast, "mel": mel, "contrast": contrast}
+
+    def _demo(self, device: torch.device) -> npt.NDArray[np.float32]:
+        """Return held-out sound (2, N), and after it what the codec makes of it."""
+        held, _ = self.sets["valid"].crops(np.random.default_rng(1), 1, _DEMO_LATENTS)
+        true = torch.from_numpy(held).to(device)
+        both = torch.cat([true, self.codec.decode(self.codec.encode(true))], dim=-1)
+        out: npt.NDArray[np.float32] = both[0].float().cpu().numpy()
+        return out
 
 
 @contextmanager

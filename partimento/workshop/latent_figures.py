@@ -1,4 +1,4 @@
-"""How far made latents lie from held-out ones, and how they sound on the way.
+"""How far made latents lie from held-out ones.
 
 ``Reference.figures`` compares crowds as Gaussians (Frechet distances), latents standardised:
 
@@ -10,17 +10,12 @@ Both are shares of the variance of what is held out: 0 is equal, 1 as far as mus
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 
 from partimento.evaluate.audio_distances import frechet_distance
-from partimento.files.audio import write_audio
-from partimento.files.spectrogram import write_spectrogram
-from partimento.music import Audio
 
-__all__ = ["Reference", "demo"]
+__all__ = ["Reference"]
 
 F32 = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -75,14 +70,3 @@ class Reference:
             change = np.abs(np.diff(part, axis=1)).mean(axis=1)
             rows.append(np.concatenate([part.mean(axis=1), part.std(axis=1), change], axis=-1))
         return np.concatenate(rows)
-
-
-def demo(folder: Path, number: int, samples: F32, sample_rate_hz: int) -> None:
-    """Write sound (2, N) and the picture of its spectra; louder than full scale is turned down."""
-    folder.mkdir(parents=True, exist_ok=True)
-    peak = float(np.abs(samples).max(initial=0.0))
-    if not np.isfinite(peak):
-        return
-    audio = Audio((samples / max(1.0, peak)).astype(np.float32), sample_rate_hz)
-    write_audio(audio, folder / f"latents-{number:03d}.wav")
-    write_spectrogram(audio, folder / f"latents-{number:03d}.png")

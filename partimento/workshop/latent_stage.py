@@ -11,7 +11,6 @@ nothing but who made it. The codec is not touched: latents are encoded once, wit
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -28,6 +27,7 @@ from partimento.representations.sound_conditions import CONDITIONS
 from partimento.runtime.audio_presets import MusikaPreset
 from partimento.workshop import distributed
 from partimento.workshop.contract import Batch, Loss, Player, Stage
+from partimento.workshop.demos import Demos
 from partimento.workshop.device import autocast
 from partimento.workshop.latent_data import (
     LatentSet,
@@ -37,7 +37,7 @@ from partimento.workshop.latent_data import (
     load_latents,
     save_latents,
 )
-from partimento.workshop.latent_figures import Reference, demo
+from partimento.workshop.latent_figures import Reference
 from partimento.workshop.nn.latent_gan import (
     FlowingGenerator,
     LatentCritic,
@@ -67,7 +67,6 @@ _OVERFIT = 0.6  # of the way from made to real lie real windows that the critic 
 _NORMAL = 2048  # windows that say what is normal
 _UNTRAINED = 1e3
 _JUDGED = 192  # windows a validation
-_DEMO_SECONDS = 45.0  # between demos
 _CRITIC_FASTER = 1.0
 _LISTENED = 0.99  # memory of how well conditions are heard
 
@@ -99,13 +98,13 @@ class LatentGame:
         self._say: Callable[[str], None] = lambda _text: None
         self._reference: Reference | None = None
         self._warned = False
-        self._demo_at = -_DEMO_SECONDS
-        self._demos = 0
+        self._demos = Demos(None, "latents", preset.data.sample_rate_hz)
 
     def take(self, sounds: Mapping[str, Any], folder: Path, say: Callable[[str], None]) -> None:
         """Take the splits of sound, and the folder of the run in which latents are kept."""
         self._sounds, self._folder, self._say = sounds, folder, say
         self.sets, self._reference = {}, None
+        self._demos = Demos(folder, "latents", self.preset.data.sample_rate_hz)
 
     def stage(self) -> Stage:
         """Return the stage: the critic moves, then the generator."""
@@ -221,7 +220,7 @@ class LatentGame:
             figures["loss"] += _UNTRAINED  # noise in the right place is never the best
         with autocast(device, enabled=False):
             figures |= self._verdicts(real, made, self._level(self._inside(told)))
-        self._demo(device)
+        self._demos.offer(lambda: self._demo(device))
         return figures
 
     def _verdicts(self, real: Tensor, made: Tensor, conditions: Tensor) -> dict[str, float]:
@@ -367,14 +366,8 @@ class LatentGame:
         conditions = torch.from_numpy(found.conditions[:, : self.config.conditions])
         return places.inside(latents, length), places.around(conditions, length, margin)
 
-    def _demo(self, device: torch.device) -> None:
-        """Write half a minute of what is made now, now and then."""
-        if self._folder is None or distributed.rank() != 0:
-            return
-        if time.monotonic() - self._demo_at < _DEMO_SECONDS:
-            return
-        self._demo_at = time.monotonic()
-        self._demos += 1
+    def _demo(self, device: torch.device) -> npt.NDArray[np.float32]:
+        """Return half a minute of what is made now (2, N)."""
         rate, samples = self.preset.data.sample_rate_hz, self.preset.codec.latent_samples
         count = int(30 * rate / samples)
         count = min(count, int(self.sets["train"].lengths.max()))
@@ -382,8 +375,10 @@ class LatentGame:
             count = self.crop
         _, told = self._spread("train", 1, self.margin, count)
         made = self.made(told.to(device))
-        sound = self.codec.decode(made)[0].float().cpu().numpy()  # type: ignore[operator]
-        demo(self._folder / "demo", self._demos, sound, rate)
+        out: npt.NDArray[np.float32] = (
+            self.codec.decode(made)[0].float().cpu().numpy()  # type: ignore[operator]
+        )
+        return out
 
 
 def _power(covariance: npt.NDArray[np.float64], power: float) -> npt.NDArray[np.float32]:

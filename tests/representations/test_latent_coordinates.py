@@ -121,3 +121,32 @@ def test_noise_is_drawn_for_each_place() -> None:
 def test_a_loop_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one latent"):
         LatentCoordinates(1, period=0)
+
+
+def test_homes_mix_into_each_other() -> None:
+    one, two = LatentCoordinates(1), LatentCoordinates(2)
+    mixed = LatentCoordinates(1, other=2)
+    for name in ("coordinates", "styles"):
+        still = {"movement": 0.0}
+        ends = [getattr(each, name)(0, 3, **still) for each in (one, two)]
+        for mix, expected in zip((0.0, 1.0), ends, strict=True):
+            np.testing.assert_allclose(
+                getattr(mixed, name)(0, 3, mix=mix, **still), expected, 1e-5, 1e-6
+            )
+        shares = np.linspace(0, 1, 5, dtype=np.float32)
+        along = getattr(mixed, name)(0, 5, mix=shares, **still)
+        for place, share in enumerate(shares):
+            alone = getattr(mixed, name)(place, place + 1, mix=float(share), **still)
+            np.testing.assert_array_equal(along[place : place + 1], alone)
+    free = mixed.coordinates(0, 3, movement=1.0, mix=0.7)
+    np.testing.assert_array_equal(free, one.coordinates(0, 3))  # on the way home has no say
+
+
+def test_what_does_not_move_stands_still() -> None:
+    path = LatentCoordinates(5)
+    still = path.coordinates(0, 900, movement=0.0)
+    assert np.ptp(still, axis=0).max() == 0
+    lengths = [
+        np.square(LatentCoordinates(s).coordinates(0, 9, movement=0.5)).mean() for s in range(30)
+    ]
+    assert 0.9 < np.mean(lengths) < 1.1  # moving or not, they are as far out as what was learnt

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny_models import corpus, song
+from two_ranks import run_two_ranks
 
 from partimento import api
 from partimento.config import validate_config
@@ -48,6 +50,11 @@ def test_a_run_goes_through_all_its_stages(run: Path) -> None:
     assert stages == ["codec", "critic", "latents"]
     losses = [value for line in lines for name, value in line.items() if name.endswith("_loss")]
     assert np.isfinite(losses).all()
+
+
+def test_a_run_can_be_listened_to(run: Path) -> None:
+    demos = sorted(path.name for path in (run / "training" / "demo").iterdir())
+    assert demos == ["codec-001.png", "codec-001.wav", "latents-001.png", "latents-001.wav"]
 
 
 def test_what_is_written_can_be_played(run: Path) -> None:
@@ -121,3 +128,30 @@ def test_the_sizes_of_the_presets() -> None:
 def test_the_card() -> None:
     assert CARD.makes == "audio"
     assert CARD.paper.year == 2022
+
+
+RANK = """
+import os, sys
+from pathlib import Path
+from safetensors.torch import save_file
+from test_musika import TINY, music
+from partimento.systems.musika.training import trainee
+from partimento.workshop.progress import Progress
+from partimento.workshop.run import train
+
+if __name__ == "__main__":
+    out, made = Path(sys.argv[1]), trainee(TINY)
+    assert train(made, [music()], out / "run", progress=Progress(quiet=True), threads=1).finished
+    weights = {**made.network.state_dict(), **made.game.network.state_dict(prefix="game.")}
+    weights = {name: value.contiguous() for name, value in weights.items()}
+    save_file(weights, out / f"{os.environ['RANK']}.safetensors")
+"""
+
+
+def test_two_ranks_end_with_the_same_weights(tmp_path: Path) -> None:
+    run_two_ranks(RANK, tmp_path, Path(__file__).parent)
+    first, second = (load_file(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        torch.testing.assert_close(value, second[name], rtol=0, atol=0, msg=name)
+    assert api.load(str(tmp_path / "run")).generate(seconds=0.2, seed=1).audio.duration_seconds > 0

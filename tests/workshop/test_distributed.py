@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 from games import RECIPE, Regression, trainer
 from safetensors.torch import load_file
 from torch import nn
+from two_ranks import run_two_ranks
 
 from partimento.workshop import distributed
 
@@ -47,26 +44,7 @@ with distributed.process_group():
 
 
 def test_two_ranks_train_as_one(tmp_path: Path) -> None:
-    script = tmp_path / "rank.py"
-    script.write_text(RANK)
-    paths = os.pathsep.join([str(Path(__file__).parent), *(p for p in sys.path if p)])
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    told |= {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, str(script), str(tmp_path)],
-            env={**os.environ, **told, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    for process in ranks:
-        _, problem = process.communicate(timeout=200)
-        assert process.returncode == 0, problem[-2000:]
+    run_two_ranks(RANK, tmp_path, Path(__file__).parent)
     first, second = (load_file(tmp_path / f"rank{rank}.safetensors") for rank in (0, 1))
     assert first.keys() == second.keys()
     for name, value in first.items():

@@ -86,7 +86,7 @@ class MusikaTrainee:
             "minutes": round(sets["train"].seconds / 60, 1),
             "clips": {split: len(found.clips) for split, found in sets.items()},
         }
-        self._trained().take(sets)
+        self._trained().take(sets, folder)
         self.game.take(sets, folder, say)
 
     def stages(self) -> tuple[Stage, ...]:
