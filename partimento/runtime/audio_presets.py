@@ -36,7 +36,9 @@ class AudioData(Config):
     transpose: int = Field(3, ge=0, le=12, description="semitones up and down at most")
     velocity: tuple[int, int] = Field((50, 105), description="a playing's mean, softest to loudest")
     soundfont: str | None = Field(
-        None, description="of FluidSynth (.sf2, .sf3); without: the built-in synthesiser"
+        None,
+        description="of FluidSynth (.sf2, .sf3), or auto: the machine's, if it has FluidSynth and "
+        "one; without: the built-in synthesiser",
     )
     tracks: tuple[str, ...] | None = Field(
         None, min_length=1, description="play the tracks of these names alone; drums: any drums"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from partimento.music.channels import fold, stereo
 from partimento.music.transform import crop, join
 from partimento.runtime.audio_presets import AudioData
 from partimento.seeds import generator
+from partimento.sound.fluidsynth import find_soundfont
 from partimento.sound.render import render
 from partimento.sound.variation import draw_playing, only_tracks, place, play_otherwise
 from partimento.workshop.audio_conditions import conditions_of_score, conditions_of_sound
@@ -186,6 +188,13 @@ def open_sound(recording: Recording) -> soundfile.SoundFile:
         ) from error
 
 
+def _soundfont(config: AudioData) -> str | Path | None:
+    """Return the font that plays, None for the built-in synthesiser."""
+    if config.soundfont != "auto":
+        return config.soundfont
+    return find_soundfont() if shutil.which("fluidsynth") else None
+
+
 def _recorded(
     part: Part, config: AudioData, latent_samples: int
 ) -> tuple[F32, F32, str, dict[str, Any]]:
@@ -273,7 +282,7 @@ def _given(
     played = play_otherwise(score, playing)
     rate = config.sample_rate_hz
     sound = place(
-        render(played, sample_rate_hz=rate, soundfont=config.soundfont),
+        render(played, sample_rate_hz=rate, soundfont=_soundfont(config)),
         playing.room,
         playing.level_db,
     ).samples

@@ -318,3 +318,17 @@ def test_what_is_damaged_or_deleted_is_noticed(songs: Path, tmp_path: Path) -> N
     (tmp_path / "audio" / "index.json").write_text("{")
     with pytest.raises(TrainingError, match="damaged"):
         load_audio(tmp_path)
+
+
+def test_the_machines_soundfont_is_taken_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    font = tmp_path / "gm.sf2"
+    font.write_bytes(b"RIFF")
+    monkeypatch.setenv("PARTIMENTO_SOUNDFONT", str(font))
+    for has_program, found in ((True, font), (False, None)):
+        where = "/usr/bin/fluidsynth" if has_program else None
+        monkeypatch.setattr(audio_shards.shutil, "which", lambda _name, where=where: where)
+        assert audio_shards._soundfont(AudioData(soundfont="auto")) == found
+        assert audio_shards._soundfont(AudioData()) is None
+        assert audio_shards._soundfont(AudioData(soundfont="my.sf2")) == "my.sf2"
