@@ -164,7 +164,7 @@ def train(
     chosen = runs.preset_of(card, run, config, overrides, minutes, steps)
     workshop, trainee = _workshop(card, chosen)
     progress = workshop.Progress()
-    corpora = _usable(run, folder, progress.say, resume)
+    corpora = _usable(run, folder, progress.say, resume, card.makes)
     outcome = workshop.train(
         trainee,
         corpora,
@@ -181,13 +181,19 @@ def train(
 
 
 def _usable(
-    run: runs.Run, folder: Path, say: Callable[[str], None], resume: bool
+    run: runs.Run, folder: Path, say: Callable[[str], None], resume: bool, makes: str
 ) -> list[files.Corpus]:
-    """Return a run's data, what cannot be used left out; a new run is written down first."""
+    """Return a run's data, what cannot be used left out; a new run is written down first.
+
+    Data for a system that makes sound are all left in: the workshop reads them part by part,
+    damaged ones as far as can be, and tells what it leaves out. Hours of sound fit no memory.
+    """
     opened = [runs.open_data(place) for place in run.data]
     _make_folder(folder)
     if not resume:
         runs.remember(folder, run)
+    if makes == "audio":
+        return opened
     corpora = []
     for corpus in opened:
         found = corpus.preflight()
@@ -257,8 +263,8 @@ def _export_run(run: Path, target: Path, precision: str | None) -> Path:
     base = next(iter(card.presets.values()))
     chosen = validate_config(type(base), values["preset"], "preset")
     workshop, trainee = _workshop(card, chosen)
+    trainee.recall(run / "training")  # first: what it measures anew gives way to what was learnt
     state = workshop.load_best(trainee, run)
-    trainee.recall(run / "training")
     facts = {**trainee.facts, "steps": state["step"], **workshop.told(state)}
     trainee.export(target, facts, (precision or "int8",), run)
     return target

@@ -166,11 +166,19 @@ class MusikaPreset(Config):
         """Return the recipes of the codec, of its critics and of the latent game.
 
         Minutes of ``recipe`` are those of the whole run: half are the codec's, a fifth the
-        critics', the rest the latent game's.
+        critics', the rest the latent game's. So are its steps, where the other two say nothing.
         """
         each = (self.codec_recipe, self.critic_recipe, self.recipe)
         if self.recipe.minutes is None:
-            return each
+            told = (recipe.steps or recipe.minutes for recipe in each[:2])
+            if self.recipe.steps is None or any(told):
+                return each
+            whole = self.recipe.steps
+            codec, critics, game = (
+                recipe.model_copy(update={"steps": max(1, round(whole * share))})
+                for recipe, share in zip(each, _SHARES, strict=True)
+            )
+            return codec, critics, game
         codec, critics, game = (
             recipe.model_copy(update={"steps": None, "minutes": self.recipe.minutes * share})
             for recipe, share in zip(each, _SHARES, strict=True)

@@ -208,7 +208,7 @@ def prepare_audio(
         made = _make_all(found.parts, place, config, latent_samples, workers, say)
         clips, figures = _kept(found, made, place, latent_samples)
         if sum(clip.latents for clips_ in clips.values() for clip in clips_) < _LEAST_LATENTS:
-            raise TrainingError(_nothing(found))
+            raise TrainingError(_nothing(found, figures))
         _write_index(place, mark, clips, config, latent_samples, account(found, figures))
         sets = load_audio(folder, mark)
         assert sets is not None
@@ -262,11 +262,12 @@ def _await(folder: Path, mark: str) -> dict[str, AudioSet]:
     return sets
 
 
-def _nothing(found: Inventory) -> str:
+def _nothing(found: Inventory, parts: Sequence[tuple[str, Made]] = ()) -> str:
     text = "there is no sound to learn from"
-    if found.skipped:
-        shown = "; ".join(f"{name}: {why}" for name, why in found.skipped[:3])
-        more = len(found.skipped) - 3
+    problems = dict.fromkeys((name, made.problem) for name, made in parts if made.problem)
+    if skipped := [*found.skipped, *problems]:
+        shown = "; ".join(f"{name}: {why}" for name, why in skipped[:3])
+        more = len(skipped) - 3
         text += f": {shown}" + (f"; and {more} more" if more > 0 else "")
     return text + "; name a folder of WAV, FLAC, OGG or MP3 files, or of scores"
 

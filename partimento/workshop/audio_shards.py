@@ -219,7 +219,8 @@ def _stretch(file: soundfile.SoundFile, first: int, seconds: float) -> tuple[F32
             if not len(block):
                 break
             got += len(block)
-            blocks.append(np.ascontiguousarray(matrix @ block.T))
+            with np.errstate(invalid="ignore", over="ignore"):  # what is no number is told later
+                blocks.append(np.ascontiguousarray(matrix @ block.T))
     except (soundfile.LibsndfileError, RuntimeError):
         minutes, rest = divmod(first + got // rate, 60)
         note = f"damaged at {minutes}:{rest:02}"

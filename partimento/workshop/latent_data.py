@@ -28,6 +28,7 @@ __all__ = [
     "codec_print",
     "encode_clip",
     "encode_set",
+    "least_latents",
     "load_latents",
     "save_latents",
 ]
@@ -75,7 +76,7 @@ class LatentSet:
         Raises:
             TrainingError: if the clips are too short for any.
         """
-        tried = [wished, *(n for n in _LENGTHS if n < wished and n % step == 0)]
+        tried = _crops(wished, step)
         for length in tried:
             if self.lengths[self.lengths >= length].sum() >= _USABLE * max(1, len(self)):
                 return length
@@ -140,6 +141,15 @@ class Places(NamedTuple):
     def to(self, device: torch.device) -> Places:
         """Return the same on a device."""
         return Places(*(each.to(device) for each in self))
+
+
+def least_latents(wished: int, step: int) -> int:
+    """Return how long a clip must be at least for ``LatentSet.crop_that_fits`` to find a window."""
+    return min(_crops(wished, step))
+
+
+def _crops(wished: int, step: int) -> list[int]:
+    return [wished, *(n for n in _LENGTHS if n < wished and n % step == 0)]
 
 
 def codec_print(codec: nn.Module) -> str:
@@ -233,7 +243,7 @@ def load_latents(folder: Path, split: str, made_with: str | None = None) -> Late
             for name in ("latents", "conditions")
         ]
         borders = np.array(head["borders"], dtype=np.int64)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError):
         return None
     if {len(each) for each in arrays} != {int(borders[-1])}:
         return None  # a kill came between two files

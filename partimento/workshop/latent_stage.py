@@ -327,7 +327,8 @@ class LatentGame:
         self._latents = torch.from_numpy(train.latents).to(device)
         self._conditions = torch.from_numpy(known).to(device)
         seen, around = self._spread("train", _NORMAL)
-        with torch.no_grad():
+        # Whoever asks first, a validation in half precision or a step, must find the same.
+        with torch.no_grad(), autocast(device, enabled=False):
             joined = [self.critic.standard(seen.to(device)), self._level(around.to(device))]
             self.moments.settle(torch.cat(joined, dim=-1))
         held = self._spread("valid", _JUDGED)[0].numpy()

@@ -221,9 +221,12 @@ class Game:
         columns = self.policy(features).columns(tokens)
         return Sequences(tokens, columns, heard, features, prompt)
 
-    def log_probabilities(self, made: Sequences) -> Tensor:
-        """Return (B, L, V), the generator's log-distribution at each place, without dropout."""
-        network = self.model.network
+    def log_probabilities(self, made: Sequences, network: nn.Module | None = None) -> Tensor:
+        """Return (B, L, V), the generator's log-distribution at each place, without dropout.
+
+        ``network`` stands in for the generator's where one is given.
+        """
+        network = network or self.model.network
         with without_dropout(network):
             logits = network(made.columns).float()
         masked = self.policy(made.features).masked(logits)

@@ -164,6 +164,8 @@ class Trainer:
         if stage.validate and self.stage_index and self.step == 0:
             # What the stage before has left stands for election too: no stage makes it worse.
             self._validate(stage, optimizers)
+            # Getting ready is no step: the time left is told by steps alone.
+            self.progress.begin(stage.name, self.step, self.total_steps)
         started, first_step, saved = time.monotonic(), self.step, time.monotonic()
         while not self._is_over(stage):
             line = self._one_step(stage, optimizers)

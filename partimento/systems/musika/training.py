@@ -23,6 +23,7 @@ from partimento.workshop.audio_export import Part, write_audio_model
 from partimento.workshop.codec_graph import decoder_graph, encoder_graph
 from partimento.workshop.codec_stages import CodecStages
 from partimento.workshop.contract import Stage
+from partimento.workshop.latent_data import least_latents
 from partimento.workshop.latent_graph import latent_graph
 from partimento.workshop.latent_stage import LatentGame
 from partimento.workshop.nn.codec import FlowingCodec, log_features
@@ -78,6 +79,16 @@ class MusikaTrainee:
     def _take(self, sets: dict[str, AudioSet], folder: Path, say: Callable[[str], None]) -> None:
         if not sets["train"].clips:
             raise TrainingError("no sound to learn from was found; see the preflight above")
+        game = self.preset.game
+        needed = least_latents(game.crop, 2**game.critic_blocks)
+        longest = max(clip.latents for clip in sets["train"].clips)
+        if longest < needed:
+            second = self.preset.data.sample_rate_hz / self.preset.codec.latent_samples
+            raise TrainingError(
+                f"the longest piece has {longest / second:.1f} seconds and the game of latents "
+                f"needs {needed / second:.1f}: train on longer recordings; scores are repeated by "
+                f"--set data.least_seconds={needed / second + 1:.0f}"
+            )
         if not sets["valid"].clips:
             say("nothing is held out: the training sound is judged by itself")
             sets = {**sets, "valid": sets["train"]}
@@ -85,6 +96,7 @@ class MusikaTrainee:
         self.facts = {
             "minutes": round(sets["train"].seconds / 60, 1),
             "clips": {split: len(found.clips) for split, found in sets.items()},
+            "corpora": sorted({clip.group.partition("/")[0] for clip in sets["train"].clips}),
         }
         self._trained().take(sets, folder)
         self.game.take(sets, folder, say)

@@ -44,13 +44,15 @@ class GamePreset(TokenPreset):
 
     likelihood: Recipe | None = None
     critic: CriticConfig = CriticConfig()
-    route: Literal["expected_steps", "steps", "monte_carlo", "terminal", "gumbel"] = Field(
-        "expected_steps", description="how the critic's opinion becomes a gradient"
-    )
+    route: Literal[
+        "expected_steps", "anchored_steps", "steps", "monte_carlo", "terminal", "gumbel"
+    ] = Field("expected_steps", description="how the critic's opinion becomes a gradient")
     baseline: Literal["none", "batch_mean", "rank"] = "batch_mean"
     rollouts: int = Field(4, ge=1, description="completions of each prefix (monte_carlo)")
     spacing: int = Field(64, ge=1, description="tokens between two prefixes (monte_carlo)")
-    reward_weight: float = Field(1.0, gt=0)
+    reward_weight: float = Field(
+        1.0, gt=0, description="of the critic's opinion; how far an anchored generator may go"
+    )
     teacher_weight: float = Field(0.2, ge=0, description="of teacher forcing in the same step")
     served_in: int = Field(4, ge=1, description="steps that one batch of made sequences serves")
     kept: int = Field(4, ge=1, description="such batches that the critic remembers")
@@ -82,8 +84,28 @@ _GAME = Recipe(
 _CHORALES = GamePreset(
     representation=_CHORALE_PIECES,
     network=TransformerConfig(layers=4, width=256, max_distance=384, dropout=0.3),
-    recipe=_GAME,
-    start_temperature=0.87,
+    route="anchored_steps",
+    recipe=Recipe(
+        steps=160,
+        batch_size=8,
+        length=512,
+        learning_rate=2e-4,
+        warmup_steps=10,
+        weight_decay=0.0,
+        ema=0.9,
+        validate_every=80,
+    ),
+    critic=CriticConfig(
+        network=_EAR.model_copy(update={"max_distance": 256}),
+        recipe=Recipe(
+            steps=400, batch_size=16, length=512, learning_rate=1e-3, warmup_steps=10, ema=0.0
+        ),
+    ),
+    teacher_weight=0.0,
+    served_in=8,
+    kept=8,
+    from_nothing=0.7,
+    start_temperature=0.9,
     transpose=6,
     defaults={"bars": 16, "tempo": 84.0, "temperature": 1.0, "top_p": 1.0},
 )
@@ -98,7 +120,9 @@ _PIANO = GamePreset(
 
 
 def _by(route: str, **changes: Any) -> GamePreset:
-    return _CHORALES.model_copy(update={"route": route, "served_in": 1, **changes})
+    shared = {"recipe": _GAME, "critic": CriticConfig(), "teacher_weight": 0.2, "kept": 4}
+    own = {"route": route, "served_in": 1, "from_nothing": 0.5, "start_temperature": 0.87}
+    return _CHORALES.model_copy(update={**shared, **own, **changes})
 
 
 PRESETS: Mapping[str, GamePreset] = {
@@ -113,7 +137,8 @@ PRESETS: Mapping[str, GamePreset] = {
     # Meant to start from a Music Transformer of the same music.
     "chorales": _CHORALES,
     "piano": _PIANO,
-    # The other routes, each as it was published.
+    # The other routes, both players at once; each but the first as it was published.
+    "chorales_expected": _by("expected_steps", served_in=4),
     "chorales_steps": _by("steps"),
     "chorales_monte_carlo": _by("monte_carlo"),
     "chorales_terminal": _by("terminal"),

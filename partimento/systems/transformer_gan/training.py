@@ -5,6 +5,7 @@ Equations and where they live::
     J = E[R] and its gradient        -> workshop/objectives/policy.py         reinforce
     the reward of each step (REGS)   -> workshop/objectives/policy_routes.py  regs
     its expectation over all tokens  -> workshop/objectives/policy_routes.py  ExpectedSteps
+    the same, anchored               -> workshop/objectives/policy_routes.py  AnchoredSteps
     Monte-Carlo search               -> workshop/objectives/policy_routes.py  searching
     straight-through Gumbel-softmax  -> workshop/objectives/policy_routes.py  StraightGumbel
     the critic's loss, global, local -> workshop/objectives/policy_routes.py  critic_of_pairs
@@ -31,7 +32,13 @@ from partimento.workshop.contract import Batch, Loss, Player, Stage
 from partimento.workshop.export import COPIES, export_token_model
 from partimento.workshop.made_figures import COLLAPSED, MadeFigures
 from partimento.workshop.objectives.likelihood import next_token_loss
-from partimento.workshop.objectives.policy_routes import critic_of_pairs, route_of
+from partimento.workshop.objectives.policy import follow, lagging_copy
+from partimento.workshop.objectives.policy_routes import (
+    AnchoredSteps,
+    Route,
+    critic_of_pairs,
+    route_of,
+)
 from partimento.workshop.rollouts import without_dropout
 from partimento.workshop.sequence_game import Game, GameState, Sequences
 from partimento.workshop.token_trainee import TokenTrainee
@@ -59,10 +66,22 @@ class TransformerGan:
         self.game = Game(self.model, preset.recipe.length, preset.from_nothing)
         sizes = self.vocabulary, self.representation.feature_sizes, self.game.intervals
         self.critic = critic(preset.critic.network, self.local_width, *sizes)
-        self.route = route_of(preset.route, preset.baseline, preset.rollouts, preset.spacing)
+        self.reference = lagging_copy(self.network)  # the generator as the critic hears it
+        self.route = self._route()
         self.figures: MadeFigures | None = None
         self.index: CopyIndex | None = None
         self.say: Callable[[str], None] = print
+
+    @property
+    def is_anchored(self) -> bool:
+        """Whether the critic rests while the generator learns."""
+        return self.preset.route == "anchored_steps"
+
+    def _route(self) -> Route:
+        preset = self.preset
+        if self.is_anchored:
+            return AnchoredSteps(self.reference, preset.reward_weight)
+        return route_of(preset.route, preset.baseline, preset.rollouts, preset.spacing)
 
     def fresh(self) -> TransformerGan:
         """Return another trainee of the same preset, its weights drawn anew."""
@@ -100,8 +119,13 @@ class TransformerGan:
         critic = Player(
             "critic", (self.critic, self.state), self._critic_loss, preset.critic.updates, learns
         )
-        other = Player("generator", (self.network,), self._generator_loss)
-        game = Stage("adversarial", (critic, other), preset.recipe, self._batch, self._validate)
+        own = (self.network, self.reference) if self.is_anchored else (self.network,)
+        other = Player("generator", own, self._generator_loss)
+        players = (other,) if self.is_anchored else (critic, other)
+        resting = (self.critic,) if self.is_anchored else ()
+        game = Stage(
+            "adversarial", players, preset.recipe, self._batch, self._validate, freezes=resting
+        )
         before = Stage("critic", (alone,), learns, self._batch, freezes=(self.network,))
         first = self.model.stages() if preset.likelihood else ()
         return (*first, before, game)
@@ -155,6 +179,7 @@ class TransformerGan:
         head = self.network.head
         assert isinstance(head, nn.Linear)
         divide_head(head, self.preset.start_temperature)
+        follow(self.reference, self.network, 0.0)
         self.state.begun.fill_(1)
 
     def _teacher(self, real: Sequences) -> Loss:
@@ -162,14 +187,19 @@ class TransformerGan:
 
     def _generator_loss(self, batch: Batch) -> Loss:
         """Return the loss by the preset's route, and teacher forcing in the same step."""
-        preset = self.preset
-        self.state.renew(self.game, batch, preset.recipe.batch_size)
-        pair = self.state.pair(self.game, self.state.serve(preset.recipe.batch_size))
+        preset, size = self.preset, self.preset.recipe.batch_size
+        if self.is_anchored:
+            rows = self.state.some(size)  # what the critic heard last
+        else:
+            self.state.renew(self.game, batch, size)
+            rows = self.state.serve(size)
+        pair = self.state.pair(self.game, rows)
         progress = int(self.state.steps) / (preset.recipe.steps or 1000)
         with without_dropout(self.critic):
             loss = self.route.loss(self.game, self.critic, pair, min(1.0, progress))
         self.state.steps += 1
-        total, parts = preset.reward_weight * loss.total, dict(loss.parts)
+        weight = 1.0 if self.is_anchored else preset.reward_weight
+        total, parts = weight * loss.total, dict(loss.parts)
         if preset.teacher_weight:
             teacher = self._teacher(pair[0])
             total = total + preset.teacher_weight * teacher.total

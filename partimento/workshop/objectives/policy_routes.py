@@ -13,6 +13,8 @@ the place in the piece, is no news then. A reward is the belief that the made on
                    gradient is that of the expectation over them: no luck of the draw is left in
                    the step, and its baseline is exact ("expected policy gradients", Ciosek and
                    Whiteson 2018, arXiv 1801.03326; here the state is the prefix)
+``AnchoredSteps``  the same, held to the generator that the critic knows: what is best then has a
+                   closed form, and the generator learns it as it would learn data
 ``Rewarded``       REINFORCE on the tokens that came, with any credit and baseline of
                    ``objectives/policy.py``: each step's reward (REGS), search, terminal reward
 ``StraightGumbel`` the critic's gradient straight through the tokens (``policy_gumbel``)
@@ -51,6 +53,7 @@ from partimento.workshop.objectives.policy_gumbel import (
 from partimento.workshop.sequence_game import Game, Sequences
 
 __all__ = [
+    "AnchoredSteps",
     "CreditOf",
     "ExpectedSteps",
     "Pair",
@@ -93,6 +96,32 @@ class ExpectedSteps(Route):
         gain = (log_g.exp() * (values - expected)).sum(-1)  # zero; its gradient is not
         total = -gain[made.heard].mean()
         return Loss(total, _told(scores, made))
+
+
+class AnchoredSteps(Route):
+    """Expected steps that pay for leaving ``reference``, the generator that the critic has heard.
+
+    The best G of  strength x E_G[D] - KL(G || reference)  at a prefix is  reference x exp(strength
+    x D), up to its sum (Abdolmaleki et al. 2018, arXiv 1806.06920, section 3). With a strength of 1
+    and a perfect critic that is the real distribution itself. The generator learns it by
+    cross-entropy, so it cannot run past what the critic has heard, and the critic can rest.
+    """
+
+    def __init__(self, reference: nn.Module, strength: float) -> None:
+        self.reference, self.strength = reference, strength
+
+    def loss(self, game: Game, critic: nn.Module, pair: Pair, progress: float) -> Loss:
+        """Return the cross-entropy to the best generator, over places that are heard."""
+        made = pair[1]
+        with torch.no_grad():
+            scores: CriticScores = critic(made.columns, made.tokens, made.heard)
+            values = finite_rewards(scores.values)
+            best = game.log_probabilities(made, self.reference) + self.strength * values
+            aim = torch.softmax(best, dim=-1)
+        log_g = game.log_probabilities(made)
+        # A token that cannot be has log-probability -inf, and is never aimed at.
+        each = -(aim * log_g.clamp(min=-1e4)).sum(-1)
+        return Loss(each[made.heard].mean(), _told(scores, made))
 
 
 class Rewarded(Route):
@@ -223,7 +252,7 @@ def _belief_in_the_whole(
 
 
 def route_of(name: str, baseline: str, rollouts: int, spacing: int) -> Route:
-    """Return the route of a name; what it has no use for is left aside."""
+    """Return the route of a name, but ``AnchoredSteps``; what it has no use for is left aside."""
     if name == "expected_steps":
         return ExpectedSteps()
     if name == "gumbel":
