@@ -92,10 +92,8 @@ def perform_live(
         outcome.is_stopped = True
     finally:
         recipe = recipe_of(plan, outcome).model_copy(update={"streamed": True})
-        for sink in sinks:
-            if outcome.is_stopped and isinstance(sink, FileSink):
-                sink.keep(outcome.frames)  # so that it ends where the recipe says
-            sink.close(recipe.to_json())
+        kept = outcome.frames if outcome.is_stopped else None
+        _close(sinks, recipe.to_json(), kept)
     return outcome
 
 
@@ -145,10 +143,7 @@ def play_sound(
     finally:
         stop = {} if is_whole else {"stopped_after_frames": outcome.frames}
         recipe = plan.recipe.model_copy(update=stop)
-        for sink in sinks:
-            if not is_whole and isinstance(sink, FileSink):
-                sink.keep(lead + outcome.frames)  # so that it ends where the recipe says
-            sink.close(recipe.to_json())
+        _close(sinks, recipe.to_json(), None if is_whole else lead + outcome.frames)
     return outcome
 
 
@@ -198,6 +193,15 @@ def recipe_of(plan: Plan, outcome: Outcome) -> Recipe:
 def result_of(instrument: Instrument, plan: Plan, outcome: Outcome) -> Result:
     """Return all that a stream made as one piece, its prompt before it."""
     return instrument.result_of(outcome.pieces, replace(plan, recipe=recipe_of(plan, outcome)))
+
+
+def _close(sinks: Sequence[Sink], recipe: str, kept: int | None) -> None:
+    """Close all sinks, whatever one of them raises; files keep so many frames, None for all."""
+    with ExitStack() as stack:
+        for sink in reversed(sinks):
+            stack.callback(sink.close, recipe)
+            if kept is not None and isinstance(sink, FileSink):
+                stack.callback(sink.keep, kept)  # so that it ends where the recipe says
 
 
 def _give(sinks: Sequence[Sink], samples: npt.NDArray[np.float32]) -> None:

@@ -55,6 +55,9 @@ _ROOM_FOR_STOP = 12  # the digits of a number of bars
 _MOST_FRAMES = 10**13  # that a stream can be stopped after: seven years
 _BLOCK_FRAMES = 2**14  # encoders get as many at once, so that they make the same of any pieces
 
+# soundfile asserts that all was written, which a full disk may leave undone without an error.
+_CANNOT_WRITE = (soundfile.SoundFileError, AssertionError)
+
 F32 = npt.NDArray[np.float32]
 
 
@@ -236,8 +239,9 @@ class SoundFile:
             return
         try:
             self._file.write(np.clip(held.T, -1.0, 1.0))
-        except soundfile.SoundFileError as error:
-            raise FileError(self._path, f"cannot grow ({error})", "free space") from None
+        except _CANNOT_WRITE as error:
+            why = f"cannot grow ({str(error) or 'the disk is full'})"
+            raise FileError(self._path, why, "free space") from None
         self._frames += held.shape[1]
 
     def _write_last(self) -> None:
@@ -284,8 +288,9 @@ class EvenSoundFile(SoundFile):
         heard: Any = _integers(samples, SOUND) if is_exact else np.clip(samples.T, -1.0, 1.0)
         try:
             self._file.write(heard)
-        except soundfile.SoundFileError as error:
-            raise FileError(self._path, f"cannot grow ({error})", "free space") from None
+        except _CANNOT_WRITE as error:
+            why = f"cannot grow ({str(error) or 'the disk is full'})"
+            raise FileError(self._path, why, "free space") from None
         self._frames += samples.shape[1]
 
     def keep(self, frames: int) -> None:

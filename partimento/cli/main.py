@@ -75,8 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"{_one_line(error)} (see partimento --help)")
         return EXIT_USAGE
     except KeyboardInterrupt:
-        print("partimento: stopped; nothing was written", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:
         _close_stdout()
         return EXIT_ERROR
@@ -86,8 +85,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         # A verb that cannot be imported is told by what its import met.
         met = error.__cause__ if isinstance(error, ImportError) and error.__cause__ else error
+        if isinstance(met, KeyboardInterrupt):
+            return _interrupted()
         _say(f"{type(met).__name__}: {_one_line(met)}; set {DEBUG_VARIABLE}=1 to see where")
         return _fail(error)
+
+
+def _interrupted() -> int:
+    print("partimento: stopped; nothing was written", file=sys.stderr)
+    return EXIT_INTERRUPTED
 
 
 def _fail(error: Exception) -> int:

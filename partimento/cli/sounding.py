@@ -33,9 +33,9 @@ def play_to_files(instrument: Instrument, plan: Plan, paths: list[Path]) -> int:
         screen.bar_progress(instrument.name, "s") as progress,
     ):
         outcome = live.play_sound(instrument, plan, open_sinks, on_piece=_progress(plan, progress))
+        if not outcome.frames:  # stopped while the prompt was written: the files stay as they were
+            raise KeyboardInterrupt
     taken = time.perf_counter() - started
-    if not outcome.frames:
-        raise KeyboardInterrupt
     what = sound_summary(plan.recipe, outcome.seconds, taken)
     show.say(f"Stopped early. {what}" if outcome.is_stopped else what)
     show.say(f"Wrote {' and '.join(map(str, paths))}")

@@ -166,19 +166,21 @@ class MusikaPreset(Config):
         """Return the recipes of the codec, of its critics and of the latent game.
 
         Minutes of ``recipe`` are those of the whole run: half are the codec's, a fifth the
-        critics', the rest the latent game's. So are its steps, where the other two say nothing.
+        critics', the rest the latent game's. Without minutes, steps of ``recipe`` are the latent
+        game's alone; another stage that names nothing takes as many in that proportion.
         """
         each = (self.codec_recipe, self.critic_recipe, self.recipe)
         if self.recipe.minutes is None:
-            told = (recipe.steps or recipe.minutes for recipe in each[:2])
-            if self.recipe.steps is None or any(told):
+            if self.recipe.steps is None:
                 return each
-            whole = self.recipe.steps
-            codec, critics, game = (
-                recipe.model_copy(update={"steps": max(1, round(whole * share))})
-                for recipe, share in zip(each, _SHARES, strict=True)
+            whole = self.recipe.steps / _SHARES[2]
+            codec, critics = (
+                recipe
+                if recipe.steps or recipe.minutes
+                else recipe.model_copy(update={"steps": max(1, round(whole * share))})
+                for recipe, share in zip(each, _SHARES[:2], strict=False)
             )
-            return codec, critics, game
+            return codec, critics, self.recipe
         codec, critics, game = (
             recipe.model_copy(update={"steps": None, "minutes": self.recipe.minutes * share})
             for recipe, share in zip(each, _SHARES, strict=True)

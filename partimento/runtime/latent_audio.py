@@ -25,7 +25,7 @@ from partimento.runtime.codec import Codec, DecoderState
 from partimento.runtime.contract import AUDIO_CHANNELS, AUDIO_RATE_HZ, Controls, Request, Task
 from partimento.runtime.cores import cores
 from partimento.runtime.folder import ModelFolder
-from partimento.runtime.latent_conditions import Beat, Conditions, MusikaControls, Told
+from partimento.runtime.latent_conditions import Beat, Conditions, MusikaControls, Told, usual
 from partimento.runtime.latent_generator import LatentGenerator
 from partimento.runtime.latent_search import find_path
 from partimento.runtime.latent_stream import Source, in_small_pieces, loop, on_all_cores
@@ -46,9 +46,19 @@ class _Scene:
 
     path: LatentCoordinates
     conditions: Conditions
-    controls: Controls
+    heard: Mapping[str, float]  # of the prompt: controls that are so where nothing is wished
     before: F32  # latents of the prompt, (n, width)
     gap: F32  # (width,): the prompt's last latent less what the generator would have made there
+
+    def wished(self, controls: Controls) -> Controls:
+        """Return the controls, what is not wished as it was in the prompt."""
+        open_ = {k: v for k, v in self.heard.items() if getattr(controls, k, 0.0) is None}
+        return controls.model_copy(update=open_) if open_ else controls
+
+    def styled(self, controls: Controls) -> LatentCoordinates:
+        """Return the path, mixed with the style that the controls name."""
+        other = _other(controls)
+        return self.path if other == self.path.other else replace(self.path, other=other)
 
     def joined(self, made: F32, start: int) -> F32:
         """Return latents of the places from ``start`` on: the prompt's, then those made."""
@@ -116,7 +126,7 @@ class LatentAudioPerformer:
             raise NotSupported(f"this model cannot {request.task}; it can generate and continue")
         total = None
         if not request.endless:
-            total = round((request.duration_seconds or 0.0) * AUDIO_RATE_HZ)
+            total = max(1, round((request.duration_seconds or 0.0) * AUDIO_RATE_HZ))
         for samples in self._samples(request, controls, rng, total):
             yield Audio(np.ascontiguousarray(samples), AUDIO_RATE_HZ)
 
@@ -159,14 +169,12 @@ class LatentAudioPerformer:
         conditions = Conditions(seed, self._known, self._latent_seconds, period)
         width = self.codec.config.latent_width
         nothing = np.zeros((0, width), dtype=np.float32)
-        style = getattr(controls, "style", None)
-        other = None if style is None else _seed_of(seeds.generator(style))
-        path = self.generator.path(seed, period, other)
-        return _Scene(path, conditions, controls, nothing, np.zeros(width, dtype=np.float32))
+        path = self.generator.path(seed, period, _other(controls))
+        return _Scene(path, conditions, {}, nothing, np.zeros(width, dtype=np.float32))
 
     def _source(self, scene: _Scene, controls: Controls) -> Source:
         """Return the latents at any place, the controls never changing."""
-        margin = self.generator.margin
+        margin, controls = self.generator.margin, scene.wished(controls)
 
         def latents(start: int, stop: int) -> F32:
             told = scene.conditions.told(controls, start - margin, stop + margin, Beat())
@@ -220,16 +228,21 @@ class LatentAudioPerformer:
         if prompt.sample_rate_hz != AUDIO_RATE_HZ or len(prompt.samples) != AUDIO_CHANNELS:
             raise MusicError(f"a sound to continue is stereo at {AUDIO_RATE_HZ} Hz; convert it")
         codec, step = self.codec, self.codec.latent_samples
-        heard = prompt.samples[:, -_HEARD * step :]
+        if not np.isfinite(prompt.samples).all():
+            raise MusicError("the sound to continue has samples that are not numbers")
+        # Beyond full scale nothing is heard, and squares of what is far beyond are no numbers.
+        heard = np.clip(prompt.samples[:, -_HEARD * step :], -1, 1)
+        last = heard[:, -1:]
         heard = np.pad(heard, ((0, 0), (-heard.shape[1] % step, 0)))
         given = codec.encode(heard)
-        asked = _as_heard(controls, heard)
-        scene = self._scene(asked, seed)
+        found = _as_heard(heard, self._known)
+        scene = replace(self._scene(controls, seed), heard=found)
+        asked = scene.wished(controls)
         margin, count = self.generator.margin, len(given)
         told = scene.conditions.told(asked, -count - margin, margin, Beat())
         path = find_path(self.generator, scene.path, given, told, rng)
         beside = self._made(path, scene.conditions.told(asked, -1 - margin, margin, Beat()), -1, 0)
-        scene = _Scene(path, scene.conditions, asked, given, given[-1] - beside[0])
+        scene = _Scene(path, scene.conditions, found, given, given[-1] - beside[0])
         # The waves and phases of the real sound are what the first frames are added to.
         spectra = analyse(mid_side(heard), codec.framing)[:, : heard.shape[1] // codec.framing.hop]
         silence = overlap_start(codec.framing, 2)
@@ -238,7 +251,7 @@ class LatentAudioPerformer:
         silent = codec.framing.lag - codec.framing.hop
         track = replace(state.track, phase=_phases_of(spectra[:, -1]))
         state = DecoderState(state.network, track, tail, silent)
-        return scene, state, prompt.samples[:, -1:]
+        return scene, state, last
 
 
 class _Steered:
@@ -256,12 +269,12 @@ class _Steered:
         assert self._request.steer is not None
         # The latents are ahead of the sound that is made of them.
         heard = max(0, start - performer.codec.config.lookahead)
-        controls = self._request.steer(heard * performer._latent_seconds)
+        controls = scene.wished(self._request.steer(heard * performer._latent_seconds))
         conditions = scene.conditions
         if self._told is None:
             self._told = conditions.told(controls, start - margin, start, self._beat)
         told = self._told.then(conditions.told(controls, start, stop + margin, self._beat))
-        made = performer._made(scene.path, told, start, stop)
+        made = performer._made(scene.styled(controls), told, start, stop)
         known = stop - start + margin
         self._told = told.part(0, known).last(margin)
         self._beat = conditions.beat_at(controls, stop, self._beat)
@@ -272,20 +285,24 @@ def _seed_of(rng: np.random.Generator) -> int:
     return int(rng.integers(1 << 32))
 
 
-def _as_heard(controls: Controls, heard: F32) -> Controls:
-    """Return the controls, what is not wished taken from the sound."""
-    found: dict[str, float] = {}
-    if getattr(controls, "loudness", 0.0) is None:
-        found["loudness"] = float(np.clip(np.mean(loudness(heard)), -60, 0))
-    if getattr(controls, "density", 0.0) is None:
-        seconds = heard.shape[1] / AUDIO_RATE_HZ
-        onsets = onset_times(heard, AUDIO_RATE_HZ)
-        found["density"] = float(np.clip(onset_density(onsets, 1, seconds, seconds)[0], 0, 16))
-    if getattr(controls, "tempo", 0.0) is None:
-        beats = tempo(heard, AUDIO_RATE_HZ)
-        if beats:
-            found["tempo"] = float(np.clip(beats, 40, 240))
-    return controls.model_copy(update=found)
+def _other(controls: Controls) -> int | None:
+    """Return the seed of the path whose home is mixed in, if there is one."""
+    style = getattr(controls, "style", None)
+    return None if style is None else _seed_of(seeds.generator(style))
+
+
+def _as_heard(heard: F32, known: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return the loudness, the density and the tempo of a sound, as far as the music knew such."""
+    seconds = heard.shape[1] / AUDIO_RATE_HZ
+    onsets = onset_times(heard, AUDIO_RATE_HZ)
+    found = {
+        "loudness": float(np.mean(loudness(heard))),
+        "density": float(onset_density(onsets, 1, seconds, seconds)[0]),
+    }
+    beats = tempo(heard, AUDIO_RATE_HZ)
+    if beats:
+        found["tempo"] = float(beats)
+    return usual(found, known)
 
 
 def _stretched(samples: F32, length: int) -> F32:

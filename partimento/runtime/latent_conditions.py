@@ -19,7 +19,7 @@ from partimento.representations.sound_conditions import (
 )
 from partimento.runtime.contract import Controls
 
-__all__ = ["Beat", "Conditions", "MusikaControls", "Told"]
+__all__ = ["Beat", "Conditions", "MusikaControls", "Told", "usual"]
 
 F32 = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -42,6 +42,28 @@ class MusikaControls(Controls):
     density: float | None = Field(None, ge=0, le=16, description="onsets a second")
     loudness: float | None = Field(None, ge=-60, le=0, description="level in dBFS (RMS)")
     tempo: float | None = Field(None, ge=40, le=240, description="beats a minute")
+
+
+_UNITS = {"density": (8.0, 0.0), "loudness": (60.0, -60.0), "tempo": (120.0, 60.0)}
+_BOUNDS = {"density": (0.0, 16.0), "loudness": (-60.0, 0.0), "tempo": (40.0, 240.0)}
+
+
+def usual(found: Mapping[str, float], known: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return values of controls, no further out than where what is not wished wanders.
+
+    ``known`` are the quantiles of each in the units of the conditions. Of silence, noise or the
+    like a generator was never told, and what it would make of that is no music.
+    """
+    out: dict[str, float] = {}
+    for name, value in found.items():
+        low, high = _BOUNDS[name]
+        quantiles = known.get(name)
+        if quantiles:
+            scale, zero = _UNITS[name]
+            shares = np.linspace(0, 1, len(quantiles))
+            low, high = np.interp((_LEAST, _MOST), shares, quantiles) * scale + zero
+        out[name] = float(np.clip(value, low, high))
+    return out
 
 
 @dataclass(frozen=True)

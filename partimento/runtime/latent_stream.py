@@ -171,23 +171,39 @@ def loop(codec: Codec, source: Source, period: int, threads: int) -> F32:
     """
     with _workers(threads) as (pool, stop):
         hands = _Hands(codec, source, pool, stop, threads)
-        waiting = [hands.said(span) for span in _spans(0, period)]
-        stretches = [stretch for future in waiting for stretch in future.result()]
-        turned, track = turned_in_order(stretches, codec.track())
-        # Where the phases of the first frame would stand if it came again.
-        again, _ = stretches[0].turned(track)
-        away = turned[0].turns[0] - again.turns[0]
-        total = sum(len(each.turns) for each in turned)
-        parts, done = [], 0
-        for each in turned:
-            at = np.arange(done + 1, done + len(each.turns) + 1) - (total - _BENT)
-            ramp = np.clip(at / (_BENT + 1), 0, 1)
-            if ramp[-1] > 0:
-                bend = np.rint(ramp[:, None] * away).astype(np.int32)
-                each = replace(each, turns=each.turns + bend)
-            parts.append(hands.sound([each]))
-            done += len(each.turns)
+        parts = list(_loop_parts(hands, period))
         return _round(codec, [part.result() for part in parts])
+
+
+def _loop_parts(hands: _Hands, period: int) -> Iterator[Future[tuple[F32, Tail]]]:
+    """Yield the coming samples of a loop; what was said is dropped as soon as it sounds."""
+    spans, track = _spans(0, period), hands.codec.track()
+    following = deque(hands.said(span) for span in islice(spans, hands.threads))
+    first: Stretch | None = None
+    begun: npt.NDArray[np.int32] | None = None
+    straight = period * hands.codec.config.latent_frames - _BENT  # frames that are not bent
+    done, bent = 0, []
+    while following:
+        for stretch in following.popleft().result():
+            turned, track = stretch.turned(track)
+            if first is None or begun is None:
+                first, begun = stretch, turned.turns[0]
+            done += len(turned.turns)
+            if done <= straight:
+                yield hands.sound([turned])
+            else:
+                bent.append((done - straight, turned))
+        following.extend(hands.said(span) for span in islice(spans, 1))
+    assert first is not None
+    assert begun is not None
+    # Where the phases of the first frame would stand if it came again.
+    again, _ = first.turned(track)
+    away = begun - again.turns[0]
+    for past, each in bent:
+        at = np.arange(past - len(each.turns) + 1, past + 1)
+        ramp = np.clip(at / (_BENT + 1), 0, 1)
+        bend = np.rint(ramp[:, None] * away).astype(np.int32)
+        yield hands.sound([replace(each, turns=each.turns + bend)])
 
 
 def _round(codec: Codec, parts: Sequence[tuple[F32, Tail]]) -> F32:

@@ -8,6 +8,7 @@ the shards that are there. Nothing is held in memory but the conditions.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -17,9 +18,10 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from signal import SIG_IGN, SIGINT, signal
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -332,9 +334,7 @@ def _results(make: Callable[[Part], Made], todo: Sequence[Part], workers: int) -
         return
     # Forking a process that runs threads can deadlock; spawning cannot. Ctrl-C goes to the whole
     # group of processes: only this one heeds it.
-    pool = ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=signal, initargs=(SIGINT, SIG_IGN)
-    )
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_serve)
     # The longest first, so that no process is left alone with one at the end.
     order = iter(sorted(todo, key=lambda part: -part.seconds))
     try:
@@ -347,6 +347,19 @@ def _results(make: Callable[[Part], Made], todo: Sequence[Part], workers: int) -
                 yield future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _serve() -> None:
+    """Leave Ctrl-C to the process that leads, and end with it: a killed one cannot say so."""
+    signal(SIGINT, SIG_IGN)
+    Thread(target=_end_with_the_leader, daemon=True).start()
+
+
+def _end_with_the_leader() -> None:
+    leader = parent_process()
+    if leader is not None:
+        leader.join()
+        os._exit(1)
 
 
 def _check_room(place: Path, seconds: float, config: AudioData) -> None:

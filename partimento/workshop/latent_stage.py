@@ -67,6 +67,7 @@ _OVERFIT = 0.6  # of the way from made to real lie real windows that the critic 
 _NORMAL = 2048  # windows that say what is normal
 _UNTRAINED = 1e3
 _JUDGED = 192  # windows a validation
+_LEAST_PLACES = 8  # of a window in what is held out: of fewer no spread can be told
 _CRITIC_FASTER = 1.0
 _LISTENED = 0.99  # memory of how well conditions are heard
 
@@ -293,7 +294,7 @@ class LatentGame:
         self.crop = train.crop_that_fits(self.config.crop, step)
         if self.crop < self.config.crop:
             self._say(f"most clips are short: the critic hears {self.crop} latents at once")
-        if not len(valid) or valid.lengths.max() < self.crop:
+        if sum(valid.starts(self.crop)[1][-1:]) < _LEAST_PLACES:
             self.sets["valid"] = train
             self._say("too little is held out to judge by: the training music is used for it")
         self._settle(train)

@@ -270,6 +270,11 @@ class Trainer:
                 figures = dict(stage.validate())
             # All ranks must judge alike, or one would stop before the others.
             figures["loss"] = distributed.agree(figures["loss"])
+            if not math.isfinite(figures["loss"]):
+                raise TrainingError(
+                    f"{stage.name}: the validation loss is not finite at step {self.step}; the "
+                    "best weights before it are kept; start with a lower learning_rate"
+                )
             if self.best is None or figures["loss"] < self.best:
                 self.best, self.stale = figures["loss"], 0
                 self._save_best(figures)

@@ -346,3 +346,54 @@ def test_a_full_disk_leaves_nothing_half_written(drone, capsys, monkeypatch, suf
     assert run(f"generate --model droning --seconds 1 -o a{suffix}") == 1
     assert "cannot grow (No space left" in capsys.readouterr().err
     assert made() == []
+
+
+def test_a_stop_while_the_prompt_is_written_leaves_old_files(drone, capsys, monkeypatch):
+    write_tone("in.wav")
+    Path("a.wav").write_bytes(b"old")
+
+    def stop(_plan):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(live, "prompt_pieces", stop)
+    assert run("continue in.wav --model droning --seconds 1 -o a.wav -o a.ogg") == 130
+    assert "nothing was written" in capsys.readouterr().err
+    assert made() == ["a.wav", "in.wav"]
+    assert Path("a.wav").read_bytes() == b"old"
+
+
+def test_a_sink_that_fails_leaves_the_others_whole(drone, capsys, monkeypatch):
+    class Full(sinks.WavFile):
+        def close(self, recipe):
+            super().close(recipe)
+            raise FileError(self._path, "cannot grow (full)", "free space")
+
+    opened = sounding.sound_sink
+    monkeypatch.setattr(
+        sounding,
+        "sound_sink",
+        lambda path, *rest: Full(path) if path.name == "a.wav" else opened(path, *rest),
+    )
+    assert run("stream --model droning --seconds 0.2 --seed 3 -o a.wav -o b.wav -o c.flac") == 1
+    assert "a.wav: cannot grow (full)" in capsys.readouterr().err
+    assert api.replay("b.wav").is_same()
+    assert api.replay("c.flac").is_same()
+
+
+def test_a_full_disk_that_libsndfile_keeps_to_itself_is_told(drone, capsys, monkeypatch):
+    def write(_self, _samples):
+        raise AssertionError
+
+    monkeypatch.setattr(soundfile.SoundFile, "write", write)
+    assert run("generate --model droning --seconds 0.5 -o a.flac") == 1
+    assert "a.flac: cannot grow (the disk is full)" in capsys.readouterr().err
+    assert made() == []
+
+
+def test_a_stop_while_a_verb_is_imported_is_a_stop(drone, capsys, monkeypatch):
+    def broken(*_args, **_more):
+        raise ImportError("no verb") from KeyboardInterrupt()
+
+    monkeypatch.setattr("partimento.cli.main.make_app", lambda: broken)
+    assert run("generate --model droning") == 130
+    assert "stopped; nothing was written" in capsys.readouterr().err

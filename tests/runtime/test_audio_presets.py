@@ -45,3 +45,13 @@ def test_minutes_are_shared_out() -> None:
     assert [recipe.minutes for recipe in timed.recipes()] == pytest.approx([30, 12, 18])
     assert [recipe.steps for recipe in timed.recipes()] == [None] * 3
     assert timed.recipes()[0].learning_rate == steps.codec_recipe.learning_rate
+
+
+def test_a_stage_that_names_nothing_takes_steps_in_proportion() -> None:
+    plain = MusikaPreset()
+    counted = MusikaPreset(recipe=plain.recipe.model_copy(update={"steps": 3}))
+    assert [recipe.steps for recipe in counted.recipes()] == [5, 2, 3]
+    own = counted.model_copy(
+        update={"codec_recipe": plain.codec_recipe.model_copy(update={"steps": 7})}
+    )
+    assert [recipe.steps for recipe in own.recipes()] == [7, 2, 3]

@@ -20,7 +20,7 @@ from partimento.runtime.codec import Codec
 from partimento.runtime.contract import Controls, Request, Task
 from partimento.runtime.folder import ModelFolder
 from partimento.runtime.latent_audio import LatentAudioPerformer, MusikaControls
-from partimento.runtime.latent_conditions import Beat, Conditions
+from partimento.runtime.latent_conditions import Beat, Conditions, usual
 from partimento.runtime.latent_generator import LatentGenerator
 from partimento.runtime.latent_search import find_path
 from partimento.runtime.latent_stream import STRETCH
@@ -136,6 +136,19 @@ def test_a_change_is_heard_at_once(performer: LatentAudioPerformer, whole: F32) 
     np.testing.assert_allclose(steered[:, : 99 * STEP], whole[:, : 99 * STEP], atol=1e-4)
 
 
+def test_a_style_may_be_steered(performer: LatentAudioPerformer, whole: F32) -> None:
+    other = MusikaControls(style=12, mix=1.0)
+    seconds, change = 20 * STEP / 44100, 10 * STEP / 44100
+    steered = made(
+        performer,
+        duration_seconds=seconds,
+        steer=lambda at: other if at >= change else MusikaControls(),
+    )
+    differs = np.abs(steered - whole[:, : steered.shape[1]]).max(axis=0) > 1e-3
+    assert 8 <= np.argmax(differs) / STEP <= 15
+    assert differs[-4 * STEP :].any()
+
+
 def test_a_loop_leads_into_itself(performer: LatentAudioPerformer) -> None:
     seconds = 40.3 * STEP / 44100
     turn = made(performer, duration_seconds=seconds, is_loop=True)
@@ -164,6 +177,44 @@ def test_sound_goes_on_without_a_jump(performer: LatentAudioPerformer, whole: F3
     jumps = np.abs(np.diff(joined, axis=1)).max(axis=0)
     border = prompt.samples.shape[1] - 1
     assert jumps[border] <= jumps[:border].max()
+
+
+def test_what_is_not_wished_goes_on_as_it_was(performer: LatentAudioPerformer) -> None:
+    asked: dict[str, Any] = {"task": Task.CONTINUE, "duration_seconds": 1.0}
+    sound = {"soft": noise(1.0) * np.float32(0.01), "loud": noise(1.0)}
+    heard = {name: Audio(samples, 44100) for name, samples in sound.items()}
+    scenes = {
+        name: performer._heard(
+            Request(prompt=prompt, **asked), MusikaControls(density=3), 1, np.random.default_rng(1)
+        )[0]
+        for name, prompt in heard.items()
+    }
+    told = {name: scene.wished(MusikaControls(density=3)) for name, scene in scenes.items()}
+    assert told["soft"].loudness < told["loud"].loudness
+    assert {controls.density for controls in told.values()} == {3}
+    source = performer._source(scenes["soft"], MusikaControls(density=3))
+    np.testing.assert_array_equal(
+        source(0, 4), performer._source(scenes["soft"], told["soft"])(0, 4)
+    )
+    assert usual({"loudness": -200.0}, {"loudness": [0.5, 0.6, 0.7]}) == {
+        "loudness": pytest.approx(0.52 * 60 - 60)
+    }
+    assert usual({"tempo": 900.0}, {}) == {"tempo": 240.0}
+
+
+def test_sound_of_no_numbers_is_refused_and_beyond_full_scale_heard(
+    performer: LatentAudioPerformer,
+) -> None:
+    asked: dict[str, Any] = {"task": Task.CONTINUE, "duration_seconds": 0.2}
+    for bad in (np.nan, np.inf):
+        with pytest.raises(MusicError, match="not numbers"):
+            made(performer, prompt=Audio(noise(0.2) * np.float32(bad), 44100), **asked)
+    far = made(performer, prompt=Audio(noise(0.2) * np.float32(1e37), 44100), **asked)
+    assert np.isfinite(far).all()
+
+
+def test_the_shortest_sound_is_one_sample(performer: LatentAudioPerformer) -> None:
+    assert made(performer, duration_seconds=1e-6).shape == (2, 1)
 
 
 def test_only_sound_of_the_right_kind_is_continued(performer: LatentAudioPerformer) -> None:

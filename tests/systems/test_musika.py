@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,17 @@ from two_ranks import run_two_ranks
 from partimento import api
 from partimento.config import validate_config
 from partimento.errors import ConfigError, TrainingError
-from partimento.files.corpora import Corpus
+from partimento.files.audio import write_audio
+from partimento.files.corpora import Corpus, open_corpus
+from partimento.music import Audio
 from partimento.runtime.audio_presets import MusikaPreset
 from partimento.runtime.folder import ModelFolder
 from partimento.systems.musika import CARD, PRESETS
 from partimento.systems.musika.training import MusikaTrainee, trainee
+from partimento.workshop.checkpoints import read_checkpoint, write_checkpoint
 from partimento.workshop.progress import Progress
 from partimento.workshop.run import load_best, train
-from partimento.workshop.trainer import all_modules
+from partimento.workshop.trainer import BEST, all_modules
 
 TINY = PRESETS["tiny"]
 
@@ -76,6 +80,51 @@ def test_the_best_weights_come_back(run: Path) -> None:
     state = load_best(again, run)
     assert np.isfinite(state["figures"]["loss"])
     assert set(again.sets) == {"train", "valid", "test"}
+
+
+def test_an_exported_run_plays_the_scale_it_learnt_and_tells_its_data(
+    run: Path, tmp_path: Path
+) -> None:
+    begun = tmp_path / "run"
+    shutil.copytree(run, begun)
+    (begun / "config.json").unlink()
+    tensors, state = read_checkpoint(begun / "training" / BEST)
+    name = next(each for each in tensors if each.endswith("decoder.scaling.mean"))
+    tensors[name] = tensors[name] + 1  # as of a run that began with another's codec
+    write_checkpoint(begun / "training" / BEST, tensors, state)
+    out = api.export(begun, tmp_path / "out")
+    trained = ModelFolder.open(run).config["trained"]
+    assert ModelFolder.open(out).config["trained"]["corpora"] == trained["corpora"]
+    loud, usual = (
+        api.load(str(each)).generate(seconds=0.5, seed=3).audio.samples for each in (out, run)
+    )
+    assert np.abs(loud).mean() > 1.5 * np.abs(usual).mean()
+
+
+def test_sound_too_short_for_the_game_is_refused_before_training(tmp_path: Path) -> None:
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    draw = np.random.default_rng(0)
+    for name in "abc":
+        noise = Audio((0.1 * draw.standard_normal((2, 66_150))).astype(np.float32), 44_100)
+        write_audio(noise, songs / f"{name}.wav")
+    with pytest.raises(TrainingError, match=r"longest piece has 1\.5 seconds"):
+        trainee(TINY).prepare([open_corpus(songs)], tmp_path, silent)
+
+
+def test_a_damaged_recording_is_read_as_far_as_it_can_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    draw = np.random.default_rng(0)
+    noise = Audio((0.1 * draw.standard_normal((2, 352_800))).astype(np.float32), 44_100)
+    path = songs / "cut.flac"
+    write_audio(noise, path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    short = {f"{each}.steps": 1 for each in ("recipe", "codec_recipe", "critic_recipe")}
+    api.train("musika", [songs], tmp_path / "out", preset="tiny", overrides=short)
+    assert "read as far as possible: songs/cut.flac" in capsys.readouterr().err
 
 
 def test_modules_stand_once_and_the_codec_is_what_is_played() -> None:

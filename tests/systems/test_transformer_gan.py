@@ -20,7 +20,8 @@ from partimento.systems.transformer_gan import PRESETS, CriticConfig, GamePreset
 from partimento.systems.transformer_gan.training import TransformerGan, trainee
 from partimento.workshop.made_figures import MadeFigures
 from partimento.workshop.nn.sequence_critic import CriticScores
-from partimento.workshop.objectives.policy_routes import ExpectedSteps
+from partimento.workshop.objectives.policy import lagging_copy
+from partimento.workshop.objectives.policy_routes import AnchoredSteps, ExpectedSteps
 from partimento.workshop.progress import Progress
 from partimento.workshop.run import train
 from partimento.workshop.sequence_game import GivenWalks, distinct_share
@@ -105,6 +106,26 @@ def test_the_expected_gradient_is_that_of_the_expectation(tmp_path: Path) -> Non
     log_g = game.game.log_probabilities(made)
     wanted = gradient(-(log_g.exp() @ values)[made.heard].mean())
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_an_anchored_generator_comes_to_rest_at_what_is_best(tmp_path: Path) -> None:
+    game = prepared(tmp_path)
+    made = game.game.of(game.game.real(np.random.default_rng(0), 3))
+    reference = lagging_copy(game.network)
+    values = torch.randn(game.vocabulary, generator=torch.Generator().manual_seed(1))
+    values[game.representation.start_token] = 0.0
+
+    def gradient(strength: float) -> Tensor:
+        route = AnchoredSteps(reference, strength)
+        total = route.loss(game.game, Likes(values), (made, made), 0.0).total
+        return torch.autograd.grad(total, game.network.head.bias)[0]
+
+    assert gradient(0.0).abs().max() < 1e-6  # no opinion: nothing to leave the reference for
+    assert gradient(0.5).abs().max() > 1e-3
+    with torch.no_grad():
+        game.network.head.bias += 0.5 * values  # reference x exp(0.5 x values)
+    assert gradient(0.5).abs().max() < 1e-6
+    assert gradient(1.0).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("route", ["expected_steps", "steps", "monte_carlo", "terminal", "gumbel"])
@@ -225,6 +246,13 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
         parts = tmp_path / f"stopped-{stop}"
         run(parts, stop=stop)
         assert run(parts, resume=True) == whole
+
+
+def test_an_anchored_run_lets_the_critic_rest_and_resumes(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", route="anchored_steps")
+    assert not any("critic_loss" in line for line in whole if line["stage"] == "adversarial")
+    run(tmp_path / "parts", stop=5, route="anchored_steps")
+    assert run(tmp_path / "parts", resume=True, route="anchored_steps") == whole
 
 
 def test_a_generator_that_repeats_itself_is_told(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import shutil
+import signal
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -171,6 +174,26 @@ def test_nothing_to_learn_from_is_an_error_that_says_why(songs: Path, tmp_path: 
     put(songs, "a.wav", np.zeros((100, 1)))
     with pytest.raises(TrainingError, match=r"no sound to learn from: songs/a.wav: is too short"):
         prepared(songs, tmp_path)
+    put(songs, "b.wav", np.zeros((2 * RATE, 2)))
+    with pytest.raises(TrainingError, match=r"too short; songs/b.wav: silence;"):
+        prepared(songs, tmp_path)
+
+
+def test_a_process_that_makes_sound_ends_with_the_one_that_leads() -> None:
+    code = """
+import os, signal, sys
+from multiprocessing import get_context
+from partimento.workshop.audio_data import _serve
+if __name__ == "__main__":
+    from concurrent.futures import ProcessPoolExecutor
+    pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_serve)
+    print(pool.submit(os.getpid).result(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    # The worker holds the pipe of what is printed: it closes when the worker ends.
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert int(run.stdout) > 0
+    assert run.returncode == -signal.SIGKILL
 
 
 def test_a_zip_of_sound_is_read(songs: Path, tmp_path: Path) -> None:

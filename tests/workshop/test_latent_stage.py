@@ -307,6 +307,27 @@ def test_short_clips_and_nothing_held_out_are_told(tmp_path: Path) -> None:
     assert any("held out" in text for text in told)
 
 
+def test_a_single_held_out_window_does_not_judge(tmp_path: Path) -> None:
+    told: list[str] = []
+    made = game(tmp_path, told)
+    one = Sound((Clip(made.config.crop, 77),))
+    made.take({"train": sounds()["train"], "valid": one}, tmp_path, told.append)
+    assert np.isfinite(made.validate()["loss"])
+    assert any("held out" in text for text in told)
+
+
+def test_what_is_normal_is_told_alike_in_half_precision(tmp_path: Path) -> None:
+    found = []
+    for name, half in (("step", False), ("validation", True)):
+        (tmp_path / name).mkdir()
+        torch.manual_seed(0)
+        made = game(tmp_path / name)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            made.batch(np.random.default_rng(0))
+        found.append(made.moments.get_buffer("real_products"))
+    assert torch.equal(*found)
+
+
 def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
     made = game(tmp_path)
     made.take({"train": Sound(()), "valid": Sound(())}, tmp_path, lambda _text: None)
