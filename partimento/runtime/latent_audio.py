@@ -204,7 +204,7 @@ class LatentAudioPerformer:
         if not 0 < seconds <= _LONGEST_LOOP_SECONDS:
             raise NotSupported(
                 f"a loop lasts {_LONGEST_LOOP_SECONDS} seconds at most, not {seconds:g}; "
-                "ask for its length in seconds"
+                "ask for a length within that"
             )
         length = max(1, round(seconds * AUDIO_RATE_HZ))
         period = max(1, round(length / self.codec.latent_samples))

@@ -3,8 +3,9 @@
 The reverse of ``workshop/onnx_graph.py``: constants keep the names that torch gave them, products
 hold their matrices transposed, attention's three projections are one matrix, relative distances
 are divided by the root of the head's width, an LSTM has its gates in ONNX's order. In an int8 graph
-a matrix is three constants, ``X_quantized``, ``X_scale`` and ``X_zero_point``; what comes back then
-is within half a step of the scale of what was trained.
+a matrix is three constants, ``X_quantized``, ``X_scale`` and ``X_zero_point``, a table two
+(``workshop/rounding.py``); what comes back then is within half a step of the scale of what was
+trained.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from partimento.errors import ModelError
 from partimento.runtime.folder import ModelFolder
+from partimento.workshop.rounding import ROUNDED, SCALE
 
 __all__ = ["read_graph_weights"]
 
@@ -73,9 +75,13 @@ def _constants(graph: onnx.GraphProto) -> dict[str, _F32]:
         if name.endswith(_QUANTIZED)
         for part in ("_scale", "_zero_point")
     }
+    helpers |= {f"{name.removesuffix(ROUNDED)}{SCALE}" for name in raw if name.endswith(ROUNDED)}
     out = {}
     for name, value in raw.items():
-        if name.endswith(_QUANTIZED):
+        if name.endswith(ROUNDED):
+            base = name.removesuffix(ROUNDED)
+            out[base] = value.astype(np.float32) * raw[f"{base}{SCALE}"]
+        elif name.endswith(_QUANTIZED):
             base = name.removesuffix(_QUANTIZED)
             zero, scale = raw[f"{base}_zero_point"], raw[f"{base}_scale"]
             if value.ndim == 3:  # an LSTM's (1, in, 4 W); the float form is (1, 4 W, in)

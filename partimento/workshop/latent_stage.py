@@ -11,6 +11,7 @@ nothing but who made it. The codec is not touched: latents are encoded once, wit
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -69,6 +70,7 @@ _UNTRAINED = 1e3
 _JUDGED = 192  # windows a validation
 _LEAST_PLACES = 8  # of a window in what is held out: of fewer no spread can be told
 _CRITIC_FASTER = 1.0
+_TELL_SECONDS = 10.0
 _LISTENED = 0.99  # memory of how well conditions are heard
 
 
@@ -347,7 +349,12 @@ class LatentGame:
                         for clip in self._sounds[split].clips
                     ]
                     self._say(f"encoding {len(clips)} clips of the {split} split")
-                    found = encode_set(self.codec, clips, self.preset.codec.latent_samples)
+                    found = encode_set(
+                        self.codec,
+                        clips,
+                        self.preset.codec.latent_samples,
+                        self._teller(len(clips)),
+                    )
                     save_latents(self._folder, split, found, made_with)
         distributed.barrier()
         out = {}
@@ -367,6 +374,20 @@ class LatentGame:
         latents = torch.from_numpy(found.latents)
         conditions = torch.from_numpy(found.conditions[:, : self.config.conditions])
         return places.inside(latents, length), places.around(conditions, length, margin)
+
+    def _teller(self, count: int) -> Callable[[int], None]:
+        """Return what tells now and then how many clips are encoded, and how long it takes yet."""
+        began = last = time.monotonic()
+
+        def tell(done: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= _TELL_SECONDS and done < count:
+                last = now
+                left = (now - began) / done * (count - done)
+                self._say(f"encoded {done} of {count} clips, {left:.0f} s left")
+
+        return tell
 
     def _demo(self, device: torch.device) -> npt.NDArray[np.float32]:
         """Return half a minute of what is made now (2, N)."""

@@ -6,7 +6,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-__all__ = ["rounded"]
+__all__ = ["ROUNDED", "SCALE", "rounded"]
+
+ROUNDED, SCALE = "_int8", "_scale"  # after the name of a weight: its numbers, their steps
 
 _LEAST = 4096  # numbers: what is smaller stays in float32
 
@@ -26,20 +28,25 @@ def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
     for each in graph.initializer:
         value = numpy_helper.to_array(each)
         is_kernel = each.name in kernels and value.ndim == 3
-        if not (is_kernel or value.ndim == 2) or value.size < _LEAST or value.dtype != np.float32:
+        is_weight = (is_kernel or value.ndim == 2) and not each.name.endswith(SCALE)
+        if not is_weight or value.size < _LEAST or value.dtype != np.float32:
             kept.append(each)
             continue
         axes = (1, 2) if is_kernel else 0
         scale = np.maximum(np.abs(value).max(axis=axes, keepdims=True) / 127, 1e-12)
         whole = np.clip(np.rint(value / scale), -127, 127).astype(np.int8)
         name = each.name
-        kept.append(numpy_helper.from_array(whole, f"{name}_int8"))
-        kept.append(numpy_helper.from_array(scale.astype(np.float32), f"{name}_scale"))
+        kept.append(numpy_helper.from_array(whole, f"{name}{ROUNDED}"))
+        kept.append(numpy_helper.from_array(scale.astype(np.float32), f"{name}{SCALE}"))
         cast = onnx.helper.make_node(
-            "Cast", [f"{name}_int8"], [f"{name}_float"], to=TensorProto.FLOAT, name=f"{name}_cast"
+            "Cast",
+            [f"{name}{ROUNDED}"],
+            [f"{name}_float"],
+            to=TensorProto.FLOAT,
+            name=f"{name}_cast",
         )
         scaled = onnx.helper.make_node(
-            "Mul", [f"{name}_float", f"{name}_scale"], [name], name=f"{name}_scaled"
+            "Mul", [f"{name}_float", f"{name}{SCALE}"], [name], name=f"{name}_scaled"
         )
         nodes += [cast, scaled]
     rest = list(graph.node)

@@ -12,6 +12,7 @@ from tiny_models import ATTENTIONS, grid_preset, lstm, roughen, trainee_of, tran
 
 from partimento.errors import ModelError
 from partimento.runtime.presets import RecurrentConfig, TransformerConfig
+from partimento.workshop import rounding
 from partimento.workshop.graph_weights import read_graph_weights
 
 NETWORKS = [*(transformer(attention) for attention in ATTENTIONS), lstm()]
@@ -32,10 +33,15 @@ def test_full_precision_comes_back_as_it_was(
         torch.testing.assert_close(weights[name], value, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("least", [1, 4096], ids=["tables_in_int8", "tables_in_float"])
 @pytest.mark.parametrize("network", NETWORKS, ids=NAMES)
 def test_int8_comes_back_within_a_step_of_its_scale(
-    network: TransformerConfig | RecurrentConfig, tmp_path: Path
+    network: TransformerConfig | RecurrentConfig,
+    least: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(rounding, "_LEAST", least)
     trainee = trainee_of(grid_preset(network))
     roughen(trainee.network)
     trainee.export(tmp_path / "model", {})
