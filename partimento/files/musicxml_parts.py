@@ -56,6 +56,7 @@ class _Heard:
     velocity: int | None
     tie_start: bool = False
     tie_stop: bool = False
+    voice: str = ""
 
 
 @dataclass
@@ -278,8 +279,9 @@ def _read_note(part: _Part, element: Element, start: int, end: int) -> None:
     ties = {tie.get("type") for tie in element.findall("tie")}
     dynamics = element.get("dynamics")
     velocity = None if dynamics is None else _velocity(float(dynamics))
+    voice = element.findtext("voice", "")
     part.notes.append(
-        _Heard(start, pitch, max(end, start + 1), velocity, "start" in ties, "stop" in ties)
+        _Heard(start, pitch, max(end, start + 1), velocity, "start" in ties, "stop" in ties, voice)
     )
     text = lyric_of_note(element)
     if text:
@@ -385,7 +387,8 @@ def _tied(notes: list[_Heard], slack: int) -> list[_Heard]:
     """Return the notes with tied ones joined; voices may stand in any order in the file.
 
     A tie may miss its note by ``slack`` ticks: some programs round the lengths of tuplets, and
-    written-out arpeggios tie short notes to a long one a little later.
+    written-out arpeggios tie short notes to a long one a little later. Of two that are as near, the
+    one of the same voice is meant.
     """
     out: list[_Heard] = []
     open_ties: dict[int, list[_Heard]] = {}
@@ -393,9 +396,10 @@ def _tied(notes: list[_Heard], slack: int) -> list[_Heard]:
         waiting = open_ties.get(note.pitch, [])
         near = [held for held in waiting if abs(held.end - note.onset) <= slack]
         if note.tie_stop and near:
-            held = min(near, key=lambda h: abs(h.end - note.onset))
+            apart = [(abs(held.end - note.onset), held.voice != note.voice) for held in near]
+            held = near[apart.index(min(apart))]
             waiting.remove(held)
-            held.end = max(held.end, note.end)
+            held.end, held.voice = max(held.end, note.end), note.voice
         else:
             held = note
             out.append(note)

@@ -51,6 +51,16 @@ FOUR_FOUR = (
 )
 
 
+def test_two_notes_of_one_pitch_are_tied_each_to_its_own() -> None:
+    notes = (Note(162, 60, 36, 64), Note(168, 60, 36, 64))  # both sound over the bar line at 192
+    score = Score((Track("a", notes),), 24, time_signatures=(TimeSignature(0, 4, 4),))
+    again = score_of_musicxml(musicxml_bytes(with_whole_bars(score)))
+    assert [(n.onset_ticks, n.duration_ticks) for n in again.tracks[0].notes] == [
+        (162, 36),
+        (168, 36),
+    ]
+
+
 @given(scores())
 @settings(max_examples=40, deadline=None)
 def test_what_is_written_is_read_again(score: Score) -> None:

@@ -57,8 +57,8 @@ def test_a_run_goes_through_all_its_stages(run: Path) -> None:
 
 
 def test_a_run_can_be_listened_to(run: Path) -> None:
-    demos = sorted(path.name for path in (run / "training" / "demo").iterdir())
-    assert demos == ["codec-001.png", "codec-001.wav", "latents-001.png", "latents-001.wav"]
+    demos = {path.name for path in (run / "training" / "demo").iterdir()}
+    assert demos >= {"codec-001.png", "codec-001.wav", "latents-001.png", "latents-001.wav"}
 
 
 def test_what_is_written_can_be_played(run: Path) -> None:
