@@ -56,7 +56,7 @@ class _Heard:
     velocity: int | None
     tie_start: bool = False
     tie_stop: bool = False
-    voice: str = ""
+    number: int = 0  # among the notes that are no tie's second
 
 
 @dataclass
@@ -279,9 +279,8 @@ def _read_note(part: _Part, element: Element, start: int, end: int) -> None:
     ties = {tie.get("type") for tie in element.findall("tie")}
     dynamics = element.get("dynamics")
     velocity = None if dynamics is None else _velocity(float(dynamics))
-    voice = element.findtext("voice", "")
     part.notes.append(
-        _Heard(start, pitch, max(end, start + 1), velocity, "start" in ties, "stop" in ties, voice)
+        _Heard(start, pitch, max(end, start + 1), velocity, "start" in ties, "stop" in ties)
     )
     text = lyric_of_note(element)
     if text:
@@ -388,7 +387,7 @@ def _tied(notes: list[_Heard], slack: int) -> list[_Heard]:
 
     A tie may miss its note by ``slack`` ticks: some programs round the lengths of tuplets, and
     written-out arpeggios tie short notes to a long one a little later. Of two that are as near, the
-    one of the same voice is meant.
+    one that began first is meant.
     """
     out: list[_Heard] = []
     open_ties: dict[int, list[_Heard]] = {}
@@ -396,12 +395,13 @@ def _tied(notes: list[_Heard], slack: int) -> list[_Heard]:
         waiting = open_ties.get(note.pitch, [])
         near = [held for held in waiting if abs(held.end - note.onset) <= slack]
         if note.tie_stop and near:
-            apart = [(abs(held.end - note.onset), held.voice != note.voice) for held in near]
+            apart = [(abs(held.end - note.onset), held.number) for held in near]
             held = near[apart.index(min(apart))]
             waiting.remove(held)
-            held.end, held.voice = max(held.end, note.end), note.voice
+            held.end = max(held.end, note.end)
         else:
             held = note
+            held.number = len(out)
             out.append(note)
         if note.tie_start:
             open_ties.setdefault(note.pitch, []).append(held)

@@ -51,14 +51,17 @@ FOUR_FOUR = (
 )
 
 
-def test_two_notes_of_one_pitch_are_tied_each_to_its_own() -> None:
-    notes = (Note(162, 60, 36, 64), Note(168, 60, 36, 64))  # both sound over the bar line at 192
-    score = Score((Track("a", notes),), 24, time_signatures=(TimeSignature(0, 4, 4),))
+@pytest.mark.parametrize(
+    "spans",
+    [((162, 36), (168, 36)), ((0, 6), (0, 102), (6, 102))],
+    ids=["lengths that are written in two", "voices that change at the bar line"],
+)
+def test_notes_of_one_pitch_are_tied_each_to_its_own(spans: tuple[tuple[int, int], ...]) -> None:
+    notes = tuple(Note(onset, 60, length, 64) for onset, length in spans)
+    signature = TimeSignature(0, 4, 4)  # bar lines at 96 and 192
+    score = Score((Track("a", notes),), 24, time_signatures=(signature,))
     again = score_of_musicxml(musicxml_bytes(with_whole_bars(score)))
-    assert [(n.onset_ticks, n.duration_ticks) for n in again.tracks[0].notes] == [
-        (162, 36),
-        (168, 36),
-    ]
+    assert [(n.onset_ticks, n.duration_ticks) for n in again.tracks[0].notes] == list(spans)
 
 
 @given(scores())
