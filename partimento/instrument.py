@@ -329,7 +329,7 @@ class Instrument:
         )
         if steer is not None:
             told = steer
-            made = steered(made, lambda at: self._controls({**controls, **told(at)}))
+            made = steered(made, lambda at: self._controls({**controls, **(told(at) or {})}))
         return plan_of(made, settings, recipe)
 
     def plan_again(self, recipe: Recipe, prompt: Sketch | None = None) -> Plan:

@@ -64,7 +64,8 @@ _OF_NOTES = (
     "polyphony",
     "max_silence",
 )
-Steer = Callable[[float], Mapping[str, Any]]  # from the place in seconds to controls
+# From the place in seconds to the controls that change there; None or none of them: as begun.
+Steer = Callable[[float], Mapping[str, Any] | None]
 REWRITES = (Task.INFILL, Task.ACCOMPANY)  # tasks that write into a prompt
 _DEFAULT_BARS = 16
 _DEFAULT_ADDED_BARS = 8

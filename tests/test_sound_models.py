@@ -155,6 +155,11 @@ def test_controls_are_steered_while_it_plays(instrument):
     assert np.abs(made[:, RATE:]).max() < 0.02
     with pytest.raises(ConfigError, match="loudness"):
         next(instrument.stream(seed=1, steer=lambda _at: {"loudness": 9}))
+    plain, unchanged = (
+        joined(islice(instrument.stream(seed=1, steer=nothing), 2))
+        for nothing in (lambda _at: {}, lambda _at: None)
+    )
+    assert np.array_equal(plain, unchanged)
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (8000, 1), (192_000, 2), (48000, 6)])

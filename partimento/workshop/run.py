@@ -75,6 +75,11 @@ def train(
                 facts = {**trainee.facts, "seed": seed, "steps": outcome.steps}
                 trainee.export(out, facts | told(state))
                 progress.say(f"{out} is a model now: partimento describe {out}")
+                if outcome.to_come:
+                    progress.say(
+                        f"not trained yet: {', '.join(outcome.to_come)}; until --resume has gone "
+                        "through them, what it plays is not the music that it learns from"
+                    )
             if outcome.overfits:
                 progress.say(
                     "the validation loss rose at the end: the model began to learn the pieces by "

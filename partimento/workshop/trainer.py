@@ -46,7 +46,7 @@ _STALE_WARNING = 4  # validations without gain
 class Outcome:
     """How training ended: ``finished``, or stopped early by the user; the best validation.
 
-    ``steps`` are those of the last stage that ran.
+    ``steps`` are those of the last stage that ran; ``to_come`` names those that have not begun.
     """
 
     finished: bool
@@ -54,6 +54,7 @@ class Outcome:
     best: float | None
     figures: Mapping[str, float]
     overfits: bool = False
+    to_come: tuple[str, ...] = ()
 
 
 class Trainer:
@@ -100,7 +101,8 @@ class Trainer:
                 self.progress.say(
                     f"stopped at step {self.step}; --resume goes on from the last save"
                 )
-                return Outcome(False, self.step, self.best, figures, overfits)
+                to_come = tuple(later.name for later in self.stages[self.stage_index + 1 :])
+                return Outcome(False, self.step, self.best, figures, overfits, to_come)
             steps, restored = self.step, {}
             self.stage_index, self.step, self.total_steps, self.stale = (
                 self.stage_index + 1,

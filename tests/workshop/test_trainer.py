@@ -345,7 +345,9 @@ def test_stages_follow_each_other_and_resume_in_the_second(tmp_path: Path) -> No
         *both, _ = stages()
         progress = Stopping(step, stage=stage)
         run = trainer(broken, *both, progress=progress)
-        assert not run.run(resume=stage == "second").finished
+        outcome = run.run(resume=stage == "second")
+        assert not outcome.finished
+        assert outcome.to_come == (("second",) if stage == "first" else ())
     *both, again = stages()
     assert trainer(broken, *both).run(resume=True).finished
     assert log(broken) == log(whole)
