@@ -12,7 +12,7 @@ that stand in the training music, and the judge on real pieces alone, validation
 
 judge_* and copy_share_* are percent; *_error is the judge's standard error.
 
-No GAN ships, since none won: train one (docs/systems/transformer_gan.md) and name it with ``--gan``.
+No GAN ships, since none won: train one (docs/systems/transformer_gan.md) and name it: ``--gan``.
 """
 
 from __future__ import annotations
