@@ -56,6 +56,7 @@ class _Heard:
     velocity: int | None
     tie_start: bool = False
     tie_stop: bool = False
+    tie_number: str = "1"  # as it is written; notes of one pitch are told apart by it
     number: int = 0  # among the notes that are no tie's second
 
 
@@ -280,7 +281,15 @@ def _read_note(part: _Part, element: Element, start: int, end: int) -> None:
     dynamics = element.get("dynamics")
     velocity = None if dynamics is None else _velocity(float(dynamics))
     part.notes.append(
-        _Heard(start, pitch, max(end, start + 1), velocity, "start" in ties, "stop" in ties)
+        _Heard(
+            start,
+            pitch,
+            max(end, start + 1),
+            velocity,
+            "start" in ties,
+            "stop" in ties,
+            next((t.get("number", "1") for t in element.iterfind("notations/tied")), "1"),
+        )
     )
     text = lyric_of_note(element)
     if text:
@@ -386,8 +395,8 @@ def _tied(notes: list[_Heard], slack: int) -> list[_Heard]:
     """Return the notes with tied ones joined; voices may stand in any order in the file.
 
     A tie may miss its note by ``slack`` ticks: some programs round the lengths of tuplets, and
-    written-out arpeggios tie short notes to a long one a little later. Of two that are as near, the
-    one that began first is meant.
+    written-out arpeggios tie short notes to a long one a little later. Of several, that of the same
+    number is meant, then the nearest, then the one that began first.
     """
     out: list[_Heard] = []
     open_ties: dict[int, list[_Heard]] = {}
@@ -395,7 +404,10 @@ def _tied(notes: list[_Heard], slack: int) -> list[_Heard]:
         waiting = open_ties.get(note.pitch, [])
         near = [held for held in waiting if abs(held.end - note.onset) <= slack]
         if note.tie_stop and near:
-            apart = [(abs(held.end - note.onset), held.number) for held in near]
+            apart = [
+                (held.tie_number != note.tie_number, abs(held.end - note.onset), held.number)
+                for held in near
+            ]
             held = near[apart.index(min(apart))]
             waiting.remove(held)
             held.end = max(held.end, note.end)

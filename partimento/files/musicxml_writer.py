@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -20,7 +20,7 @@ from partimento.files.barlines import nearest_metre
 from partimento.files.midi import playable
 from partimento.files.musicxml_terms import KIND_OF_QUALITY
 from partimento.files.notation import Piece, Value, spelt, values_of, voices_of
-from partimento.music import Score, Timeline, TimeSignature, Track
+from partimento.music import Note, Score, Timeline, TimeSignature, Track
 from partimento.music.instruments import DRUMS, PROGRAMS
 from partimento.music.timeline import Bar
 
@@ -28,6 +28,7 @@ __all__ = ["musicxml_bytes", "write_musicxml"]
 
 _NO_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _MIDDLE_C = 60
+_MOST_TIES = 16  # as MusicXML numbers them
 _BASS_CLEF_BELOW = 57
 _KEYBOARDS = frozenset((*range(8), *range(16, 24), 46))
 _VELOCITY_TO_DYNAMICS = 1 / 0.9
@@ -119,6 +120,19 @@ def _list_part(part_list: Element, track: Track, number: int) -> None:
         _text(midi, "pan", f"{track.pan / 127 * 180 - 90:.4f}")
 
 
+def _tie_numbers(notes: Sequence[Note]) -> list[int]:
+    """Return for each note a number, 1 to 16, that no note of its pitch has while it sounds."""
+    sounding: dict[int, dict[int, int]] = {}  # by pitch: numbers, and when their notes end
+    numbers = []
+    for note in notes:
+        taken = sounding.setdefault(note.pitch, {})
+        free = (n for n in range(1, _MOST_TIES) if taken.get(n, -1) < note.onset_ticks)
+        number = next(free, _MOST_TIES)
+        taken[number] = note.end_ticks
+        numbers.append(number)
+    return numbers
+
+
 class _PartWriter:
     """Writes one part bar by bar; only the first carries tempo and chord symbols."""
 
@@ -142,7 +156,7 @@ class _PartWriter:
             lyrics.setdefault(lyric.onset_ticks, lyric.text)
         out: list[list[Piece]] = [[] for _ in self.bars]
         first = 0
-        for note in self.track.notes:
+        for note, tie in zip(self.track.notes, _tie_numbers(self.track.notes), strict=True):
             while self.bars[first].end_ticks <= note.onset_ticks:
                 first += 1
             index = first
@@ -159,6 +173,7 @@ class _PartWriter:
                         end > bar.end_ticks,
                         # The first note that starts here sings; chords sing once.
                         "" if start > note.onset_ticks else lyrics.pop(start, ""),
+                        tie,
                     )
                 )
                 index += 1
@@ -368,7 +383,9 @@ class _PartWriter:
                 if ties:
                     notations = SubElement(note, "notations")
                     for kind in ties:
-                        SubElement(notations, "tied", type=kind)
+                        tied = SubElement(notations, "tied", type=kind)
+                        if piece.tie > 1:
+                            tied.set("number", str(piece.tie))
                 if piece.lyric and not stop:
                     self._lyric(note, piece.lyric)
 

@@ -24,7 +24,10 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The part of a note that lies in one bar, in ticks from the bar's start."""
+    """The part of a note that lies in one bar, in ticks from the bar's start.
+
+    ``tie`` numbers the ties that join it, among notes of its pitch that overlap: 1 to 16.
+    """
 
     start: int
     end: int
@@ -33,6 +36,7 @@ class Piece:
     from_before: bool
     goes_on: bool
     lyric: str = ""
+    tie: int = 1
 
 
 def _signs(ticks_per_quarter: int) -> dict[int, Value]:

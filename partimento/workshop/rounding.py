@@ -16,7 +16,7 @@ _LEAST = 4096  # numbers: what is smaller stays in float32
 def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the graph with its weights in int8, a scale for each column or output channel.
 
-    Tables and matrices (in, out) have columns, kernels of convolutions (out, in, n) channels.
+    Tables and matrices (..., in, out) have columns, kernels of convolutions (out, in, n) channels.
     What is in int8 already stays as it is. ONNX Runtime multiplies the weights out as it loads
     them, and computes in float32.
     """
@@ -27,12 +27,13 @@ def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
     kept, nodes = [], []
     for each in graph.initializer:
         value = numpy_helper.to_array(each)
-        is_kernel = each.name in kernels and value.ndim == 3
-        is_weight = (is_kernel or value.ndim == 2) and not each.name.endswith(SCALE)
+        is_kernel = each.name in kernels
+        fits = value.ndim == 3 or (value.ndim == 2 and not is_kernel)
+        is_weight = fits and not each.name.endswith(SCALE)
         if not is_weight or value.size < _LEAST or value.dtype != np.float32:
             kept.append(each)
             continue
-        axes = (1, 2) if is_kernel else 0
+        axes = (1, 2) if is_kernel else -2
         scale = np.maximum(np.abs(value).max(axis=axes, keepdims=True) / 127, 1e-12)
         whole = np.clip(np.rint(value / scale), -127, 127).astype(np.int8)
         name = each.name
