@@ -286,7 +286,8 @@ def _controls(card: Card) -> Iterator[ControlInfo]:
 
 def _plain(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {entry}" for key, entry in value.items())
+        entries = (f"({_plain(e)})" if isinstance(e, dict) else str(e) for e in value.values())
+        return ", ".join(f"{key} {entry}" for key, entry in zip(value, entries, strict=True))
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -308,7 +308,7 @@ class Instrument:
         asked = rewrite or RewriteRecord() if task in REWRITES else None
         wishes, controls = tempo_as_control(self.card, wishes, controls)
         made = made_of(self.card, self.folder.config, task, wishes, given, endless, asked)
-        settings = self._controls(controls)
+        settings = self._controls(task, controls)
         recipe = Recipe(
             system=self.card.name,
             model=self.name,
@@ -329,7 +329,7 @@ class Instrument:
         )
         if steer is not None:
             told = steer
-            made = steered(made, lambda at: self._controls({**controls, **(told(at) or {})}))
+            made = steered(made, lambda at: self._controls(task, {**controls, **(told(at) or {})}))
         return plan_of(made, settings, recipe)
 
     def plan_again(self, recipe: Recipe, prompt: Sketch | None = None) -> Plan:
@@ -400,9 +400,11 @@ class Instrument:
         defaults: Mapping[str, Any] = self.folder.config.get("defaults", {})
         return defaults
 
-    def _controls(self, given: Mapping[str, Any]) -> Controls:
+    def _controls(self, task: Task, given: Mapping[str, Any]) -> Controls:
+        """Return the controls: those given over the model's for the task, over its others."""
         schema = self.card.controls
-        values = {k: v for k, v in self._defaults.items() if k in schema.model_fields}
+        defaults = {**self._defaults, **self._defaults.get(str(task), {})}
+        values = {k: v for k, v in defaults.items() if k in schema.model_fields}
         values.update({k: v for k, v in given.items() if v is not None})
         return validate_config(schema, values, "controls")
 

@@ -27,6 +27,7 @@ from partimento.music.regions import (
 )
 from partimento.recipe import Recipe, RewriteRecord, promises_from_record
 from partimento.runtime.contract import Request, Task
+from partimento.runtime.grid_places import centre_of
 from partimento.wishes import Wishes
 
 __all__ = [
@@ -226,19 +227,23 @@ def _instrument(name: str) -> int | None:
 def _lacking(prompt: Score, parts: Sequence[str]) -> tuple[str, ...]:
     """Return the model's parts that a piece lacks.
 
-    Tracks with notes that bear no name of a part stand for the first parts that are free.
+    Tracks with notes that bear no name of a part stand for the free parts that lie nearest.
     """
     if not parts:
         raise MusicError("say which tracks are to be added; the model names none of its own")
     has = {track.name.strip().lower() for track in prompt.tracks if track.notes}
-    lacking = tuple(part for part in parts if part.lower() not in has)
+    lacking = [part for part in parts if part.lower() not in has]
     known = {part.lower() for part in parts}
     others = [
         track
         for track in prompt.tracks
         if track.notes and not track.is_drum and track.name.strip().lower() not in known
     ]
-    return lacking[len(others) :]
+    for track in others[: len(lacking)]:
+        height = sum(note.pitch for note in track.notes) / len(track.notes)
+        apart = [abs((centre_of(part) or height) - height) for part in lacking]
+        del lacking[apart.index(min(apart))]
+    return tuple(lacking)
 
 
 def _place_of(name: str, tracks: Sequence[Track], order: Sequence[str]) -> int:
@@ -262,20 +267,28 @@ def _check_ranges(promises: Promises, prompt: Score) -> None:
 def _chord_line(
     asked: str | tuple[str | Chord, ...], promises: Promises, places: _Places
 ) -> tuple[Chord | None, ...]:
-    """Return the chord of every bar of the piece.
+    """Return the chord of every bar of the piece, None where nothing is written.
 
     A line that is given starts where the first region does, and is repeated. Where chords are
     recognised, bars in which nothing is kept, or whose chord is not of the key asked, are free.
     """
+    count = len(Timeline(places.prompt).bars)
+    asked_of = {
+        bar for region in places.regions for bar in range(count)[region.first_bar : region.end_bar]
+    }
     if asked == RECOGNISE:
         kept = kept_parts(_request(Task.INFILL, promises, places))
         end = Timeline(places.prompt).bars[-1].end_ticks
         found = recognise_bars(replace(kept, written_length_ticks=end))
         scale = frozenset(range(12)) if promises.key is None else promises.key.pitch_classes
         return tuple(
-            chord if chord is not None and chord.pitch_classes <= scale else None for chord in found
+            chord
+            if bar in asked_of and chord is not None and chord.pitch_classes <= scale
+            else None
+            for bar, chord in enumerate(found)
         )
     line = Wishes(chords=asked).promises(1, 120.0).chords
     first = min(region.first_bar for region in places.regions)
-    count = len(Timeline(places.prompt).bars)
-    return tuple(line[(bar - first) % len(line)] for bar in range(count))
+    return tuple(
+        line[(bar - first) % len(line)] if bar in asked_of else None for bar in range(count)
+    )

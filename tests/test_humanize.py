@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -65,18 +66,18 @@ def _check_order(old: Track, new: Track) -> None:
     """Check that chords follow each other as before, and that nothing new overlaps."""
     moved = iter(new.notes)
     last = -1
+    pairs: list[tuple[Note, Note]] = []
     onsets = sorted({note.onset_ticks for note in old.notes})
     for onset in onsets:
-        chord = [note.pitch for note in old.notes if note.onset_ticks == onset]
-        played = [next(moved) for _ in chord]
-        assert sorted(note.pitch for note in played) == sorted(chord)
+        chord = [note for note in old.notes if note.onset_ticks == onset]
+        played = sorted((next(moved) for _ in chord), key=lambda note: note.pitch)
+        assert [note.pitch for note in played] == [note.pitch for note in chord]
         assert min(note.onset_ticks for note in played) > last
         last = max(note.onset_ticks for note in played)
-    for pitch in {note.pitch for note in old.notes}:
-        lines = [[n for n in track.notes if n.pitch == pitch] for track in (old, new)]
-        for a, b, c, d in zip(lines[0], lines[0][1:], lines[1], lines[1][1:], strict=False):
-            if a.end_ticks <= b.onset_ticks:
-                assert c.end_ticks <= d.onset_ticks
+        pairs.extend(zip(chord, played, strict=True))
+    for (a, c), (b, d) in itertools.permutations(pairs, 2):
+        if a.end_ticks <= b.onset_ticks:
+            assert c.end_ticks <= d.onset_ticks
 
 
 notes = st.builds(
@@ -121,6 +122,18 @@ def test_legato_stays_legato_and_syllables_follow_their_notes() -> None:
     ]
     assert [lyric.onset_ticks for lyric in track.lyrics] == [460, 500]
     assert [n.velocity for n in track.notes] == [1, 2, 3]
+
+
+def test_a_held_note_ends_before_what_began_after_it() -> None:
+    bass = [Note(0, 40, 960), Note(960, 43, 900)]
+    upper = [Note(240 * at, 72, 240) for at in range(8)]
+    score = Score((Track("Piano", tuple(sorted([*bass, *upper]))),))
+    shifts = np.zeros(len(score.notes), dtype=np.int64)
+    shifts[0] = 30  # the first bass note is late; what begins at its end is not
+    after = perform(score, np.full(len(shifts), 70), shifts)
+    check_kept(score, after)
+    held = [(n.onset_ticks, n.end_ticks) for n in after.tracks[0].notes if n.pitch < 50]
+    assert held == [(30, 960), (960, 1860)]
 
 
 def test_written_dynamics_stay_and_have_room() -> None:

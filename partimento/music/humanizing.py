@@ -86,10 +86,9 @@ def _in_order(wanted: Ints, chord: Ints, count: int, length: int) -> Ints:
 
 def _ends(onset: Ints, end: Ints, moved: Ints, chords: Ints, firsts: Ints, chord: Ints) -> Ints:
     """Return where notes end: as long as before, but not into what they did not reach before."""
-    after, after_now = chords[chord + 1], firsts[chord + 1]
-    ends = moved + (end - onset)
-    ends = np.where(end < after, np.minimum(ends, after_now), ends)
-    return np.where(end == after, np.maximum(after_now, moved + 1), ends)
+    # The first chord that a note does not reach; the end of the piece, where it reaches all.
+    ends = np.minimum(moved + (end - onset), firsts[np.searchsorted(chords[:-1], end)])
+    return np.where(end == chords[chord + 1], firsts[chord + 1], ends)
 
 
 def _before_the_same_pitch(onset: Ints, end: Ints, pitch: Ints, moved: Ints, ends: Ints) -> Ints:

@@ -264,7 +264,7 @@ class Writing:
         return self.fill(predict, stage.canvas, targets, whats, lengths, stage.at)
 
     def _mended(
-        self, stage: _Stage, predict: Predict, canvas: Cells, first: Sequence[int] = ()
+        self, stage: _Stage, predict: Predict, canvas: Cells, first: Sequence[tuple[int, int]] = ()
     ) -> Cells:
         """Return the voices' cells (S - 1, n, 2) of the canvas, all promises kept."""
         cells = canvas[: self._voices, stage.at]
@@ -295,18 +295,19 @@ class Writing:
         lacking = self._lacking(stage, cells)
         if not lacking:
             return cells
-        forced, targets = [], np.zeros_like(stage.targets)
+        forced: list[tuple[int, int]] = []
+        targets = np.zeros_like(stage.targets)
         for slot, begin, end in lacking:
-            column = self.constraint.cell_to_force(scope, slot, begin, end)
+            others = [column for _, column in forced]
+            column = self.constraint.cell_to_force(scope, slot, begin, end, others)
             if column is not None:
                 forced.append((slot, column))
                 inside = slice(stage.at[begin], stage.at[end - 1] + 1)
                 targets[slot, inside] = stage.targets[slot, inside]
         if not forced:
             return cells
-        voices = [slot for slot, _ in forced]
         stage = replace(stage, canvas=self._canvas(stage, cells))
-        cells = self._mended(stage, predict, self._drawn(stage, predict, targets, forced), voices)
+        cells = self._mended(stage, predict, self._drawn(stage, predict, targets, forced), forced)
         for slot, begin, end in self._lacking(stage, cells):
             cells = self.constraint.place(
                 cells, scope, slot, begin, end, self._odds(stage, predict)

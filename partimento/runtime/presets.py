@@ -126,4 +126,7 @@ class GridPreset(Config):
     shares: dict[str, float] = Field(
         default_factory=dict, description="how often a corpus is drawn beside the others; 1 if not"
     )
-    defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")
+    defaults: dict[str, Any] = Field(
+        default_factory=dict,
+        description="controls when not given; under a task's name, those of it alone",
+    )

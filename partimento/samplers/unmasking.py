@@ -59,7 +59,7 @@ OnStep = Callable[[int, int, Cells], None]
 _PICK = Pick()
 _INF = float("inf")
 _FIRST_KEEP, _LAST_KEEP = 0.99999, 9e-6  # of the linear schedule, as published
-_JUDGED = 0.5  # the share of the cells that a refinement hides to judge them
+_JUDGED = 0.7  # the share of the cells that a refinement hides to judge them
 _REFINED = 0.25  # the share that the first refinement writes anew
 
 
@@ -425,8 +425,8 @@ def _refine(
 ) -> None:
     """Write the cells that the model finds the least likely beside the others anew.
 
-    A model of the mask-only chain has learnt nothing about cells it can see, so a random half of
-    the cells is hidden while the model judges that half. To write the least likely again and
+    A model of the mask-only chain has learnt nothing about cells it can see, so most of the cells,
+    drawn at random, are hidden while the model judges them. To write the least likely again and
     again would end in the likeliest music; what is not in the tail is let be.
     """
     if not len(places):

@@ -9,12 +9,12 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from partimento.errors import FileError, TrainingError
 from partimento.files.atomic import atomic_path
 
-__all__ = ["read_checkpoint", "write_checkpoint"]
+__all__ = ["load_module", "read_checkpoint", "tensors_under", "write_checkpoint"]
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -24,7 +24,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
         TrainingError: if the disk is full or the folder cannot be written.
     """
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    data = save(flat, metadata={"state": json.dumps(state)})
+    data = save(flat, metadata={"state": json.dumps(state, allow_nan=False)})
     try:
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
@@ -52,3 +52,21 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         raise TrainingError(f"{path} is damaged ({error}); start without --resume") from None
     return tensors, state
+
+
+def tensors_under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors of one module by their own names."""
+    start = f"{prefix}/"
+    return {name.removeprefix(start): v for name, v in tensors.items() if name.startswith(start)}
+
+
+def load_module(module: nn.Module, weights: Mapping[str, Tensor], source: Path) -> None:
+    """Load the weights that ``source`` holds into a module.
+
+    Raises:
+        TrainingError: if the module has another shape.
+    """
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError:
+        raise TrainingError(f"{source} holds a network of another shape; use its preset") from None

@@ -27,21 +27,30 @@ from partimento.workshop.rounding import ROUNDED, SCALE
 
 __all__ = ["read_graph_weights"]
 
+_KINDS = ("free", "grid", "recurrent", "scored", "transformer")
 _F32 = npt.NDArray[np.float32]
 _PRODUCTS = ("MatMul", "MatMulInteger")
 _LSTM_PART = re.compile(r"(layers\.\d+)\.([WRB])$")
 _QUANTIZED = "_quantized"
+_GRID_BIASES = ("what_bias", "length_bias")  # (S, n), in the graph (S, 1, n)
+_PLACES = "places"  # of the network of curves
 
 
 def read_graph_weights(folder: Path) -> dict[str, Tensor]:
-    """Return the state dict of the token network that a model folder plays, in fp32.
+    """Return the state dict of the network that a model folder plays, in fp32.
 
-    The fp32 graph is read where the folder has one, otherwise the int8 graph.
+    The fp32 graph is read where the folder has one, otherwise the int8 graph. Networks of tokens,
+    of grids and of curves are known; a calibration of curves is left out, as it is no weight.
 
     Raises:
-        ModelError: if the folder is none, or its graph cannot be read.
+        ModelError: if the folder is none, its graph cannot be read, or its system is another.
     """
     model = ModelFolder.open(folder)
+    if model.config["network"].get("kind") not in _KINDS:
+        raise ModelError(
+            f"{folder}: a model folder of {model.system} holds no weights to begin from; "
+            "begin from its run"
+        )
     path = model.graph("fp32" if "fp32" in model.config["graphs"] else "int8")
     try:
         graph = onnx.load(str(path)).graph
@@ -58,11 +67,13 @@ def read_graph_weights(folder: Path) -> dict[str, Tensor]:
             out[name] = value.transpose(0, 2, 1) * np.sqrt(np.float32(value.shape[1]))
         elif found := _LSTM_PART.match(name):
             out |= _lstm(found[1], found[2], value)
-        elif name.endswith((".weight", ".bias")):
+        elif name in _GRID_BIASES:
+            out[name] = value[:, 0]
+        elif name == _PLACES or name.endswith((".weight", ".bias")):
             is_matrix = name in transposed or name + _QUANTIZED in transposed
             out[name] = value.T if is_matrix else value
     if not out:
-        raise ModelError(f"{path} holds no weights of a token network; begin from another model")
+        raise ModelError(f"{path} holds no weights of a network; begin from another model")
     return {name: torch.from_numpy(np.array(value, order="C")) for name, value in out.items()}
 
 

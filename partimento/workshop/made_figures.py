@@ -6,6 +6,7 @@ critic: the figures of a benchmark's judge stay independent of how the best weig
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,7 +52,8 @@ class MadeFigures:
         - ``overlap``: 0..1, 1 is best; ``nll``: of the real sequences, nats a token;
         - ``diversity``: the distinct runs of tokens over the real sequences' own; under
           ``COLLAPSED`` it has collapsed;
-        - ``novelty``: the share of runs of notes that are nowhere in the training music.
+        - ``novelty``: the share of runs of notes that are nowhere in the training music; left out
+          where there are none.
         """
         device = next(self.game.model.network.parameters()).device
         made, nll = [], []
@@ -73,8 +75,9 @@ class MadeFigures:
         if self.index is not None:
             flat = [score for part in scores for score in part if score.notes]
             named = {str(at): score for at, score in enumerate(flat)}
-            share = copy_rate(self.index, named).share if named else float("nan")
-            figures["novelty"] = 1 - share
+            share = copy_rate(self.index, named).share if named else math.nan
+            if math.isfinite(share):  # where nothing is made that is long enough, none is copied
+                figures["novelty"] = 1 - share
         return figures
 
     def _diversity(self, parts: Sequence[Tensor]) -> float:

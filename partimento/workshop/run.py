@@ -12,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from partimento import seeds
 from partimento.errors import FileError, TrainingError
 from partimento.files.atomic import atomic_path
 from partimento.files.corpora import Corpus
-from partimento.runtime.folder import CONFIG_FILE
 from partimento.workshop import distributed
-from partimento.workshop.checkpoints import read_checkpoint, write_checkpoint
+from partimento.workshop.beginning import begin_from
+from partimento.workshop.checkpoints import (
+    load_module,
+    read_checkpoint,
+    tensors_under,
+    write_checkpoint,
+)
 from partimento.workshop.contract import Trainee
 from partimento.workshop.device import set_threads
-from partimento.workshop.graph_weights import read_graph_weights
 from partimento.workshop.progress import Progress
 from partimento.workshop.trainer import BEST, CHECKPOINT, Outcome, Trainer, all_modules
 
@@ -44,7 +47,7 @@ def train(
     """Train into ``out`` and export the best weights as a model folder.
 
     ``start_from`` is the ``OUT`` of an earlier run, of any system, whose network has the same
-    shape, or a model folder; see ``_begin_from``.
+    shape, or a model folder; see ``begin_from``.
 
     Raises:
         TrainingError: if ``out`` holds a run already and neither resume was asked, or training
@@ -66,7 +69,7 @@ def train(
         _reset(trainee)
         trainee.prepare(corpora, folder, progress.say)
         if start_from is not None and not resume:
-            _begin_from(trainee, start_from)
+            begin_from(trainee, start_from)
         trainer = Trainer(trainee.stages(), folder, seed, progress)
         outcome = trainer.run(resume=resume)
         if distributed.rank() == 0:
@@ -187,45 +190,8 @@ def load_best(trainee: Trainee, out: Path) -> dict[str, Any]:
         )
     tensors, state = read_checkpoint(out / "training" / BEST)
     for prefix, module in all_modules(trainee.stages()).items():
-        _load(module, _under(tensors, prefix), out)
+        load_module(module, tensors_under(tensors, prefix), out)
     return state
-
-
-def _begin_from(trainee: Trainee, start: Path) -> None:
-    """Load the played network of a run, or of a model folder, into the trainee's.
-
-    The network may have feature tables that the other had not; they start at zero, so that it
-    begins as the very function that was learnt.
-
-    Raises:
-        TrainingError: if there are no weights, or the network has another shape.
-        ModelError: if the model folder cannot be read.
-    """
-    if (start / "training" / BEST).is_file():
-        tensors, state = read_checkpoint(start / "training" / BEST)
-        first = min(name.partition("/")[0] for name in tensors)
-        weights = _under(tensors, state.get("played", first))
-    elif (start / CONFIG_FILE).is_file():
-        weights = read_graph_weights(start)
-    else:
-        raise TrainingError(f"{start} is no run with validated weights and no model folder")
-    for name, value in trainee.network.state_dict().items():
-        if name.startswith("embedding.features.") and name not in weights:
-            weights[name] = torch.zeros_like(value)
-    _load(trainee.network, weights, start)
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return the tensors of one module by their own names."""
-    start = f"{prefix}/"
-    return {name.removeprefix(start): v for name, v in tensors.items() if name.startswith(start)}
-
-
-def _load(module: nn.Module, weights: dict[str, Tensor], out: Path) -> None:
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError:
-        raise TrainingError(f"{out} holds a network of another shape; use its preset") from None
 
 
 def _played(trainee: Trainee) -> str:

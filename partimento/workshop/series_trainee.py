@@ -186,7 +186,19 @@ class SeriesTrainee(ABC):
         return out
 
     def validate(self) -> Mapping[str, float]:
-        """Return how far made windows lie from held-out ones; a collapsed state is never best."""
+        """Return the figures of made windows and tell them; a collapsed state is never best."""
+        figures = self._figures()
+        told = "  ".join(f"{name} {figures[name]:.3f}" for name in figures if name != "loss")
+        self._say(f"made curves: {told}")
+        if figures["spread"] < COLLAPSED:
+            self._say(
+                f"the generator's curves vary {figures['spread']:.0%} as much as the data's: it "
+                "has collapsed; the last good weights are kept, where there are some"
+            )
+        return figures
+
+    def _figures(self) -> dict[str, float]:
+        """Return how far made windows lie from held-out ones, and what the critic holds of both."""
         held = self._held
         assert held is not None
         batch = self._tensors(held, np.random.default_rng(0))
@@ -201,11 +213,6 @@ class SeriesTrainee(ABC):
             spread(x, held.onset) / max(1e-6, spread(y, held.onset))
             for x, y in ((loud, held.velocity), (late, held.offset))
         )
-        if share < COLLAPSED:
-            self._say(
-                f"the generator's curves vary {share:.0%} as much as the data's: it has "
-                "collapsed; the last good weights are kept"
-            )
         return {
             "loss": apart.total + (1.0 if share < COLLAPSED else 0.0),
             "js_velocity": apart.velocity,
@@ -226,10 +233,25 @@ class SeriesTrainee(ABC):
         return np.clip((loud + 1) / 2, 0, 1), np.clip(late / 2, -0.5, 0.5)
 
     def finish(self) -> dict[str, float]:
-        """Calibrate the generator on the training music; returns the figures with it."""
+        """Calibrate the generator on the training music; returns the figures with it.
+
+        Raises:
+            TrainingError: if it has collapsed: no state of the run was a good one.
+        """
         if not self.sets or not self.sets["train"].pieces:
             return {}
         self.network.eval()
+        calibration = self.network.calibration
+        assert isinstance(calibration, Calibration)
+        calibration.reset()  # what is fitted is measured without it
+        with torch.no_grad():
+            share = self._figures()["spread"]
+        if share < COLLAPSED:
+            raise TrainingError(
+                f"the generator's curves vary {share:.0%} as much as the data's at its best "
+                "validation: it collapsed from the start, so no model is written; begin again "
+                "with a lower recipe.learning_rate, or train for longer"
+            )
         draw = np.random.default_rng(0)
         windows = self.sets["train"].draw(draw, _CALIBRATED_WINDOWS)
         device = next(self.network.parameters()).device
@@ -238,15 +260,13 @@ class SeriesTrainee(ABC):
             made = self.network(batch["noise"], batch["grain"], batch["condition"]).float().cpu()
             real = batch["values"].cpu()
             mask = torch.from_numpy(windows.onset)
-            calibration = self.network.calibration
-            assert isinstance(calibration, Calibration)
             for value in range(made.shape[-1]):
                 played = mask[..., value % mask.shape[-1]]
                 if self.preset.network.kind == "free":
                     played = torch.ones_like(played)
                 if played.any():
                     calibration.fit(value, made[..., value][played], real[..., value][played])
-            figures = self.validate()
+            figures = self._figures()
         self.network.train()
         return {f"valid_{name}": value for name, value in figures.items()}
 

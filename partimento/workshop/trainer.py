@@ -185,7 +185,7 @@ class Trainer:
                 line |= {f"valid_{key}": value for key, value in figures.items()}
                 history.append(figures["loss"])
             if log:
-                log.write({"step": self.step, **line})
+                log.write({"step": self.step, **_finite(line)})
             self._between_steps = True
             self.progress.advance(self.step, self.total_steps, line)
             is_due = time.monotonic() - saved > self.save_seconds or self._is_over(stage)
@@ -272,7 +272,9 @@ class Trainer:
                 figures = dict(stage.validate())
             # All ranks must judge alike, or one would stop before the others.
             figures["loss"] = distributed.agree(figures["loss"])
-            if not math.isfinite(figures["loss"]):
+            judged = figures["loss"]
+            figures = _finite(figures)
+            if not math.isfinite(judged):
                 raise TrainingError(
                     f"{stage.name}: the validation loss is not finite at step {self.step}; the "
                     "best weights before it are kept; start with a lower learning_rate"
@@ -384,7 +386,8 @@ class _Log:
             for key, value in values.items():
                 self.board.add_scalar(f"{self.stage}/{key}", value, int(values["step"]))
         try:
-            self.file.write(json.dumps({"stage": self.stage, **values}) + "\n")
+            text = json.dumps({"stage": self.stage, **values}, allow_nan=False)
+            self.file.write(text + "\n")
             self.file.flush()
         except OSError as error:
             raise TrainingError(
@@ -397,6 +400,11 @@ class _Log:
             self.board.close()
         with contextlib.suppress(OSError):  # a full disk was told by ``write``
             self.file.close()
+
+
+def _finite(figures: Mapping[str, float]) -> dict[str, float]:
+    """Leave out what is no number: JSON has no word for it, and it tells nothing."""
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
 def _tensorboard(folder: Path) -> Any:

@@ -522,6 +522,16 @@ def test_promises_are_kept_for_any_logits(which: int) -> None:
             assert all(track.notes for track in score.tracks)
 
 
+def test_outer_voices_stay_under_a_limit_and_none_is_empty() -> None:
+    for most in (1, 2, 3):
+        player, _ = performer(rest=-1.0)
+        score = played(player, Promises(bars=8, max_polyphony=most), most)
+        counts = [len(track.notes) for track in score.tracks]
+        assert min(counts) > 0, counts
+        inner = counts[1] + counts[2]
+        assert counts[0] > inner if most < 3 else counts[0] + counts[3] > inner
+
+
 @pytest.mark.parametrize("order", ["confidence", "ancestral"])
 def test_promises_are_kept_after_a_prompt(order: str) -> None:
     asked = replace(PROMISES[-1], bars=5)

@@ -132,7 +132,8 @@ def test_outer_voices_stay_where_too_many_sound() -> None:
     ]  # fmt: skip
     one = CellConstraint(Promises(max_polyphony=1), NAMES)
     assert told(one.mend(cells, where, no_odds), where) == [(1, 0, 65, 4), (0, 4, 72, 4)]
-    assert told(one.mend(cells, where, no_odds, [2]), where) == [(1, 0, 65, 4), (2, 4, 48, 4)]
+    assert told(one.mend(cells, where, no_odds, [(2, 4)]), where) == [(1, 0, 65, 4), (2, 4, 48, 4)]
+    assert told(one.mend(cells, where, no_odds, [(1, 0)]), where) == [(1, 0, 65, 8)]
 
 
 def test_voices_that_are_not_used_and_second_voices_are_no_outer_ones() -> None:

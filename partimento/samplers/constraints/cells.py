@@ -160,13 +160,15 @@ class CellConstraint:
         first[slot, column, pitch + 1] = False
         return first, second
 
-    def mend(self, cells: Cells, scope: Scope, odds: Odds, first: Collection[int] = ()) -> Cells:
+    def mend(
+        self, cells: Cells, scope: Scope, odds: Odds, first: Collection[tuple[int, int]] = ()
+    ) -> Cells:
         """Return cells (S, N, 2), the new notes among them put right.
 
         Args:
             cells: those of the voices; what lies past ``scope.end`` is not looked at.
             odds: asked once, and only if a silence is too long.
-            first: voices that give way last where too many sound at once.
+            first: cells whose notes give way last where too many sound at once.
         """
         written = new_notes(cells, scope, -1)
         notes = [note for note in written if note.stop > scope.begin]
@@ -182,11 +184,18 @@ class CellConstraint:
             self._fill(out, notes, scope, odds)
         return out
 
-    def cell_to_force(self, scope: Scope, slot: int, begin: int, end: int) -> int | None:
-        """Return the column at which a voice can be made to sound: on a strong beat if any can."""
+    def cell_to_force(
+        self, scope: Scope, slot: int, begin: int, end: int, others: Collection[int] = ()
+    ) -> int | None:
+        """Return the column at which a voice can be made to sound: on a strong beat if any can.
+
+        Not together with the ``others``, columns at which voices are made to sound, if it can be.
+        """
         free = self._free(scope, slot, begin, end)
         if not len(free):
             return None
+        apart = free[~np.isin(free, list(others))]
+        free = apart if len(apart) else free
         strong = free[np.isin(free, scope.strong[0])]
         return int(strong[0] if len(strong) else free[0])
 
@@ -261,14 +270,20 @@ class CellConstraint:
                 return int(columns[at])
         return note.stop
 
-    def _thinned(self, notes: list[NewNote], scope: Scope, first: Collection[int]) -> list[NewNote]:
+    def _thinned(
+        self, notes: list[NewNote], scope: Scope, first: Collection[tuple[int, int]]
+    ) -> list[NewNote]:
         """Return the notes so that no more sound at once than may; outer voices stay longest."""
         used = [slot for slot, name in enumerate(self.names) if name is not None]
         low = used[-1] if used else 0
         while low > 0 and self.names[low - 1] == self.names[low]:  # voices of one track
             low -= 1
         outer = {low: 1, **dict.fromkeys(used[:1], 0)}
-        rank = {s: (s not in first, outer.get(s, 2), s) for s in used}
+
+        def rank(note: NewNote) -> tuple[int, int, int]:
+            is_first = (note.slot, note.start) in first  # of several the last: the others have been
+            return -note.start - 1 if is_first else 0, outer.get(note.slot, 2), note.slot
+
         room = (self.promises.max_polyphony or _NOBODY) - scope.sounding_most
         waiting = notes[::-1]
         sounding: list[NewNote] = []
@@ -278,7 +293,7 @@ class CellConstraint:
             sounding = [note for note in sounding if note.stop > column]
             over = len(sounding) - max(0, int(room[column]))
             if over > 0:
-                for note in sorted(sounding, key=lambda note: rank[note.slot])[-over:]:
+                for note in sorted(sounding, key=rank)[-over:]:
                     note.stop = column
         return [note for note in notes if note.stop > note.start]
 

@@ -30,6 +30,14 @@ _BAND = {
     ],
 }
 
+# New music is drawn with some freedom, or it would repeat its notes. What goes with a given part
+# is drawn nearly greedily, and what the model itself finds unlikely in it is written anew.
+_DEFAULTS = {
+    "bars": 16, "tempo": 84.0, "steps": 20, "temperature": 0.7, "care": 8,
+    "infill": {"temperature": 0.5},
+    "accompany": {"steps": 12, "refinements": 12, "temperature": 0.2},
+}  # fmt: skip
+
 PRESETS: dict[str, GridPreset] = {
     "default": GridPreset(
         representation=_VOICES,
@@ -37,7 +45,7 @@ PRESETS: dict[str, GridPreset] = {
             steps=8000, batch_size=6, length=256, learning_rate=8e-4, warmup_steps=150,
             validate_every=400, ema=0.998,
         ),
-        defaults={"bars": 16, "tempo": 84.0, "steps": 20, "temperature": 0.5, "care": 8},
+        defaults=_DEFAULTS,
     ),
     # What the shipped model began with: ten times the music of ``default``, for a GPU.
     "four_voices": GridPreset(
@@ -48,7 +56,7 @@ PRESETS: dict[str, GridPreset] = {
             validate_every=300, ema=0.998,
         ),
         shares={"jsb_chorales": 3.0},
-        defaults={"bars": 16, "tempo": 84.0, "steps": 20, "temperature": 0.2, "care": 8},
+        defaults=_DEFAULTS,
     ),
     "paper": GridPreset(
         representation=_BAND,

@@ -33,8 +33,15 @@ class Calibration(nn.Module):
         return self.keep * x + self.base + bent.sum(-1)
 
     @torch.no_grad()
+    def reset(self) -> None:
+        """Become the identity again."""
+        for part in (self.knots, self.bends, self.base):
+            part.zero_()
+        self.keep.fill_(1)
+
+    @torch.no_grad()
     def fit(self, value: int, made: Tensor, real: Tensor) -> None:
-        """Set the line of one value from samples (n,) and (m,)."""
+        """Set the line of one value from samples (n,) and (m,), the former made without it."""
         count = self.knots.shape[1]
         levels = torch.linspace(0, 1, count, dtype=torch.float64)
         x = torch.quantile(made.double(), levels)
