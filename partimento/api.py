@@ -152,7 +152,7 @@ def train(
     Raises:
         MissingExtra: without torch.
         ConfigError: for an unknown option, with its path.
-        TrainingError: if training cannot start or go on.
+        NotSupported, TrainingError: if training cannot start or go on.
         KeyboardInterrupt: after Ctrl-C, once all is saved that ``resume`` needs.
     """
     if resume and start_from is not None:

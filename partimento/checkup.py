@@ -80,7 +80,12 @@ class DoctorReport:
 
 
 def doctor(bars: int = 8, threads: int | None = None) -> DoctorReport:
-    """Look at this machine and time every shipped model that generates, over ``bars`` bars."""
+    """Look at this machine and time every shipped model that generates, over ``bars`` bars.
+
+    Raises:
+        NotSupported: if ``threads`` is less than 1.
+    """
+    catalog.check_threads(threads)
     makers = [info for info in catalog.models() if _generates(info.system)]
     infos = [info for info in makers if info.is_shipped] or makers[:1]
     speeds = tuple(_speed(info.name, bars, threads) for info in infos)

@@ -46,8 +46,9 @@ def humanize(
         FileError: if the file cannot be read.
         MusicError: if the score has no notes, or amount or seed are out of range.
         ModelError: if no such model is there.
-        NotSupported: if the model cannot humanize.
+        NotSupported: if the model cannot humanize, or there are no threads.
     """
+    catalog.check_threads(threads)
     if not 0 <= amount <= 1:
         raise MusicError(f"the amount is 0..1, not {amount:g}")
     if seed is not None and seed < 0:

@@ -32,7 +32,7 @@ from partimento.ranking import Ranked, rank
 from partimento.recipe import Recipe, RewriteRecord, current_versions, promises_to_record
 from partimento.result import Result
 from partimento.rewriting import asked_record, bar_counter
-from partimento.runtime.contract import Card, Controls, Kind, Performer, Task
+from partimento.runtime.contract import Card, Controls, Kind, Performer, Request, Task
 from partimento.runtime.folder import ModelFolder
 from partimento.seeds import generator
 from partimento.wholes import Progress, notes_of, sound_of, told_pieces, whole_score, whole_sound
@@ -308,7 +308,7 @@ class Instrument:
         asked = rewrite or RewriteRecord() if task in REWRITES else None
         wishes, controls = tempo_as_control(self.card, wishes, controls)
         made = made_of(self.card, self.folder.config, task, wishes, given, endless, asked)
-        settings = self._controls(task, controls)
+        settings = self._controls(made.request, controls)
         recipe = Recipe(
             system=self.card.name,
             model=self.name,
@@ -328,8 +328,10 @@ class Instrument:
             versions=current_versions(),
         )
         if steer is not None:
-            told = steer
-            made = steered(made, lambda at: self._controls(task, {**controls, **(told(at) or {})}))
+            told, request = steer, made.request
+            made = steered(
+                made, lambda at: self._controls(request, {**controls, **(told(at) or {})})
+            )
         return plan_of(made, settings, recipe)
 
     def plan_again(self, recipe: Recipe, prompt: Sketch | None = None) -> Plan:
@@ -400,10 +402,16 @@ class Instrument:
         defaults: Mapping[str, Any] = self.folder.config.get("defaults", {})
         return defaults
 
-    def _controls(self, task: Task, given: Mapping[str, Any]) -> Controls:
-        """Return the controls: those given over the model's for the task, over its others."""
-        schema = self.card.controls
-        defaults = {**self._defaults, **self._defaults.get(str(task), {})}
+    def _controls(self, request: Request, given: Mapping[str, Any]) -> Controls:
+        """Return the controls: those given, over the model's.
+
+        The model's own may differ by task, and there by the ensemble that is to play.
+        """
+        schema, defaults = self.card.controls, {}
+        ensemble_of = getattr(self._performer, "ensemble_of", None)
+        ensemble = "" if ensemble_of is None else ensemble_of(request, given.get("ensemble"))
+        for table in (self._defaults, self._defaults.get(str(request.task), {})):
+            defaults |= {**table, **table.get(ensemble, {})}
         values = {k: v for k, v in defaults.items() if k in schema.model_fields}
         values.update({k: v for k, v in given.items() if v is not None})
         return validate_config(schema, values, "controls")
@@ -447,8 +455,7 @@ def load(
     """
     if precision is not None and precision not in PRECISIONS:
         raise NotSupported(f"precision is {' or '.join(PRECISIONS)}, not {precision!r}")
-    if threads is not None and threads < 1:
-        raise NotSupported(f"threads are 1 or more, not {threads}")
+    catalog.check_threads(threads)
     name = catalog.default_model(task, prompt) if name_or_path is None else name_or_path
     folder = catalog.open_model(name)
     graphs = folder.config["graphs"]

@@ -86,11 +86,15 @@ class Result:
     def _rewriting(self) -> str:
         asked = self.recipe.rewrite
         assert asked is not None
-        tracks = ", ".join(asked.tracks or ())
+        there = self.score.tracks
+        names = {str(number): track.name for number, track in enumerate(there, 1)}
+        names |= {track.name: track.name for track in there}  # a name may be a number too
+        tracks = ", ".join(names.get(track, track) for track in asked.tracks or ())
         if self.recipe.task is Task.ACCOMPANY:
             what = f"Added {tracks or 'parts'} to {self.bar_count} bars"
         else:
-            bars = f"bars {asked.bars}" if asked.bars else f"all {self.bar_count} bars"
+            word = "bar" if (asked.bars or "").isdigit() else "bars"
+            bars = f"{word} {asked.bars}" if asked.bars else f"all {self.bar_count} bars"
             what = f"Wrote {bars} of {tracks or 'all tracks'} anew"
         return (
             f"{what} with {self.recipe.model}, seed {self.seed}, composed in "

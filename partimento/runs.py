@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from partimento import files
+from partimento.catalog import check_threads
 from partimento.config import Config, read_config, validate_config
 from partimento.errors import ConfigError, FileError, TrainingError
 from partimento.runtime.contract import Card
@@ -27,7 +28,11 @@ _DEFAULT_PRESET = "default"
 
 @dataclass(frozen=True)
 class Run:
-    """What a run is begun with; ``values`` is the preset in full of one that goes on."""
+    """What a run is begun with; ``values`` is the preset in full of one that goes on.
+
+    Raises:
+        NotSupported: if ``threads`` is less than 1.
+    """
 
     system: str
     data: tuple[str | Path, ...]
@@ -35,6 +40,9 @@ class Run:
     seed: int = 0
     threads: int | None = None
     values: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_threads(self.threads)
 
 
 class _Record(Config):

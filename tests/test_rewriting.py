@@ -94,6 +94,21 @@ def test_infill_writes_the_region_and_nothing_else(instrument, requests):
     assert "bars 3:4 of viola anew with filling, seed 1" in result.summary()
 
 
+def test_defaults_may_be_those_of_the_task_and_in_it_of_the_ensemble(make_model):
+    own = {"steps": 5, "infill": {"steps": 7, "band": {"steps": 9}}, "band": {"loudness": 70}}
+    make_model("choosy", system="filler", defaults=own, tracks=VOICES)
+    choosy = api.load("choosy")
+
+    def steps(result):
+        return [result.recipe.controls[name] for name in ("steps", "loudness")]
+
+    assert steps(choosy.accompany(melody(), tracks="Bass", seed=1)) == [5, 80]
+    assert steps(choosy.accompany(melody(), seed=1)) == [5, 70]
+    assert steps(choosy.infill(melody(), "2", seed=1)) == [7, 80]
+    assert steps(choosy.infill(quartet(), "2", seed=1)) == [9, 70]
+    assert steps(choosy.infill(quartet(), "2", seed=1, steps=3, loudness=50)) == [3, 50]
+
+
 def test_bars_or_tracks_may_be_left_out_but_not_both(instrument, requests):
     prompt = quartet().with_tracks((*quartet().tracks, Track("Kit", (Note(0, 36, 1),), 0, True)))
     instrument.infill(prompt, bars="2,4:5", seed=1)
@@ -134,6 +149,8 @@ def test_accompany_adds_parts_in_their_order(instrument, requests):
         (0, 4, [0, 1, 3])
     ]
     assert "Added bass, Soprano, Alto to 4 bars" in result.summary()
+    again = instrument.infill(score, "2", "4", seed=1)
+    assert "Wrote bar 2 of Bass anew" in again.summary()
 
 
 @pytest.mark.parametrize(

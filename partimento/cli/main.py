@@ -11,8 +11,9 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from typing import Any, get_args
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 from partimento import __version__
 from partimento.errors import PartimentoError
@@ -49,11 +50,20 @@ def make_app() -> App:
         version=__version__,
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), converter=_exactly),
     )
     for verb, (target, text) in VERBS.items():
         app.command(f"partimento.cli.{target}", name=verb, help=text)
     return app
+
+
+def _exactly(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Return the value of an option; a fraction is no whole number, and is not rounded to one."""
+    if kind is int or int in get_args(kind):
+        for token in tokens:
+            if "." in token.value:
+                raise ValueError(f"{token.value} is not a whole number")
+    return convert(kind, tokens)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -98,7 +98,7 @@ def score_of_abc(
             problem = f"line {line_number}: {error}"
             raise FileError(path, problem, "correct that line of the ABC file") from error
     graces = sum(voice.graces for voice in tune.voices.values())
-    tell_left_out(path, "grace notes", graces)
+    tell_left_out(path, {"grace notes": graces})
     try:
         score = _score(tune)
     except MusicError as error:

@@ -181,7 +181,9 @@ def _look(item: CorpusItem) -> _Look:
         warnings.simplefilter("always", LeftOut)
         outcome = _loaded(item, item.loader)
     messages = [each.message for each in told]
-    left_out = tuple((each.what, each.count) for each in messages if isinstance(each, LeftOut))
+    left_out = tuple(
+        item for each in messages if isinstance(each, LeftOut) for item in each.notes.items()
+    )
     piece = outcome.piece
     if piece is None:
         return _Look(item.id, outcome.problem)

@@ -135,7 +135,7 @@ def score_of_kern(data: bytes, path: str | PathLike[str] = "kern data") -> Score
     if not state.parts:
         raise FileError(path, "there is no **kern spine in it", "choose a Humdrum kern file")
     _close_bar(state)
-    tell_left_out(path, "grace notes", state.graces)
+    tell_left_out(path, {"grace notes": state.graces})
     try:
         return _score(state)
     except MusicError as error:

@@ -20,9 +20,12 @@ import symusic
 from partimento.errors import FileError, MusicError
 from partimento.files import midi_meta as mm
 from partimento.files.atomic import atomic_path
+from partimento.files.left_out import tell_left_out
 from partimento.files.midi_layers import layers_granted, spread
-from partimento.files.names import unique_names
+from partimento.files.midi_left_out import FromChunk, left_out_signs, parted_tracks
+from partimento.files.names import default_name, names_as_read, told_apart, written_name
 from partimento.music import (
+    Chord,
     ChordSymbol,
     Key,
     KeySignature,
@@ -35,7 +38,6 @@ from partimento.music import (
     Track,
     parse_chord,
 )
-from partimento.music.instruments import PROGRAMS
 
 __all__ = ["midi_bytes", "playable", "read_midi", "require_notes", "score_of_midi", "write_midi"]
 
@@ -107,18 +109,20 @@ def _score(data: bytes, path: str | PathLike[str]) -> Score:
     tracks: list[Track] = []
     maps = _Maps(path)
     loose: list[Lyric] = []
+    sources: list[FromChunk] = []
     for chunk in chunks:
         parsed = _parsed(chunk, division)
         maps.add(parsed)
         made = _tracks(chunk, parsed)
         if not made:
             loose.extend(_lyrics(chunk, parsed))
+        sources.append(FromChunk(chunk, range(len(tracks), len(tracks) + len(made))))
         tracks.extend(made)
     if loose and tracks and not any(track.lyrics for track in tracks):
         tracks[0] = replace(tracks[0], lyrics=tuple(sorted(loose, key=_onset)))
     texts = _texts(chunks)
     score = Score(
-        tuple(unique_names(tracks)),
+        tuple(told_apart(tracks)),
         ticks_per_quarter=division,
         tempos=_last_of_each_tick(maps.tempos),
         time_signatures=_last_of_each_tick(maps.metres),
@@ -127,6 +131,9 @@ def _score(data: bytes, path: str | PathLike[str]) -> Score:
         title=_title(kind, chunks),
         recipe=texts.get(_RECIPE, ""),
     )
+    signs = left_out_signs(sources, maps.kept(score), lambda text: _chord_of(text) is not None)
+    remarks = parted_tracks(sources, score.tracks, is_one_chunk=kind == 0)
+    tell_left_out(path, {}, signs, remarks)
     length = int(texts.get(_LENGTH) or 0)
     if not length and _LENGTH not in texts and not chunks[0].has_notes:
         end = chunks[0].end_tick or 0
@@ -169,12 +176,33 @@ class _Maps:
             if -7 <= key.key <= 7:
                 self.keys.append(KeySignature(key.time, Key(key.key, key.tonality == 1)))
         for marker in parsed.markers:
-            if marker.text.startswith(_CHORD):
-                try:
-                    chord = parse_chord(marker.text.removeprefix(_CHORD))
-                except MusicError:
-                    continue
+            chord = _chord_of(marker.text)
+            if chord is not None:
                 self.chords.append(ChordSymbol(marker.time, chord))
+
+    def kept(self, score: Score) -> dict[str, int]:
+        """Return how many of the events of each kind are in the score; the same twice is in it."""
+        return {
+            "lyrics": sum(len(track.lyrics) for track in score.tracks),
+            "tempos": _told(self.tempos, score.tempos),
+            "time signatures": _told(self.metres, score.time_signatures),
+            "key signatures": _told(self.keys, score.key_signatures),
+        }
+
+
+def _told(read: Iterable[object], kept: Iterable[object]) -> int:
+    known = set(kept)
+    return sum(event in known for event in read)
+
+
+def _chord_of(marker: str) -> Chord | None:
+    """Return the chord of the text of one of our markers; None for any other."""
+    if not marker.startswith(_CHORD):
+        return None
+    try:
+        return parse_chord(marker.removeprefix(_CHORD))
+    except MusicError:
+        return None
 
 
 def _onset(event: Lyric | Tempo | TimeSignature | KeySignature | ChordSymbol) -> int:
@@ -197,19 +225,21 @@ def _tracks(chunk: mm.Chunk, parsed: symusic.Score) -> list[Track]:
         changes = [(e.tick, e.data[1]) for e in events if e.data[0] == _SUSTAIN]
         pedals = _pedals(changes, chunk.end_tick or 0)
         is_drum = channel == _DRUM_CHANNEL
-        name = name or _default_name(program, is_drum)
-        return [Track(name, (), program, is_drum, pedals, lyrics, volume, pan)]
+        shown, written = _names(name, program, is_drum)
+        return [Track(shown, (), program, is_drum, pedals, lyrics, volume, pan, written)]
     found = [track for track in parsed.tracks if len(track.notes)]
     groups = [found] if _is_layered(chunk, found) else [[track] for track in found]
     tracks: list[Track] = []
     for group in groups:
         track = group[0]
-        own = name if len(groups) == 1 else ""
+        shown, written = _names(name, track.program, track.is_drum)
+        if len(groups) > 1:  # none of them is what was called so
+            shown, written = default_name(track.program, track.is_drum), None
         controls = {control.number: control.value for control in reversed(track.controls)}
         changes = [(c.time, c.value) for c in track.controls if c.number == _SUSTAIN]
         tracks.append(
             Track(
-                own or _default_name(track.program, track.is_drum),
+                shown,
                 _notes(group),
                 track.program,
                 track.is_drum,
@@ -217,9 +247,15 @@ def _tracks(chunk: mm.Chunk, parsed: symusic.Score) -> list[Track]:
                 lyrics if not tracks else (),
                 min(127, controls.get(_VOLUME, 100)),
                 min(127, controls.get(_PAN, 64)),
+                written,
             )
         )
     return tracks
+
+
+def _names(name: str, program: int, is_drum: bool) -> tuple[str, str | None]:
+    """Return the name of a track and its written name, which is empty where there is none."""
+    return (name, None) if name else (default_name(program, is_drum), "")
 
 
 def _is_layered(chunk: mm.Chunk, found: list[symusic.Track]) -> bool:
@@ -230,10 +266,6 @@ def _is_layered(chunk: mm.Chunk, found: list[symusic.Track]) -> bool:
         for event in chunk.events
     )
     return is_marked and len({(track.program, track.is_drum) for track in found}) == 1
-
-
-def _default_name(program: int, is_drum: bool) -> str:
-    return "Drums" if is_drum else PROGRAMS[program]
 
 
 def _notes(layers: list[symusic.Track]) -> tuple[Note, ...]:
@@ -250,13 +282,10 @@ def _notes(layers: list[symusic.Track]) -> tuple[Note, ...]:
 
 def _leading(chunk: mm.Chunk) -> tuple[str, int, int, int, int | None]:
     """Return (name, program, volume, pan, channel) as they stand before the first note."""
-    name, program, volume, pan = "", 0, 100, 64
+    program, volume, pan = 0, 100, 64
     channel: int | None = None
     for event in chunk.events:
-        if event.status == 0xFF:
-            if event.kind == mm.TRACK_NAME and not name:
-                name = mm.decode_text(event.data).rstrip("\0")
-        elif event.status < 0xF0:
+        if event.status < 0xF0:
             channel = event.status & 0x0F if channel is None else channel
             if event.status & 0xF0 == 0xC0:
                 program = event.data[0] & 0x7F
@@ -264,7 +293,7 @@ def _leading(chunk: mm.Chunk) -> tuple[str, int, int, int, int | None]:
                 volume = event.data[1] & 0x7F
             elif event.status & 0xF0 == 0xB0 and event.data[0] == _PAN:
                 pan = event.data[1] & 0x7F
-    return name, program, volume, pan, channel
+    return mm.track_name(chunk), program, volume, pan, channel
 
 
 def _pedals(changes: Iterable[tuple[int, int]], end_tick: int) -> tuple[Pedal, ...]:
@@ -325,7 +354,8 @@ def playable(score: Score) -> Score:
     - A score that says no tempo or metre at tick 0 gets 120 and 4/4, which readers assume.
     - Of several tempos, metres, keys or chords at one tick the last stays.
     - Pedals that overlap are joined; pedals of no length and empty lyrics go.
-    - Tracks get names of their own: ``Piano``, ``Piano 2``.
+    - Of the lyrics the first verse stays.
+    - Tracks get names of their own: ``Piano``, ``Piano 2``; names that were read come back.
     """
     tempos = _last_of_each_tick(score.tempos)
     metres = _last_of_each_tick(score.time_signatures)
@@ -337,7 +367,7 @@ def playable(score: Score) -> Score:
     tracks = [_playable_track(*each) for each in zip(score.tracks, granted, strict=True)]
     return replace(
         score,
-        tracks=tuple(unique_names(tracks)),
+        tracks=tuple(names_as_read(tracks)),
         tempos=tuple(replace(t, quarters_per_minute=_MICROS / _micros(t)) for t in tempos),
         time_signatures=metres,
         key_signatures=_last_of_each_tick(score.key_signatures),
@@ -361,10 +391,10 @@ def _playable_track(track: Track, layers: int) -> Track:
             pedals.append(pedal)
     return replace(
         track,
-        name=track.name or _default_name(track.program, track.is_drum),
+        name=track.name or default_name(track.program, track.is_drum),
         notes=tuple(sorted(chain.from_iterable(spread(track.notes, layers)))),
         pedals=tuple(pedals),
-        lyrics=tuple(sorted((x for x in track.lyrics if x.text), key=_onset)),
+        lyrics=tuple(sorted((x for x in track.lyrics if x.text and x.verse == 1), key=_onset)),
     )
 
 
@@ -404,12 +434,12 @@ def _conductor(score: Score) -> bytes:
     for metre in score.time_signatures:
         power = metre.denominator.bit_length() - 1
         data = bytes((metre.numerator, power, 24, 8))
-        events.append((metre.onset_ticks, mm.meta(0x58, data)))
+        events.append((metre.onset_ticks, mm.meta(mm.METRE, data)))
     for key in score.key_signatures:
         data = bytes((key.key.fifths % 256, int(key.key.is_minor)))
-        events.append((key.onset_ticks, mm.meta(0x59, data)))
+        events.append((key.onset_ticks, mm.meta(mm.KEY, data)))
     for tempo in score.tempos:
-        events.append((tempo.onset_ticks, mm.meta(0x51, _micros(tempo).to_bytes(3, "big"))))
+        events.append((tempo.onset_ticks, mm.meta(mm.TEMPO, _micros(tempo).to_bytes(3, "big"))))
     for chord in score.chords:
         text = mm.encode_text(_CHORD + chord.chord.name)
         events.append((chord.onset_ticks, mm.meta(mm.MARKER, text)))
@@ -419,9 +449,10 @@ def _conductor(score: Score) -> bytes:
 
 def _track_chunk(track: Track, channels: list[int]) -> bytes:
     """Return a track whose layers lie on the channels, each with the same program and controls."""
-    events: list[tuple[int, int, bytes]] = [
-        (0, 0, mm.meta(mm.TRACK_NAME, mm.encode_text(track.name)))
-    ]
+    events: list[tuple[int, int, bytes]] = []
+    name = written_name(track)
+    if name:
+        events.append((0, 0, mm.meta(mm.TRACK_NAME, mm.encode_text(name))))
     if len(channels) > 1:
         events.append((0, 0, mm.meta(mm.TEXT, f"{_LAYERS}{len(channels)}".encode())))
     # At one tick: what ends comes before what begins.

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "END_OF_TRACK",
+    "KEY",
     "LYRIC",
     "MARKER",
+    "METRE",
+    "TEMPO",
     "TEXT",
     "TRACK_NAME",
     "Chunk",
@@ -26,10 +29,13 @@ __all__ = [
     "meta",
     "split_file",
     "track_bytes",
+    "track_name",
+    "variable",
     "walk",
 ]
 
 TEXT, TRACK_NAME, LYRIC, MARKER, END_OF_TRACK = 0x01, 0x03, 0x05, 0x06, 0x2F
+TEMPO, METRE, KEY = 0x51, 0x58, 0x59
 _MAX_DELTA = 0x0FFFFFFF
 _ALL_OFF = b"".join(
     bytes((0x80 | channel, pitch, 0, 0)) for channel in range(16) for pitch in range(128)
@@ -119,7 +125,7 @@ def walk(body: bytes) -> Iterator[Event]:
     """
     at, tick, running, size = 0, 0, 0, len(body)
     while at < size:
-        delta, at = _variable(body, at)
+        delta, at = variable(body, at)
         tick += delta
         status = body[at]
         if status < 0x80:
@@ -133,7 +139,7 @@ def walk(body: bytes) -> Iterator[Event]:
             if status == 0xFF:
                 kind = body[at]
                 at += 1
-            length, at = _variable(body, at)
+            length, at = variable(body, at)
             if at + length > size:
                 raise IndexError
             yield Event(tick, status, kind, body[at : at + length])
@@ -149,7 +155,8 @@ def walk(body: bytes) -> Iterator[Event]:
             at += length
 
 
-def _variable(body: bytes, at: int) -> tuple[int, int]:
+def variable(body: bytes, at: int) -> tuple[int, int]:
+    """Return (value, where it ends) of a number of variable length, such as a delta time."""
     value = 0
     for _ in range(4):
         byte = body[at]
@@ -182,6 +189,16 @@ def decode_text(data: bytes) -> str:
 def encode_text(text: str) -> bytes:
     """Return text as UTF-8; what cannot be said in UTF-8 becomes ``?``."""
     return text.encode("utf-8", errors="replace")
+
+
+def track_name(chunk: Chunk) -> str:
+    """Return the first name that stands before the first note of a chunk; empty for none."""
+    for event in chunk.events:
+        if event.status == 0xFF and event.kind == TRACK_NAME:
+            name = decode_text(event.data).rstrip("\0")
+            if name:
+                return name
+    return ""
 
 
 def meta(kind: int, data: bytes) -> bytes:

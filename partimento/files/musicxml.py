@@ -2,8 +2,8 @@
 
 Read directly with ``zipfile`` and ``xml.etree``: parts become tracks (the staves of a piano stay
 one), ties are merged, transposing instruments sound where they sound, dynamics become velocities,
-bars keep their written length. Grace and cue notes are skipped, repeats are not unfolded, and of
-the lyrics the first verse is kept.
+bars keep their written length. Repeats are not unfolded. Grace and cue notes, slurs, articulations
+and other signs that a score does not hold are counted in one warning.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 
 from partimento.errors import FileError, MusicError
 from partimento.files.left_out import tell_left_out
+from partimento.files.musicxml_left_out import left_out_notes, left_out_signs
 from partimento.files.musicxml_parts import score_of_tree
 from partimento.music import Score
 
@@ -44,20 +45,21 @@ def read_musicxml(path: str | PathLike[str]) -> Score:
 def score_of_musicxml(data: bytes, path: str | PathLike[str] = "MusicXML data") -> Score:
     """Return the score of the bytes of a MusicXML file; ``path`` names it in errors.
 
+    Warns ``LeftOut`` of what the score does not hold.
+
     Raises:
         FileError: as ``read_musicxml``.
     """
     root = musicxml_root(data, path)
-    small = (
-        note.find("grace") is not None or note.find("cue") is not None for note in root.iter("note")
-    )
-    tell_left_out(path, "grace and cue notes", sum(small))
     try:
-        return score_of_tree(root)
+        score = score_of_tree(root)
+        signs = left_out_signs(root, score)
     except MusicError as error:
         raise FileError(path, str(error), _SAVE) from error
     except (ValueError, ArithmeticError, AttributeError, IndexError, KeyError) as error:
         raise FileError(path, f"damaged MusicXML: {error}", _SAVE) from error
+    tell_left_out(path, left_out_notes(root), signs)
+    return score
 
 
 def musicxml_root(data: bytes, path: str | PathLike[str]) -> ElementTree.Element:

@@ -10,8 +10,8 @@ from xml.etree.ElementTree import Element
 
 from partimento.errors import MusicError
 from partimento.files.barlines import WrittenBar, time_signatures
-from partimento.files.musicxml_terms import chord_of_harmony, lyric_of_note, metronome_tempo
-from partimento.files.names import unique_names
+from partimento.files.musicxml_terms import chord_of_harmony, lyrics_of_note, metronome_tempo
+from partimento.files.names import told_apart
 from partimento.music import (
     ChordSymbol,
     Key,
@@ -140,7 +140,7 @@ def _assembled(
             keys.pop()
         keys.append(key)
     return Score(
-        tuple(unique_names(tracks)),
+        tuple(told_apart(tracks)),
         ticks,
         tuple(tempos[tick] for tick in sorted(tempos)),
         metres,
@@ -291,9 +291,8 @@ def _read_note(part: _Part, element: Element, start: int, end: int) -> None:
             next((t.get("number", "1") for t in element.iterfind("notations/tied")), "1"),
         )
     )
-    text = lyric_of_note(element)
-    if text:
-        part.lyrics.append(Lyric(start, text))
+    for verse, text in lyrics_of_note(element).items():
+        part.lyrics.append(Lyric(start, text, verse))
 
 
 def _pitch(part: _Part, element: Element) -> int | None:

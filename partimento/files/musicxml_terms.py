@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree.ElementTree import Element
 
 from partimento.music import Chord
 from partimento.music.chords import QUALITIES
 from partimento.music.keys import parse_pitch_class
 
-__all__ = ["KIND_OF_QUALITY", "chord_of_harmony", "lyric_of_note", "metronome_tempo"]
+__all__ = [
+    "KIND_OF_QUALITY",
+    "chord_of_harmony",
+    "lyrics_of_note",
+    "metronome_tempo",
+    "text_of_lyric",
+]
 
 # Quality -> (kind, added or altered degrees as (value, alter, type)).
 KIND_OF_QUALITY: dict[str, tuple[str, tuple[tuple[int, int, str], ...]]] = {
@@ -44,6 +51,7 @@ _QUALITY_OF_DEGREES = {
     for name, (kind, degrees) in KIND_OF_QUALITY.items()
     if degrees
 }
+_VERSE = re.compile(r"[0-9]{1,3}$")
 _SYLLABLE_GOES_ON = ("begin", "middle")
 _BEATS = {
     "breve": 8.0, "whole": 4.0, "half": 2.0, "quarter": 1.0, "eighth": 0.5, "16th": 0.25,
@@ -76,16 +84,23 @@ def _pitch_class(element: Element | None, name: str) -> int | None:
     return (parse_pitch_class(step) + alter) % 12
 
 
-def lyric_of_note(element: Element) -> str:
-    """Return the first verse's syllable of a note, ``"Hal-"`` inside a word; empty for none."""
-    lyrics = element.findall("lyric")
-    if not lyrics:
-        return ""
-    first = next((x for x in lyrics if x.get("number", "1") in ("1", "")), None)
-    if first is None:
-        return ""
-    text = "".join((part.text or "") for part in first if part.tag in ("text", "elision"))
-    syllabics = [part.text or "" for part in first if part.tag == "syllabic"]
+def lyrics_of_note(element: Element) -> dict[int, str]:
+    """Return the syllable of a note in each verse, ``"Hal-"`` inside a word; of two the first.
+
+    A verse is the number at the end of what numbers it, and 1 where nothing does.
+    """
+    verses: dict[int, str] = {}
+    for lyric in element.findall("lyric"):
+        text, found = text_of_lyric(lyric), _VERSE.search(lyric.get("number") or "1")
+        if text and found is not None:
+            verses.setdefault(int(found[0]), text)
+    return verses
+
+
+def text_of_lyric(lyric: Element) -> str:
+    """Return the text of a ``lyric`` element, ``"Hal-"`` where its word goes on."""
+    text = "".join((part.text or "") for part in lyric if part.tag in ("text", "elision"))
+    syllabics = [part.text or "" for part in lyric if part.tag == "syllabic"]
     goes_on = bool(syllabics) and syllabics[-1].strip() in _SYLLABLE_GOES_ON
     return text + "-" if text and goes_on else text
 

@@ -1,8 +1,8 @@
 """Scores to MusicXML 4.0 (partwise), plain or packed (``.mxl``).
 
 What MusicXML holds comes back when read: notes (also over bar lines), velocities, tempo, metre,
-key, chord symbols, the lyrics that stand on notes, pedals, names, programs, volume, pan, drums,
-title, recipe. Bars are those of the score's ``Timeline``.
+key, chord symbols, all verses of the lyrics that stand on notes, pedals, names, programs, volume,
+pan, drums, title, recipe. Bars are those of the score's ``Timeline``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from partimento.files.atomic import atomic_path
 from partimento.files.barlines import nearest_metre
 from partimento.files.midi import playable
 from partimento.files.musicxml_terms import KIND_OF_QUALITY
+from partimento.files.names import written_name
 from partimento.files.notation import Piece, Value, spelt, values_of, voices_of
 from partimento.music import Note, Score, Timeline, TimeSignature, Track
 from partimento.music.instruments import DRUMS, PROGRAMS
@@ -64,7 +65,12 @@ def write_musicxml(score: Score, path: str | PathLike[str]) -> None:
 def musicxml_bytes(score: Score) -> bytes:
     """Return the MusicXML of a score: of ``midi.playable(score)``, which strikes no key twice."""
     tempos = {tempo.onset_ticks: tempo for tempo in score.tempos}  # not rounded, as for MIDI
-    score = replace(playable(score), tempos=tuple(tempos.values()))
+    held = playable(score)
+    tracks = [  # with all verses, of which MIDI holds the first
+        replace(track, lyrics=tuple(lyric for lyric in given.lyrics if lyric.text))
+        for track, given in zip(held.tracks, score.tracks, strict=True)
+    ]
+    score = replace(held, tracks=tuple(tracks), tempos=tuple(tempos.values()))
     root = Element("score-partwise", version="4.0")
     if score.title:
         _text(SubElement(root, "work"), "work-title", score.title)
@@ -101,7 +107,7 @@ def _text(parent: Element, tag: str, text: str | int) -> Element:
 
 def _list_part(part_list: Element, track: Track, number: int) -> None:
     part = SubElement(part_list, "score-part", id=f"P{number}")
-    _text(part, "part-name", track.name)
+    _text(part, "part-name", written_name(track) or track.name)
     channel = 10 if track.is_drum else (number - 1) % 15 + 1
     channel += not track.is_drum and channel >= 10
     pitches = sorted({note.pitch for note in track.notes}) if track.is_drum else []
@@ -151,9 +157,9 @@ class _PartWriter:
         self.pieces = self._cut_at_bar_lines()
 
     def _cut_at_bar_lines(self) -> list[list[Piece]]:
-        lyrics: dict[int, str] = {}
+        lyrics: dict[int, dict[int, str]] = {}
         for lyric in self.track.lyrics:
-            lyrics.setdefault(lyric.onset_ticks, lyric.text)
+            lyrics.setdefault(lyric.onset_ticks, {}).setdefault(lyric.verse, lyric.text)
         out: list[list[Piece]] = [[] for _ in self.bars]
         first = 0
         for note, tie in zip(self.track.notes, _tie_numbers(self.track.notes), strict=True):
@@ -172,7 +178,9 @@ class _PartWriter:
                         start > note.onset_ticks,
                         end > bar.end_ticks,
                         # The first note that starts here sings; chords sing once.
-                        "" if start > note.onset_ticks else lyrics.pop(start, ""),
+                        ()
+                        if start > note.onset_ticks
+                        else tuple(sorted(lyrics.pop(start, {}).items())),
                         tie,
                     )
                 )
@@ -386,8 +394,8 @@ class _PartWriter:
                         tied = SubElement(notations, "tied", type=kind)
                         if piece.tie > 1:
                             tied.set("number", str(piece.tie))
-                if piece.lyric and not stop:
-                    self._lyric(note, piece.lyric)
+                for verse, text in () if stop else piece.lyrics:
+                    self._lyric(note, verse, text)
 
     def _pitch(self, note: Element, pitch: int, fifths: int) -> None:
         drum = self.track.is_drum
@@ -418,8 +426,8 @@ class _PartWriter:
             _text(note, "staff", staff)
 
     @staticmethod
-    def _lyric(note: Element, text: str) -> None:
+    def _lyric(note: Element, verse: int, text: str) -> None:
         goes_on = len(text) > 1 and text.endswith("-")
-        lyric = SubElement(note, "lyric", number="1")
+        lyric = SubElement(note, "lyric", number=str(verse))
         _text(lyric, "syllabic", "begin" if goes_on else "single")
         _text(lyric, "text", text[:-1] if goes_on else text)

@@ -35,7 +35,7 @@ class Piece:
     velocity: int
     from_before: bool
     goes_on: bool
-    lyric: str = ""
+    lyrics: tuple[tuple[int, str], ...] = ()  # (verse, syllable)
     tie: int = 1
 
 

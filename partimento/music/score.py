@@ -64,10 +64,11 @@ class Pedal:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Lyric:
-    """A syllable sung at a tick, as a format holds it (``"Hal-"``, ``"le-"``)."""
+    """A syllable sung at a tick, as a format holds it (``"Hal-"``, ``"le-"``); verses from 1."""
 
     onset_ticks: int
     text: str
+    verse: int = 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -128,6 +129,8 @@ class Track:
     """A named part. ``program`` is General MIDI 0..127; drums ignore it.
 
     ``volume`` (0..127) and ``pan`` (0 left, 64 centre, 127 right) are MIDI controllers 7 and 10.
+    ``written_name`` is the name in a file that gave it to several tracks, or to none (empty): there
+    ``name`` tells the tracks apart, and writing gives back what stood there.
     """
 
     name: str
@@ -138,6 +141,7 @@ class Track:
     lyrics: tuple[Lyric, ...] = ()
     volume: int = 100
     pan: int = 64
+    written_name: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.program <= 127:

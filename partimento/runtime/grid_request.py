@@ -460,13 +460,12 @@ def _check_room(promises: Promises, levels: _Ints, is_open: _Bools, bar_of: _Int
         highest = int(levels[0, bar_of == bar].max())
         if highest > most:
             raise CannotBeMet(
-                f"{highest} notes that are kept sound at once in bar {bar + 1}, not at most "
+                f"of the notes that are kept {highest} sound at once in bar {bar + 1}, not at most "
                 f"{most}; allow more, or write more tracks anew"
             )
     if not (is_open & (levels[0] < most)).any():
         raise CannotBeMet(
-            f"{most} notes that are kept sound at once throughout; no room is left for another, "
-            "allow more"
+            f"the notes that are kept leave no room where {most} may sound at once; allow more"
         )
 
 

@@ -160,6 +160,10 @@ class GridPerformer:
 
         return mean_likelihood(sheet, cells, ask, self.network.window)
 
+    def ensemble_of(self, request: Request, asked: str | None) -> str:
+        """Return the name of the ensemble that answers a request; see ``_ensemble``."""
+        return self.ensembles[self._ensemble(request, asked if asked in self.ensembles else "auto")]
+
     def _ensemble(self, request: Request, asked: str) -> int:
         """Return the number of the ensemble that was asked for, or that the prompt's programs tell.
 

@@ -128,5 +128,5 @@ class GridPreset(Config):
     )
     defaults: dict[str, Any] = Field(
         default_factory=dict,
-        description="controls when not given; under a task's name, those of it alone",
+        description="controls when not given; under the name of a task (and ensemble) its own",
     )

@@ -126,8 +126,8 @@ def _check(theirs: dict[str, Any], ours: dict[str, Any], start: Path) -> None:
         if theirs.get(key) != ours.get(key)
     )
     raise TrainingError(
-        f"{start} is of another representation, so its weights mean other music: {told}; begin "
-        "from a model of the same one, or without --start-from"
+        f"{start} has learnt music in another form: {told}; begin from a model of the same "
+        "representation, or without --start-from"
     )
 
 

@@ -69,6 +69,15 @@ def agree(value: float) -> float:
     return float(shared[0])
 
 
+def average(value: Tensor) -> Tensor:
+    """Return the mean of a tensor over all ranks."""
+    if not dist.is_initialized():
+        return value
+    shared = value.clone()
+    dist.all_reduce(shared)
+    return shared / world_size()
+
+
 def any_rank(value: bool) -> bool:
     """Return whether it is true on any rank."""
     if not dist.is_initialized():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,12 @@ from partimento.workshop.calibration import divide_head
 from partimento.workshop.contract import Batch, Loss
 from partimento.workshop.objectives.likelihood import next_token_loss
 from partimento.workshop.objectives.policy import follow
-from partimento.workshop.objectives.policy_routes import Route, critic_of_pairs
+from partimento.workshop.objectives.policy_routes import (
+    Pair,
+    Route,
+    critic_of_pairs,
+    scores_told,
+)
 from partimento.workshop.rollouts import without_dropout
 from partimento.workshop.sequence_game import Game, GameState, Sequences
 
@@ -57,6 +63,22 @@ class GamePlay:
         real, made = self.state.pair(self.game, rows)
         of_real, of_made = (self.critic(x.columns, x.tokens, x.heard) for x in (real, made))
         return critic_of_pairs(of_real, of_made, real.heard | made.heard)
+
+    @torch.no_grad()
+    def _heard(self, pairs: Iterable[Pair]) -> dict[str, float]:
+        """Return how often the critic is right, and the mean log-odds that it gives what is made.
+
+        Of the pairs that are held out, not of those that either side learnt from.
+        """
+        found: list[dict[str, float]] = []
+        with without_dropout(self.critic):
+            for real, made in pairs:
+                of_real, of_made = (self.critic(x.columns, x.tokens, x.heard) for x in (real, made))
+                right = critic_of_pairs(of_real, of_made, real.heard | made.heard).parts
+                parts = {f"critic_{name}": value for name, value in right.items()}
+                parts |= scores_told(of_made, made)
+                found.append({name: float(value) for name, value in parts.items()})
+        return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
 
     def _begin(self, batch: Batch) -> None:
         """Let the generator begin as it plays at the preset's temperature.

@@ -7,7 +7,7 @@ critic: the figures of a benchmark's judge stay independent of how the best weig
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from partimento.evaluate.features import features
 from partimento.music import Score
 from partimento.workshop.contract import Batch
 from partimento.workshop.objectives.likelihood import next_token_loss
+from partimento.workshop.objectives.policy_routes import Pair
 from partimento.workshop.rollouts import without_dropout
 from partimento.workshop.sequence_game import Game, distinct_share
 
@@ -42,6 +43,7 @@ class MadeFigures:
             for batch in self.batches
         ]
         self.real = [self._scores(batch["targets"]) for batch in self.batches]
+        self.made: list[Tensor] = []  # what was made at the last call, to match the batches
         self.real_diversity = self._diversity([batch["targets"] for batch in self.batches])
 
     def __call__(self) -> dict[str, float]:
@@ -61,6 +63,7 @@ class MadeFigures:
             here = {key: value.to(device) for key, value in batch.items()}
             made.append(self.game.make(here, uniforms.to(device)).cpu())
             nll.append(self._nll(here))
+        self.made = made
         scores = [self._scores(tokens) for tokens in made]
         overlap = _overlap(
             [score for part in scores for score in part], [s for part in self.real for s in part]
@@ -79,6 +82,16 @@ class MadeFigures:
             if math.isfinite(share):  # where nothing is made that is long enough, none is copied
                 figures["novelty"] = 1 - share
         return figures
+
+    def pairs(self) -> Iterator[Pair]:
+        """Yield the real sequences and those that the last call made to match them."""
+        device = next(self.game.model.network.parameters()).device
+        for batch, made in zip(self.batches, self.made, strict=True):
+            here = {key: value.to(device) for key, value in batch.items()}
+            yield (
+                self.game.of(here),
+                self.game.sequences(made.to(device), here["features"], here["prompt"]),
+            )
 
     def _diversity(self, parts: Sequence[Tensor]) -> float:
         """Return the share of distinct runs of tokens past the prompts, 0..1."""

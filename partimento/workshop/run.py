@@ -28,7 +28,7 @@ from partimento.workshop.checkpoints import (
 from partimento.workshop.contract import Trainee
 from partimento.workshop.device import set_threads
 from partimento.workshop.progress import Progress
-from partimento.workshop.trainer import BEST, CHECKPOINT, Outcome, Trainer, all_modules
+from partimento.workshop.trainer import BEST, CHECKPOINT, Outcome, Trainer, all_modules, finite
 
 __all__ = ["finish_best", "load_best", "told", "train"]
 
@@ -163,7 +163,7 @@ def finish_best(trainee: Trainee, out: Path) -> dict[str, Any]:
     """
     state = load_best(trainee, out)
     if "finished" not in state:
-        state["finished"], state["played"] = trainee.finish(), _played(trainee)
+        state["finished"], state["played"] = finite(trainee.finish()), _played(trainee)
         path = out / "training" / BEST
         tensors, _ = read_checkpoint(path)
         played = state["played"]
@@ -175,7 +175,7 @@ def finish_best(trainee: Trainee, out: Path) -> dict[str, Any]:
 def told(state: dict[str, Any]) -> dict[str, Any]:
     """Return what a model folder tells of the saved state of its weights."""
     figures = {f"valid_{key}": value for key, value in state["figures"].items()}
-    return {**figures, **state.get("finished", {})}
+    return finite({**figures, **state.get("finished", {})})
 
 
 def load_best(trainee: Trainee, out: Path) -> dict[str, Any]:
@@ -189,6 +189,7 @@ def load_best(trainee: Trainee, out: Path) -> dict[str, Any]:
             f"{out} holds no validated weights yet; train it to its first validation with --resume"
         )
     tensors, state = read_checkpoint(out / "training" / BEST)
+    state["figures"] = finite(state["figures"])
     for prefix, module in all_modules(trainee.stages()).items():
         load_module(module, tensors_under(tensors, prefix), out)
     return state

@@ -3,7 +3,7 @@
 Shapes: B sequences, L tokens, C columns, F features, V the vocabulary.
 
 Real sequences are crops of the training pieces. A made one shares with a real one its features and,
-in half of the batches, its first tokens: what the generator continues is then music, not its own
+in some of the batches, its first tokens: what the generator continues is then music, not its own
 beginning, and the critic has nothing to tell the two by but what was made.
 """
 

@@ -240,18 +240,14 @@ class SeriesTrainee(ABC):
         """
         if not self.sets or not self.sets["train"].pieces:
             return {}
-        self.network.eval()
+        for module in (self.network, self.critic):
+            module.eval()
         calibration = self.network.calibration
         assert isinstance(calibration, Calibration)
         calibration.reset()  # what is fitted is measured without it
         with torch.no_grad():
             share = self._figures()["spread"]
-        if share < COLLAPSED:
-            raise TrainingError(
-                f"the generator's curves vary {share:.0%} as much as the data's at its best "
-                "validation: it collapsed from the start, so no model is written; begin again "
-                "with a lower recipe.learning_rate, or train for longer"
-            )
+        _require_spread(share)
         draw = np.random.default_rng(0)
         windows = self.sets["train"].draw(draw, _CALIBRATED_WINDOWS)
         device = next(self.network.parameters()).device
@@ -267,7 +263,8 @@ class SeriesTrainee(ABC):
                 if played.any():
                     calibration.fit(value, made[..., value][played], real[..., value][played])
             figures = self._figures()
-        self.network.train()
+        for module in (self.network, self.critic):
+            module.train()
         return {f"valid_{name}": value for name, value in figures.items()}
 
     def export(
@@ -277,7 +274,12 @@ class SeriesTrainee(ABC):
         precisions: tuple[str, ...] = ("fp32",),
         run: Path | None = None,
     ) -> ModelFolder:
-        """Write the generator as a model folder; it is small, so its weights are not rounded."""
+        """Write the generator as a model folder; it is small, so its weights are not rounded.
+
+        Raises:
+            TrainingError: if it has collapsed, as ``facts`` tell.
+        """
+        _require_spread(float(facts.get("valid_spread", 1.0)))
         config = self.preset.network
         weights = {
             name: value.detach().float().cpu().numpy()
@@ -297,3 +299,17 @@ class SeriesTrainee(ABC):
         }
         graph = generator_graph(config, weights)
         return write_model(out, told, graph, self, facts, precisions, run)
+
+
+def _require_spread(share: float) -> None:
+    """Refuse a generator that has collapsed: no state of its run was a better one.
+
+    Raises:
+        TrainingError: if so.
+    """
+    if share < COLLAPSED:
+        raise TrainingError(
+            f"the generator's curves vary {share:.0%} as much as the data's at its best "
+            "validation: it collapsed from the start, so no model is written; begin again with a "
+            "lower recipe.learning_rate"
+        )

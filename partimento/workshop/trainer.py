@@ -31,7 +31,7 @@ from partimento.workshop.device import autocast, best_device
 from partimento.workshop.optimizer import PlayerOptimizer, learning_rate_at
 from partimento.workshop.progress import Progress
 
-__all__ = ["BEST", "CHECKPOINT", "Outcome", "Trainer", "all_modules"]
+__all__ = ["BEST", "CHECKPOINT", "Outcome", "Trainer", "all_modules", "finite"]
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -185,7 +185,7 @@ class Trainer:
                 line |= {f"valid_{key}": value for key, value in figures.items()}
                 history.append(figures["loss"])
             if log:
-                log.write({"step": self.step, **_finite(line)})
+                log.write({"step": self.step, **finite(line)})
             self._between_steps = True
             self.progress.advance(self.step, self.total_steps, line)
             is_due = time.monotonic() - saved > self.save_seconds or self._is_over(stage)
@@ -272,13 +272,12 @@ class Trainer:
                 figures = dict(stage.validate())
             # All ranks must judge alike, or one would stop before the others.
             figures["loss"] = distributed.agree(figures["loss"])
-            judged = figures["loss"]
-            figures = _finite(figures)
-            if not math.isfinite(judged):
+            if not math.isfinite(figures["loss"]):
                 raise TrainingError(
                     f"{stage.name}: the validation loss is not finite at step {self.step}; the "
                     "best weights before it are kept; start with a lower learning_rate"
                 )
+            figures = finite(figures)
             if self.best is None or figures["loss"] < self.best:
                 self.best, self.stale = figures["loss"], 0
                 self._save_best(figures)
@@ -402,11 +401,6 @@ class _Log:
             self.file.close()
 
 
-def _finite(figures: Mapping[str, float]) -> dict[str, float]:
-    """Leave out what is no number: JSON has no word for it, and it tells nothing."""
-    return {name: value for name, value in figures.items() if math.isfinite(value)}
-
-
 def _tensorboard(folder: Path) -> Any:
     """Return a TensorBoard writer where the extra is installed, else None."""
     try:
@@ -440,6 +434,11 @@ def all_modules(stages: Sequence[Stage]) -> dict[str, nn.Module]:
                     seen.add(id(module))
                     modules[f"{stage.name}.{player.name}.{index}"] = module
     return modules
+
+
+def finite(figures: Mapping[str, float]) -> dict[str, float]:
+    """Return the figures less those that are no number: JSON has no word for them."""
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
 def _weights(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:

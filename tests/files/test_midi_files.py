@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import strategies as st
 from score_strategies import only_file_errors, scores
 
 from partimento.errors import FileError, MusicError
+from partimento.files import midi_meta as mm
+from partimento.files import open_corpus
+from partimento.files.left_out import LeftOut
 from partimento.files.midi import (
     midi_bytes,
     playable,
@@ -125,6 +129,95 @@ def test_equal_names_are_numbered() -> None:
     assert [track.name for track in score.tracks] == ["Piano", "Piano 2", "Piano 3"]
 
 
+def names_in(data: bytes) -> list[bytes]:
+    """Return the names that stand in the bytes of a MIDI file, one for each of its tracks."""
+    found = []
+    for chunk in mm.split_file(data)[2]:
+        names = [e.data for e in chunk.events if e.status == 0xFF and e.kind == mm.TRACK_NAME]
+        found.append(names[0] if names else b"")
+    return found
+
+
+def test_equal_and_missing_names_come_back() -> None:
+    violin, viola = b"\x00\xff\x03\x06Violin", b"\x00\xff\x03\x05Viola"
+    unnamed = b"\x00\xc0\x28" + NOTE + END
+    given = midi(
+        END, violin + NOTE + END, unnamed, violin + NOTE + END, viola + NOTE + END, unnamed
+    )
+    score = score_of_midi(given)
+    inside = ["Violin", "Violin 2", "Violin 3", "Viola", "Violin 4"]
+    assert [track.name for track in score.tracks] == inside
+    again = midi_bytes(score)
+    assert names_in(again) == [b"", b"Violin", b"", b"Violin", b"Viola", b""]
+    assert score_of_midi(again).tracks == playable(score).tracks == score.tracks
+    # One alone needs no number; and a name that was given since is the name.
+    alone = Score((score.tracks[2], replace(score.tracks[1], name="Lead")))
+    assert names_in(midi_bytes(alone)) == [b"", b"Violin", b"Lead"]
+    assert score_of_midi(midi_bytes(alone)).tracks == playable(alone).tracks
+    assert [t.name for t in playable(Score((Track("A"), Track("A")))).tracks] == ["A", "A 2"]
+
+
+LOSSES = [
+    (b"\x00\xb0\x0b\x40\x00\x01\x20", "2 control changes left out"),
+    (b"\x00\xb0\x07\x40\x00\xb0\x07\x50", "1 control change left out"),
+    (b"\x00\xb0\x40\x30\x00\xb0\x40\x7f\x01\xb0\x40\x00", "1 pedal depth left out"),
+    (b"\x00\xe0\x00\x40\x00\xe0\x01\x40", "1 pitch bend left out"),
+    (b"\x00\xd0\x10\x00\xa0\x3c\x10", "2 key pressures left out"),
+    (b"\x00\xff\x06\x01A\x00\xff\x06\x08chord: C", "1 marker left out"),
+    (b"\x00\xff\x06\x07chord:?", "1 marker left out"),
+    (b"\x00\xff\x07\x01A", "1 cue point left out"),
+    (b"\x00\xff\x02\x01A", "1 copyright notice left out"),
+    (b"\x00\xff\x01\x01A\x00\xff\x09\x01A", "2 texts left out"),
+    (b"\x00\xff\x04\x01A", "1 instrument name left out"),
+    (b"\x00\xff\x03\x01B", "1 track name left out"),
+    (b"\x00\xff\x7f\x01A", "1 other event left out"),
+    (b"\x00\xf0\x03\x7e\x7f\xf7", "1 system message left out"),
+    (b"\x00\x90\x3c\x40\x10\x80\x3c\x41\x00\x3d\x42", "2 release velocities left out"),
+    (b"\x00\xff\x59\x02\x01\x00\x00\xff\x59\x02\x02\x00", "1 key signature left out"),
+    (b"\x00\xff\x59\x02\x09\x00", "1 key signature left out"),
+    (b"\x00\xff\x58\x04\x63\x02\x18\x08", "1 time signature left out"),
+]
+
+
+@pytest.mark.parametrize(("events", "says"), LOSSES)
+def test_what_is_not_kept_is_counted_before_and_after_the_notes(events: bytes, says: str) -> None:
+    for body in (events + NOTE, NOTE + b"\x00\x90\x40\x40\x10\x40\x00" + events):
+        with pytest.warns(LeftOut) as told:
+            score_of_midi(midi(b"\x00\xff\x03\x01T" + body + END), "a.mid")
+        assert [str(each.message) for each in told] == [f"a.mid: {says}"]
+
+
+def test_all_that_is_not_kept_is_told_once_and_not_by_a_corpus(tmp_path: Path) -> None:
+    path = tmp_path / "a.mid"
+    path.write_bytes(midi(b"\x00\xe0\x01\x01" * 3 + b"\x00\xff\x06\x01A" + NOTE + END, kind=0))
+    with pytest.warns(LeftOut, match=r"a\.mid: 3 pitch bends, 1 marker left out$") as told:
+        score = read_midi(path)
+    assert len(told) == 1
+    corpus = open_corpus(tmp_path)
+    assert next(corpus.pieces())[1] == score  # without a word, as filterwarnings would tell
+    assert corpus.preflight().summary() == "1 usable, 0 skipped"
+    score_of_midi(midi_bytes(score))  # nothing is left to lose
+
+
+def test_tracks_that_change_their_program_are_told() -> None:
+    bow, pluck = b"\x00\xc0\x29" + NOTE, b"\x00\xc0\x2d" + NOTE
+    viola = b"\x00\xff\x03\x03Vla" + bow + pluck + bow + END
+    into = "is read as 2 tracks, one for each program and channel: 'Viola', 'Pizzicato Strings'"
+    with pytest.warns(LeftOut) as told:
+        score = score_of_midi(midi(END, viola), "a.mid")
+    assert [str(each.message) for each in told] == [f"a.mid: track 'Vla' {into}"]
+    assert [len(track.notes) for track in score.tracks] == [2, 1]
+    with pytest.warns(LeftOut, match=f"channel 1 {into}"):
+        score_of_midi(midi(viola, kind=0))
+    score_of_midi(midi(bow + b"\x00\xc1\x2d\x00\x91\x3c\x40\x10\x81\x3c\x00" + END, kind=0))
+
+
+def test_of_the_lyrics_the_first_verse_is_held() -> None:
+    sung = (Lyric(0, "la"), Lyric(0, "lo", 2))
+    held = score_of_midi(midi_bytes(Score((Track("A", (Note(0, 60, 9),), lyrics=sung),))))
+    assert held.tracks[0].lyrics == (Lyric(0, "la"),)
+
+
 def test_latin_1_names_and_lyrics() -> None:
     body = b"\x00\xff\x03\x02F\xfc\x00\xff\x05\x02\xe9t" + NOTE + END
     (track,) = score_of_midi(midi(b"\x00\xff\x03\x01T" + END, body)).tracks
@@ -203,7 +296,8 @@ def test_layers_of_a_track_sound_alike_and_on_channels_of_their_own() -> None:
     assert b"partimento-layers: 2" in data
     assert score_of_midi(data).tracks == (low, high)
     # What an editor has given another program is another track.
-    other = score_of_midi(data.replace(bytes((0xC2, 7)), bytes((0xC2, 8))))
+    with pytest.warns(LeftOut, match="track 'High' is read as 2 tracks"):
+        other = score_of_midi(data.replace(bytes((0xC2, 7)), bytes((0xC2, 8))))
     assert [track.program for track in other.tracks] == [32, 7, 8]
 
 

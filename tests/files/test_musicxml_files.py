@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from score_strategies import only_file_errors, scores, with_whole_bars
 
 from partimento.errors import FileError
+from partimento.files import open_corpus
 from partimento.files.left_out import LeftOut
 from partimento.files.musicxml import read_musicxml, score_of_musicxml
 from partimento.files.musicxml_writer import musicxml_bytes, write_musicxml
@@ -142,7 +143,7 @@ def test_one_part_with_everything() -> None:
         f"<measure>{odd}{up}<note><grace/><pitch><step>B</step><octave>4</octave></pitch></note>"
         f"{note('C', 5, 1, stop)}{note('D', 5, 3, end)}</measure>"
     )
-    with pytest.warns(LeftOut, match="1 grace and cue notes left out"):
+    with pytest.warns(LeftOut, match="1 grace and cue notes, 1 unknown chord symbol left out"):
         score = score_of_musicxml(xml(measures))
     assert score.tracks[0].notes == (
         Note(0, 67, 480),
@@ -158,6 +159,73 @@ def test_one_part_with_everything() -> None:
     assert score.tempos == (Tempo(480, 100.0),)
     assert score.tracks[0].pedals == (Pedal(480, 1920),)
     assert score.tracks[0].lyrics == (Lyric(480, "Hal-"), Lyric(2880, "lo"))
+
+
+def direction(*types: str) -> str:
+    inside = "".join(f"<direction-type>{each}</direction-type>" for each in types)
+    return f"<direction>{inside}</direction>"
+
+
+def test_what_is_not_kept_is_told_once_and_not_by_a_corpus(tmp_path: Path) -> None:
+    signs = (
+        '<notations><tied type="start"/><tuplet type="start"/><slur type="start"/>'
+        '<slur type="stop"/><slur type="continue"/><fermata/><fermata type="inverted"/>'
+        "<articulations><staccato/><accent/></articulations><technical><up-bow/></technical>"
+        "<ornaments><trill-mark/><accidental-mark/></ornaments><dynamics><p/></dynamics>"
+        '<arpeggiate/><glissando type="start"/><glissando type="stop"/></notations>'
+        "<lyric><text>a</text><extend/></lyric>"
+    )
+    above = direction(
+        "<words>dolce</words>", "<rehearsal>A</rehearsal>", "<dynamics><mf/></dynamics>"
+    )
+    hairpin = direction('<wedge type="crescendo"/>') + direction('<wedge type="stop"/>')
+    rest = "<note><rest/><duration>2</duration><lyric><text>hm</text></lyric></note>"
+    bar = '<barline><ending type="stop"/><repeat direction="backward"/></barline>'
+    other = direction("<damp/>", "<segno/>") + "<figured-bass><figure/></figured-bass>"
+    data = xml(
+        f"<measure>{FOUR_FOUR}{above}{hairpin}{note('C', 4, 2, signs)}{rest}{bar}{other}</measure>"
+    ).replace(
+        b"<part-list>",
+        b"<work><work-title>Air</work-title></work><movement-title>Air</movement-title>"
+        b'<identification><creator type="composer">Bach</creator></identification>'
+        b"<credit><credit-words>Air</credit-words></credit>"
+        b"<credit><credit-words>Leipzig</credit-words></credit><part-list>",
+    )
+    path = tmp_path / "a.musicxml"
+    path.write_bytes(data)
+    with pytest.warns(LeftOut) as told:
+        score = read_musicxml(path)
+    (message,) = [str(each.message) for each in told]
+    assert message.endswith(
+        "a.musicxml: 2 articulations, 1 ornament, 1 technical sign, 2 dynamics marks, 1 slur, "
+        "2 fermatas, 1 arpeggio, 1 glide, 1 hairpin, 1 written word, 1 rehearsal mark, "
+        "2 repeat signs, 1 bass figure, 1 melisma line, 2 credits, 1 other sign, "
+        "1 lyric left out"
+    )
+    assert next(open_corpus(tmp_path).pieces())[1] == score  # without a word
+    assert open_corpus(tmp_path).preflight().summary() == "1 usable, 0 skipped"
+    score_of_musicxml(musicxml_bytes(score))  # nothing is left to lose
+
+
+def test_all_verses_are_kept_and_equal_names_come_back() -> None:
+    verses = (
+        '<lyric number="part1verse2"><syllabic>begin</syllabic><text>wa</text></lyric>'
+        '<lyric number="1"><text>go</text></lyric><lyric number="3"><text>be</text></lyric>'
+    )
+    second = '<score-part id="P2"><part-name>Flute</part-name></score-part></part-list>'
+    measure = f"<measure>{FOUR_FOUR}{note('C', 4, 4, verses)}</measure>"
+    other = f'<part id="P2"><measure>{FOUR_FOUR}{note("C", 4, 4)}</measure></part>'
+    data = xml(measure, parts=other).replace(b"</part-list>", second.encode())
+    score = score_of_musicxml(data)
+    assert [track.name for track in score.tracks] == ["Flute", "Flute 2"]
+    sung = (Lyric(0, "wa-", 2), Lyric(0, "go"), Lyric(0, "be", 3))
+    assert score.tracks[0].lyrics == sung
+    again = musicxml_bytes(score)
+    assert again.count(b"<part-name>Flute</part-name>") == 2
+    assert set(score_of_musicxml(again).tracks[0].lyrics) == set(sung)
+    twice = data.replace(b'number="3"', b'number="1"')
+    with pytest.warns(LeftOut, match="1 lyric left out"):
+        assert len(score_of_musicxml(twice).tracks[0].lyrics) == 2
 
 
 def test_transposing_instruments_sound_where_they_sound() -> None:

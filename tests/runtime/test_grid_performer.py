@@ -451,8 +451,11 @@ def test_the_ensemble_goes_by_the_prompts_programs() -> None:
     strings = prompt.with_tracks(replace(t, program=40 + i) for i, t in enumerate(prompt.tracks))
     for given, wanted in ((prompt, 0), (strings, 1)):
         dice.asked.clear()
-        rewritten(player, infill(given, Region(0, 1, frozenset({0}))))
+        request = infill(given, Region(0, 1, frozenset({0})))
+        rewritten(player, request)
         assert dice.asked[0]["context"][0, 1] == wanted
+        assert player.ensemble_of(request, None) == ("choir", "strings")[wanted]
+        assert player.ensemble_of(request, "strings") == "strings"
     dice.asked.clear()
     rewritten(player, infill(strings, Region(0, 1, frozenset({0}))), ensemble="choir")
     assert dice.asked[0]["context"][0, 1] == 0
@@ -575,7 +578,7 @@ def test_new_notes_in_a_piece_keep_the_promises(promises: Promises) -> None:
 def test_kept_notes_that_leave_no_room_are_refused() -> None:
     player, _ = performer()
     request = infill(piece(4), Region(0, 2, frozenset({0})), promises=Promises(max_polyphony=2))
-    with pytest.raises(CannotBeMet, match="3 notes that are kept"):
+    with pytest.raises(CannotBeMet, match="kept 3 sound at once in bar 1"):
         player.stream(request, QUICK, rng())
     request = infill(piece(4), Region(0, 2, frozenset({0})), promises=Promises(max_polyphony=3))
     with pytest.raises(CannotBeMet, match="no room"):

@@ -84,13 +84,19 @@ def test_a_run_ends_in_a_model_that_plays(tmp_path: Path) -> None:
     assert [track.name for track in whole.tracks if track.notes] == ["Melody"]
 
 
-@pytest.mark.parametrize("stage", ["critic", "adversarial"])
-def test_a_run_that_was_stopped_goes_on_as_if_it_were_not(stage: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stage", "baseline"),
+    [("critic", "batch_mean"), ("adversarial", "batch_mean"), ("adversarial", "learned")],
+)
+def test_a_run_that_was_stopped_goes_on_as_if_it_were_not(
+    stage: str, baseline: str, tmp_path: Path
+) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(trainee(TINY), [melodies()], whole, seed=1, progress=Progress(quiet=True))
-    stopped = train(trainee(TINY), [melodies()], parts, seed=1, progress=StopAt(stage, 3))
+    preset = TINY.model_copy(update={"baseline": baseline})
+    train(trainee(preset), [melodies()], whole, seed=1, progress=Progress(quiet=True))
+    stopped = train(trainee(preset), [melodies()], parts, seed=1, progress=StopAt(stage, 3))
     assert not stopped.finished
-    train(trainee(TINY), [melodies()], parts, seed=1, resume=True, progress=Progress(quiet=True))
+    train(trainee(preset), [melodies()], parts, seed=1, resume=True, progress=Progress(quiet=True))
     assert lines(parts) == lines(whole)
 
 
@@ -109,7 +115,9 @@ def test_the_rollout_policy_begins_as_the_generator_and_lags(tmp_path: Path) -> 
     torch.testing.assert_close(behind, head - 0.8)
 
 
-@pytest.mark.parametrize("changes", [{"baseline": "none"}, {"baseline": "rank"}])
+@pytest.mark.parametrize(
+    "changes", [{"baseline": "none"}, {"baseline": "learned"}, {"baseline": "rank"}]
+)
 def test_every_baseline_gives_a_gradient(changes: dict[str, Any], tmp_path: Path) -> None:
     made = prepared(tmp_path, entropy_weight=0.1, teacher_weight=0.5, spacing=3, **changes)
     game = made.stages()[2]

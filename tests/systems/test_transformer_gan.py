@@ -18,6 +18,7 @@ from partimento.files.corpora import Corpus
 from partimento.runtime.presets import Recipe
 from partimento.systems.transformer_gan import PRESETS, CriticConfig, GamePreset
 from partimento.systems.transformer_gan.training import TransformerGan, trainee
+from partimento.workshop.checkpoints import read_checkpoint
 from partimento.workshop.made_figures import MadeFigures
 from partimento.workshop.nn.sequence_critic import CriticScores
 from partimento.workshop.objectives.policy import lagging_copy
@@ -233,9 +234,11 @@ def test_a_run_ends_in_a_model_that_plays(tmp_path: Path) -> None:
         *["adversarial"] * 2,
     ]
     last = log[-1]
-    told = ("critic_right_steps", "generator_score_steps", "valid_diversity", "valid_novelty")
+    told = ("critic_right_steps", "generator_score_steps", "valid_diversity", "valid_score_steps")
     assert set(told) <= set(last)
-    folder = json.loads((tmp_path / "run" / "config.json").read_text())
+    text = (tmp_path / "run" / "config.json").read_text()
+    assert "NaN" not in text + (tmp_path / "run" / "training" / "log.jsonl").read_text()
+    folder = json.loads(text)
     assert folder["system"] == "transformer_gan"
     assert folder["preset"]["route"] == "expected_steps"
 
@@ -255,12 +258,48 @@ def test_an_anchored_run_lets_the_critic_rest_and_resumes(tmp_path: Path) -> Non
     assert run(tmp_path / "parts", resume=True, route="anchored_steps") == whole
 
 
+def test_a_learned_baseline_is_kept_by_the_checkpoint(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"route": "steps", "baseline": "learned"}
+    whole = run(tmp_path / "whole", **changes)
+    run(tmp_path / "parts", stop=5, **changes)
+    assert run(tmp_path / "parts", resume=True, **changes) == whole
+    tensors, _ = read_checkpoint(tmp_path / "parts" / "training" / "checkpoint.safetensors")
+    (seen,) = [value for name, value in tensors.items() if name.endswith("/seen")]
+    assert (seen > 0).all()
+
+
 def test_a_generator_that_repeats_itself_is_told(tmp_path: Path) -> None:
     game = prepared(tmp_path)
     with torch.no_grad():
         game.network.head.bias[2] += 100.0
     with pytest.raises(TrainingError, match="collapsed"):
         game._validate()
+
+
+def test_a_validation_tells_the_critic_and_the_generator_apart(tmp_path: Path) -> None:
+    game = prepared(tmp_path)
+    told: list[str] = []
+    game.say = told.append
+    liked = torch.zeros(game.vocabulary)
+    with torch.no_grad():
+        game.network.head.bias[3] += 4.0
+    liked[3] = -2.0  # what the generator likes best gives it away
+    game.critic = Likes(liked)  # type: ignore[assignment]
+    found = game._validate()
+    assert found["critic_right_whole"] == 1.0
+    assert 0.4 < found["critic_right_steps"] <= 1.0
+    assert -2.0 < found["score_steps"] < -0.5
+    for name in ("critic_right_steps", "critic_right_whole", "score_steps", "score_whole"):
+        assert f"  {name} {found[name]:.3f}" in told[-1]
+
+
+def test_novelty_is_left_out_where_nothing_is_long_enough_to_be_copied(tmp_path: Path) -> None:
+    for length in (32, 256):
+        recipe = SMALL.model_copy(update={"length": length})
+        game = prepared(tmp_path / str(length), recipe=recipe)
+        found = MadeFigures(game.game, 4, game.index)()
+        assert ("novelty" in found) == (length == 256)
+        assert all(np.isfinite(value) for value in found.values())
 
 
 def test_figures_are_the_same_each_time(tmp_path: Path) -> None:

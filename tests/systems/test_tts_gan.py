@@ -9,6 +9,7 @@ places, three blocks of width 50, a norm and a head.
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from partimento.evaluate.curve_distances import (
 from partimento.files.corpora import Corpus
 from partimento.music import Note, Score, Track
 from partimento.runtime.decoders import open_session
+from partimento.runtime.folder import ModelFolder
 from partimento.runtime.series import (
     SeriesGenerator,
     SeriesNetwork,
@@ -37,11 +39,16 @@ from partimento.runtime.series import (
 from partimento.systems.tts_gan import PRESETS
 from partimento.systems.tts_gan import training as tts
 from partimento.systems.tts_gan.networks import critic, network
+from partimento.workshop.beginning import begin_from
+from partimento.workshop.checkpoints import read_checkpoint
 from partimento.workshop.nn.encoder import EncoderAttention
 from partimento.workshop.nn.quantiles import Calibration
 from partimento.workshop.objectives.energy import energy_score
+from partimento.workshop.progress import Progress
+from partimento.workshop.run import train
 from partimento.workshop.series_data import load_series, save_series
 from partimento.workshop.series_trainee import COLLAPSED
+from partimento.workshop.trainer import BEST
 
 TINY = PRESETS["tiny"]
 
@@ -196,6 +203,68 @@ def test_a_generator_that_says_one_thing_has_collapsed(tmp_path: Path) -> None:
     assert figures["loss"] > 1.0
     assert "collapsed" in told[-1]
     assert "last good weights are kept" in told[-1]
+
+
+def test_a_validation_tells_its_figures(tmp_path: Path) -> None:
+    told: list[str] = []
+    trainee = tts.trainee(TINY)
+    trainee.prepare([played()], tmp_path, told.append)
+    validate = trainee.stages()[0].validate
+    assert validate is not None
+    with torch.no_grad():
+        figures = validate()
+    assert told[-1].startswith("made curves: js_velocity ")
+    for name in ("js_offset", "spread", "critic_real", "critic_made"):
+        assert f"  {name} {figures[name]:.3f}" in told[-1]
+
+
+def test_a_run_that_collapsed_from_the_start_leaves_no_model(tmp_path: Path) -> None:
+    still = TINY.recipe.model_copy(update={"steps": 1, "learning_rate": 1e-9})
+    trainee = tts.trainee(TINY.model_copy(update={"recipe": still}))
+    drawn = tts.TTSGANTrainee.fresh
+
+    def silent(self: tts.TTSGANTrainee) -> tts.TTSGANTrainee:
+        made = drawn(self)
+        torch.nn.init.zeros_(made.network.get_parameter("head.weight"))
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tts.TTSGANTrainee, "fresh", silent)
+        with pytest.raises(TrainingError, match="collapsed from the start, so no model is written"):
+            train(trainee, [played()], tmp_path / "run", progress=Progress(quiet=True))
+    assert not (tmp_path / "run" / "config.json").exists()
+    with pytest.raises(TrainingError, match="collapsed from the start"):
+        trainee.export(tmp_path / "out", {"valid_spread": 0.1})
+
+
+def test_training_goes_on_from_a_calibrated_run_without_its_calibration(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    few = TINY.model_copy(update={"recipe": TINY.recipe.model_copy(update={"steps": 2})})
+    train(tts.trainee(few), [played()], first, seed=1, progress=Progress(quiet=True))
+    model = tmp_path / "model"
+    shutil.copytree(first, model, ignore=shutil.ignore_patterns("training"))
+    identity = torch.randn(1, 3, 6)
+    for start in (first, model):
+        later = tts.trainee(few)
+        begin_from(later, start)
+        learnt = read_checkpoint(first / "training" / BEST)[0]
+        places = next(name for name in learnt if "generator" in name and name.endswith("/places"))
+        torch.testing.assert_close(later.network.get_parameter("places"), learnt[places])
+        calibration = later.network.calibration
+        assert isinstance(calibration, Calibration)
+        torch.testing.assert_close(calibration(identity), identity)
+    train(tts.trainee(few), [played()], second, start_from=first, progress=Progress(quiet=True))
+    figures = [ModelFolder.open(folder).config["trained"] for folder in (first, second)]
+    assert figures[1]["valid_js_velocity"] < figures[0]["valid_js_velocity"] + 0.1
+
+
+def test_finishing_twice_is_finishing_once(tmp_path: Path) -> None:
+    trainee = prepared(tmp_path)
+    first = trainee.finish()
+    before = {name: value.clone() for name, value in trainee.network.state_dict().items()}
+    assert trainee.finish() == first
+    for name, value in trainee.network.state_dict().items():
+        assert torch.equal(value, before[name])
 
 
 def test_finishing_brings_made_values_onto_the_data(tmp_path: Path) -> None:

@@ -19,12 +19,11 @@ from torch import Tensor, nn
 
 from partimento.errors import PartimentoError, TrainingError
 from partimento.runtime.presets import Recipe
-from partimento.workshop import checkpoints
 from partimento.workshop import trainer as trainer_module
 from partimento.workshop.checkpoints import read_checkpoint, write_checkpoint
 from partimento.workshop.contract import Batch, Loss
 from partimento.workshop.progress import Progress
-from partimento.workshop.trainer import BEST, CHECKPOINT
+from partimento.workshop.trainer import BEST, CHECKPOINT, finite
 
 
 def log(folder: Path) -> list[dict[str, Any]]:
@@ -177,6 +176,23 @@ def test_the_end_holds_the_best_weights(unbroken: tuple[Path, Regression]) -> No
     assert state["figures"]["loss"] == min(losses.values())
     assert losses[state["step"]] == min(losses.values())
     assert_same({k.partition("/")[2]: v for k, v in best.items()}, weights(game.network))
+
+
+def test_a_figure_that_is_no_number_is_not_written(tmp_path: Path) -> None:
+    game = Regression()
+
+    def validate() -> dict[str, float]:
+        return {**game.validate(), "odd": float("nan"), "endless": float("inf"), "even": 2.0}
+
+    stage = game.stage(validate=validate)
+    outcome = trainer(tmp_path, stage).run()
+    assert set(outcome.figures) == {"loss", "even"}
+    assert read_checkpoint(tmp_path / BEST)[1]["figures"].keys() == {"loss", "even"}
+    text = (tmp_path / "log.jsonl").read_text()
+    assert "valid_even" in text
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    assert finite({"a": float("nan"), "b": 1.0}) == {"b": 1.0}
 
 
 def test_seeds_tell_runs_apart_and_alike(unbroken: tuple[Path, Regression], tmp_path: Path) -> None:
@@ -392,4 +408,3 @@ def test_checkpoints_hold_what_was_put_in(tmp_path: Path) -> None:
     found, state = read_checkpoint(tmp_path / "x.safetensors")
     assert_same(found, tensors)
     assert state == {"step": 3, "best": None}
-    assert checkpoints.__all__ == ["read_checkpoint", "write_checkpoint"]

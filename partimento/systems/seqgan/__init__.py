@@ -50,7 +50,7 @@ class SeqGanPreset(TokenPreset):
     rollouts: int = Field(8, ge=1, description="N, completions of each prefix")
     spacing: int = Field(1, ge=1, description="tokens between two searched prefixes")
     lag: float = Field(0.8, ge=0, lt=1, description="what the rollout policy keeps each step")
-    baseline: Literal["none", "batch_mean", "rank"] = "batch_mean"
+    baseline: Literal["none", "batch_mean", "learned", "rank"] = "batch_mean"
     entropy_weight: float = Field(0.0, ge=0, description="of the entropy bonus")
     teacher_weight: float = Field(0.0, ge=0, description="of teacher forcing in the same step")
     validated: int = Field(256, ge=8, description="sequences made at each validation")

@@ -29,11 +29,8 @@ from partimento.systems.seqgan.networks import critic, network
 from partimento.workshop.contract import Batch, Loss, Player, Stage
 from partimento.workshop.device import autocast
 from partimento.workshop.objectives.policy import (
-    Baseline,
-    BatchMean,
     MonteCarlo,
-    NoBaseline,
-    Ranked,
+    baseline_of,
     critic_loss,
     entropy,
     follow,
@@ -47,12 +44,6 @@ from partimento.workshop.windows import COLLAPSED, Windows
 
 __all__ = ["SeqGan", "trainee"]
 
-_BASELINES: dict[str, type[Baseline]] = {
-    "none": NoBaseline,
-    "batch_mean": BatchMean,
-    "rank": Ranked,
-}
-
 
 class SeqGan(TokenTrainee):
     """A melody model that learns by likelihood, and then from a critic."""
@@ -64,7 +55,7 @@ class SeqGan(TokenTrainee):
         self.length = preset.recipe.length
         self.critic = critic(preset.critic, self.vocabulary, self.length)
         self.behind = lagging_copy(self.network)  # the rollout policy's network
-        self.baseline = _BASELINES[preset.baseline]()
+        self.baseline = baseline_of(preset.baseline, self.length)
         self.windows: Windows | None = None
         self.say: Callable[[str], None] = print
 
@@ -86,7 +77,8 @@ class SeqGan(TokenTrainee):
         preset = self.preset
         (first,) = super().stages()
         alone = Player("critic", (self.critic,), self._critic_alone)
-        g_steps = Player("generator", (self.network, self.behind), self._policy)
+        own = (self.network, self.behind, *self.baseline.modules_to_keep)
+        g_steps = Player("generator", own, self._policy)
         learns = preset.critic.recipe
         d_steps = Player("critic", (self.critic,), self._criticise, preset.critic_updates, learns)
         return (

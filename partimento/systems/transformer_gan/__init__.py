@@ -47,7 +47,9 @@ class GamePreset(TokenPreset):
     route: Literal[
         "expected_steps", "anchored_steps", "steps", "monte_carlo", "terminal", "gumbel"
     ] = Field("expected_steps", description="how the critic's opinion becomes a gradient")
-    baseline: Literal["none", "batch_mean", "rank"] = "batch_mean"
+    baseline: Literal["none", "batch_mean", "learned", "rank"] = Field(
+        "batch_mean", description="of the routes steps, monte_carlo and terminal"
+    )
     rollouts: int = Field(4, ge=1, description="completions of each prefix (monte_carlo)")
     spacing: int = Field(64, ge=1, description="tokens between two prefixes (monte_carlo)")
     reward_weight: float = Field(

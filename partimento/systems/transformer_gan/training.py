@@ -27,7 +27,7 @@ from partimento.workshop.contract import Player, Stage
 from partimento.workshop.export import COPIES, export_token_model
 from partimento.workshop.game_play import GamePlay
 from partimento.workshop.made_figures import COLLAPSED, MadeFigures
-from partimento.workshop.objectives.policy import lagging_copy
+from partimento.workshop.objectives.policy import baseline_of, lagging_copy
 from partimento.workshop.objectives.policy_routes import (
     AnchoredSteps,
     Route,
@@ -58,6 +58,7 @@ class TransformerGan(GamePlay):
         sizes = self.vocabulary, self.representation.feature_sizes, self.game.intervals
         self.critic = critic(preset.critic.network, self.local_width, *sizes)
         self.reference = lagging_copy(self.network)  # the generator as the critic hears it
+        self.baseline = baseline_of(preset.baseline, preset.recipe.length)
         self.route = self._route()
         self.figures: MadeFigures | None = None
         self.index: CopyIndex | None = None
@@ -67,7 +68,7 @@ class TransformerGan(GamePlay):
         preset = self.preset
         if self.is_anchored:
             return AnchoredSteps(self.reference, preset.reward_weight)
-        return route_of(preset.route, preset.baseline, preset.rollouts, preset.spacing)
+        return route_of(preset.route, self.baseline, preset.rollouts, preset.spacing)
 
     def fresh(self) -> TransformerGan:
         """Return another trainee of the same preset, its weights drawn anew."""
@@ -105,7 +106,8 @@ class TransformerGan(GamePlay):
         critic = Player(
             "critic", (self.critic, self.state), self._critic_loss, preset.critic.updates, learns
         )
-        own = (self.network, self.reference) if self.is_anchored else (self.network,)
+        heard = (self.reference,) if self.is_anchored else self.baseline.modules_to_keep
+        own = (self.network, *heard)
         other = Player("generator", own, self._generator_loss)
         players = (other,) if self.is_anchored else (critic, other)
         resting = (self.critic,) if self.is_anchored else ()
@@ -131,13 +133,14 @@ class TransformerGan(GamePlay):
         return export_token_model(self, out, facts, precisions, run)
 
     def _validate(self) -> Mapping[str, float]:
-        """Return the figures of what the generator makes, and tell them.
+        """Return the figures of what the generator makes, and of the critic, and tell them.
 
         Raises:
             TrainingError: if it has collapsed.
         """
         self.figures = self.figures or MadeFigures(self.game, self.preset.validated, self.index)
         found = self.figures()
+        found |= self._heard(self.figures.pairs())
         told = "  ".join(f"{name} {found[name]:.3f}" for name in found if name != "loss")
         self.say(f"made music: {told}")
         if found["diversity"] < COLLAPSED:

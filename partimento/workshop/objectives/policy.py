@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from partimento.errors import TrainingError
+from partimento.workshop import distributed
 from partimento.workshop.contract import Loss
 from partimento.workshop.rollouts import TokenPolicy
 
@@ -40,6 +41,7 @@ __all__ = [
     "Ranked",
     "StepRewards",
     "TerminalReward",
+    "baseline_of",
     "critic_loss",
     "entropy",
     "finite_rewards",
@@ -136,6 +138,11 @@ class StepRewards(Credit):
 class Baseline(ABC):
     """Turns values into advantages."""
 
+    @property
+    def modules_to_keep(self) -> tuple[nn.Module, ...]:
+        """What the generator's player must hold for it."""
+        return (self,) if isinstance(self, nn.Module) else ()
+
     @abstractmethod
     def advantages(self, values: Tensor) -> Tensor:
         """Return (B, L) of values (B, L)."""
@@ -175,22 +182,41 @@ class Ranked(Baseline):
 
 
 class LearnedBaseline(nn.Module, Baseline):
-    """Each place's values less a number that is learnt for the place.
+    """Each place's values less what the batches so far had there, the recent ones counting most.
 
-    Hand the module to the player and add ``loss`` to its own.
+    Hand the module to the generator's player, so that checkpoints keep what it has learnt. What
+    it knows comes from earlier batches alone, so the gradient stays unbiased.
     """
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, keep: float = 0.9) -> None:
         super().__init__()
-        self.expected = nn.Parameter(torch.zeros(length))
+        self.keep = keep
+        self.total: Tensor
+        self.seen: Tensor
+        self.register_buffer("total", torch.zeros(length))
+        self.register_buffer("seen", torch.zeros(length))  # below 1 while it is young
 
+    @property
+    def expected(self) -> Tensor:
+        """What is expected of each place (length,); 0 before the first batch."""
+        return self.total / self.seen.clamp(min=1e-6)
+
+    @torch.no_grad()
     def advantages(self, values: Tensor) -> Tensor:
-        """Return values less what is expected, without gradient."""
-        return values - self.expected.detach()[: values.shape[1]]
+        """Return values less what was expected of them, and learn from them."""
+        length = values.shape[1]
+        out = values - self.expected[:length]
+        mean = distributed.average(values.mean(0))
+        self.total[:length].lerp_(mean, 1 - self.keep)
+        self.seen[:length].lerp_(torch.ones_like(mean), 1 - self.keep)
+        return out
 
-    def loss(self, values: Tensor) -> Tensor:
-        """Return the mean squared error of what is expected."""
-        return (self.expected[: values.shape[1]] - values).square().mean()
+
+def baseline_of(name: str, length: int) -> Baseline:
+    """Return a baseline by its name, for sequences of at most ``length`` tokens."""
+    if name == "learned":
+        return LearnedBaseline(length)
+    return {"none": NoBaseline, "batch_mean": BatchMean, "rank": Ranked}[name]()
 
 
 def ranked(values: Tensor, sharpness: float = 12.0) -> Tensor:

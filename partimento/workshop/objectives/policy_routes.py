@@ -35,11 +35,8 @@ from partimento.workshop.contract import Loss
 from partimento.workshop.nn.sequence_critic import CriticScores
 from partimento.workshop.objectives.policy import (
     Baseline,
-    BatchMean,
     Credit,
     MonteCarlo,
-    NoBaseline,
-    Ranked,
     StepRewards,
     TerminalReward,
     finite_rewards,
@@ -63,11 +60,11 @@ __all__ = [
     "critic_of_pairs",
     "regs",
     "route_of",
+    "scores_told",
     "searching",
     "terminal",
 ]
 
-_BASELINES = {"none": NoBaseline, "batch_mean": BatchMean, "rank": Ranked}
 _HEARD_AT_ONCE = 64
 
 Pair = tuple[Sequences, Sequences]  # real ones, and made ones that match them
@@ -95,7 +92,7 @@ class ExpectedSteps(Route):
             expected = (log_g.exp() * values).sum(-1, keepdim=True)
         gain = (log_g.exp() * (values - expected)).sum(-1)  # zero; its gradient is not
         total = -gain[made.heard].mean()
-        return Loss(total, _told(scores, made))
+        return Loss(total, scores_told(scores, made))
 
 
 class AnchoredSteps(Route):
@@ -121,7 +118,7 @@ class AnchoredSteps(Route):
         log_g = game.log_probabilities(made)
         # A token that cannot be has log-probability -inf, and is never aimed at.
         each = -(aim * log_g.clamp(min=-1e4)).sum(-1)
-        return Loss(each[made.heard].mean(), _told(scores, made))
+        return Loss(each[made.heard].mean(), scores_told(scores, made))
 
 
 class Rewarded(Route):
@@ -144,7 +141,7 @@ class Rewarded(Route):
             heard,
         )
         places = heard.float().sum() / len(heard)
-        return Loss(loss.total / places, _told(scores, made))
+        return Loss(loss.total / places, scores_told(scores, made))
 
 
 class StraightGumbel(Route):
@@ -167,10 +164,10 @@ class StraightGumbel(Route):
         scores: CriticScores = functional_call(critic, frozen, (made.columns, hot, made.heard))
         total = -(scores.steps[made.heard].mean() + scores.whole.mean())
         finite_rewards(total)
-        return Loss(total, _told(scores, made))
+        return Loss(total, scores_told(scores, made))
 
 
-def _told(scores: CriticScores, made: Sequences) -> dict[str, Tensor]:
+def scores_told(scores: CriticScores, made: Sequences) -> dict[str, Tensor]:
     """Return what the log tells: the mean log-odds that the critic gives the generator."""
     return {
         "score_steps": scores.steps.detach()[made.heard].mean(),
@@ -251,11 +248,11 @@ def _belief_in_the_whole(
     return reward
 
 
-def route_of(name: str, baseline: str, rollouts: int, spacing: int) -> Route:
+def route_of(name: str, baseline: Baseline, rollouts: int, spacing: int) -> Route:
     """Return the route of a name, but ``AnchoredSteps``; what it has no use for is left aside."""
     if name == "expected_steps":
         return ExpectedSteps()
     if name == "gumbel":
         return StraightGumbel(lambda progress: gumbel_temperature(int(1000 * progress), 1000))
     credits = {"steps": regs, "terminal": terminal, "monte_carlo": searching(rollouts, spacing)}
-    return Rewarded(credits[name], _BASELINES[baseline]())
+    return Rewarded(credits[name], baseline)

@@ -41,6 +41,10 @@ class Filler:
     bar_error: int = 0
     log: list[Request] = field(default_factory=list)
 
+    def ensemble_of(self, request: Request, asked: str | None) -> str:
+        """Return ``band`` for music of three tracks and more, else ``duo``."""
+        return "band" if request.prompt is not None and len(request.prompt.tracks) > 2 else "duo"
+
     def stream(
         self, request: Request, controls: Controls, rng: np.random.Generator
     ) -> Iterator[Score]:
