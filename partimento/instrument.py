@@ -407,7 +407,8 @@ class Instrument:
 
         The model's own may differ by task, and there by the ensemble that is to play.
         """
-        schema, defaults = self.card.controls, {}
+        schema = self.card.controls
+        defaults: dict[str, Any] = {}
         ensemble_of = getattr(self._performer, "ensemble_of", None)
         ensemble = "" if ensemble_of is None else ensemble_of(request, given.get("ensemble"))
         for table in (self._defaults, self._defaults.get(str(request.task), {})):
