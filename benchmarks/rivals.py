@@ -1,4 +1,9 @@
-"""Models that are only measured against: ``models/NAME``, their graphs packed for the space."""
+"""Models that are only measured against: ``models/NAME``, their graphs packed for the space.
+
+A model that was trained on from a shipped one is kept as its difference from that, byte by byte;
+the file ``against`` names the shipped model. A difference from another version of it is found out,
+since model folders have hashes.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,15 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
+from partimento import catalog
+
 __all__ = ["RIVALS", "pack", "rival"]
 
 RIVALS = Path(__file__).resolve().parent / "models"
 _PACKED = ".xz"
+_AGAINST = "against"
 
 
 @lru_cache(maxsize=1)
@@ -24,15 +34,35 @@ def rival(name: str) -> Path:
     """Return the model folder of a rival, unpacked until the program ends."""
     place = Path(_room().name) / name
     shutil.copytree(RIVALS / name, place)
+    against = place / _AGAINST
+    base = catalog.open_model(against.read_text().strip()).path if against.exists() else None
     for packed in place.glob(f"*{_PACKED}"):
-        packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))
+        graph = packed.with_suffix("")
+        data = lzma.decompress(packed.read_bytes())
+        graph.write_bytes(data if base is None else _sum(data, (base / graph.name).read_bytes()))
         packed.unlink()
     return place
 
 
-def pack(folder: Path) -> None:
-    """Pack the graphs of a model folder."""
+def pack(folder: Path, against: str | None = None) -> None:
+    """Pack the graphs of a model folder, as their difference from a shipped model if one is named.
+
+    Raises:
+        ValueError: if a graph is not as long as that of the shipped model.
+    """
+    base = None if against is None else catalog.open_model(against).path
     for graph in folder.glob("*.onnx"):
-        data = lzma.compress(graph.read_bytes(), preset=9 | lzma.PRESET_EXTREME)
-        graph.with_name(f"{graph.name}{_PACKED}").write_bytes(data)
+        data = graph.read_bytes()
+        if base is not None:
+            data = _sum(data, (base / graph.name).read_bytes(), -1)
+        packed = lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)
+        graph.with_name(f"{graph.name}{_PACKED}").write_bytes(packed)
         graph.unlink()
+    if against is not None:
+        (folder / _AGAINST).write_text(f"{against}\n")
+
+
+def _sum(first: bytes, second: bytes, sign: int = 1) -> bytes:
+    """Return the bytes of the first plus or minus those of the second, modulo 256."""
+    a, b = (np.frombuffer(data, dtype=np.uint8) for data in (first, second))
+    return (a + b if sign > 0 else a - b).tobytes()

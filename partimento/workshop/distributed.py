@@ -17,6 +17,7 @@ from torch import Tensor, nn
 __all__ = [
     "agree",
     "any_rank",
+    "average",
     "average_gradients",
     "barrier",
     "process_group",

@@ -46,6 +46,21 @@ def test_accompany_adds_the_parts(capsys):
     assert "the same bytes as out.mid" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("default")
+def test_what_a_prompt_loses_is_told_on_stderr(capsys):
+    data = Path("in.mid").read_bytes()
+    bend = bytes((0x00, 0xE0, 0x01, 0x01))
+    start = data.rindex(b"MTrk") + 8
+    size = len(data) - start + len(bend)
+    bent = data[: start - 4] + size.to_bytes(4, "big") + bend + data[start:]
+    Path("bent.mid").write_bytes(bent)
+    assert run("infill bent.mid --bars 2 --tracks Viola --seed 1 -o out.mid") == 0
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if "warning" in line] == [
+        "partimento: warning: bent.mid: 1 pitch bend left out"
+    ]
+
+
 def test_infill_takes_all_its_options(capsys):
     before = Path("in.mid").read_bytes()
     command = (
