@@ -14,8 +14,7 @@ __all__ = ["FromChunk", "left_out_signs", "parted_tracks"]
 
 _DELTA = rb"[\x80-\xff]{0,3}[\x00-\x7f]"
 _USUAL_EVENTS = (  # (status, data) of those that are kept whole
-    (rb"[\x90-\x9f]", rb"[\x00-\x7f]{2}"),
-    (rb"[\x80-\x8f]", rb"[\x00-\x7f][\x00\x40]"),  # a note's end at one of the usual velocities
+    (rb"[\x80-\x9f]", rb"[\x00-\x7f]{2}"),  # few instruments hear how fast a key rises
     (rb"[\xb0-\xbf]", rb"\x40[\x00\x7f]"),  # the pedal up or down
 )
 # A stretch of such events, in runs of one status; behind it a status stands. It is passed over at
@@ -91,8 +90,6 @@ def left_out_signs(
 def _of_channel(status: int, data: bytes, first_controls: dict[tuple[int, int], int]) -> str:
     """Return what is lost of an event that is no meta event; empty if nothing is."""
     kind = status & 0xF0
-    if kind == 0x80:
-        return "release velocities" if data[1] not in (0, 64) else ""
     if kind in (0xA0, 0xD0):
         return "key pressures"
     if kind == 0xB0:
