@@ -31,10 +31,10 @@ _BAND = {
 }
 
 # New music is drawn with some freedom, or it would repeat its notes. What goes with a given part
-# is drawn nearly greedily, and for a choir what the model itself finds unlikely is written anew.
+# is drawn more greedily, and for a choir what the model itself finds unlikely is written anew.
 _DEFAULTS = {
     "bars": 16, "tempo": 84.0, "steps": 20, "temperature": 0.7, "care": 8,
-    "infill": {"temperature": 0.5},
+    "infill": {"temperature": 0.5, "choir": {"steps": 12, "refinements": 12}},
     "accompany": {"temperature": 0.2, "choir": {"steps": 12, "refinements": 12}},
 }  # fmt: skip
 
