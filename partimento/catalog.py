@@ -22,7 +22,6 @@ __all__ = [
     "ControlInfo",
     "Description",
     "ModelInfo",
-    "check_threads",
     "default_model",
     "describe",
     "find_card",
@@ -164,16 +163,6 @@ def resolve_model(name_or_path: str | Path) -> Path:
     if isinstance(name_or_path, Path) or os.sep in text:
         raise ModelError(f"{text}: no such model folder; see 'partimento models'")
     raise ModelError(f"no model is called {text!r}{_nearest(text, infos)}")
-
-
-def check_threads(threads: int | None) -> None:
-    """Check a number of threads to compute with; None lets the machine choose.
-
-    Raises:
-        NotSupported: if it is less than 1.
-    """
-    if threads is not None and threads < 1:
-        raise NotSupported(f"threads are 1 or more, not {threads}")
 
 
 def open_model(name_or_path: str | Path, verify: bool = True) -> ModelFolder:

@@ -18,7 +18,7 @@ from partimento.errors import PartimentoError
 from partimento.instrument import Instrument, load
 from partimento.music import Score
 from partimento.runtime.contract import AUDIO_RATE_HZ, Task
-from partimento.runtime.cores import cores
+from partimento.runtime.cores import check_threads, cores
 from partimento.wishes import Wishes
 
 __all__ = ["DoctorReport", "ExtraState", "ModelSpeed", "doctor"]
@@ -85,7 +85,7 @@ def doctor(bars: int = 8, threads: int | None = None) -> DoctorReport:
     Raises:
         NotSupported: if ``threads`` is less than 1.
     """
-    catalog.check_threads(threads)
+    check_threads(threads)
     makers = [info for info in catalog.models() if _generates(info.system)]
     infos = [info for info in makers if info.is_shipped] or makers[:1]
     speeds = tuple(_speed(info.name, bars, threads) for info in infos)

@@ -16,6 +16,7 @@ from partimento.prompts import Prompt, Sketch, read_prompt
 from partimento.recipe import Recipe, current_versions
 from partimento.result import Result
 from partimento.runtime.contract import Performer, Request, Task
+from partimento.runtime.cores import check_threads
 from partimento.runtime.folder import ModelFolder
 from partimento.seeds import generator, new_seed
 
@@ -48,7 +49,7 @@ def humanize(
         ModelError: if no such model is there.
         NotSupported: if the model cannot humanize, or there are no threads.
     """
-    catalog.check_threads(threads)
+    check_threads(threads)
     if not 0 <= amount <= 1:
         raise MusicError(f"the amount is 0..1, not {amount:g}")
     if seed is not None and seed < 0:

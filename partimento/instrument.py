@@ -33,6 +33,7 @@ from partimento.recipe import Recipe, RewriteRecord, current_versions, promises_
 from partimento.result import Result
 from partimento.rewriting import asked_record, bar_counter
 from partimento.runtime.contract import Card, Controls, Kind, Performer, Request, Task
+from partimento.runtime.cores import check_threads
 from partimento.runtime.folder import ModelFolder
 from partimento.seeds import generator
 from partimento.wholes import Progress, notes_of, sound_of, told_pieces, whole_score, whole_sound
@@ -456,7 +457,7 @@ def load(
     """
     if precision is not None and precision not in PRECISIONS:
         raise NotSupported(f"precision is {' or '.join(PRECISIONS)}, not {precision!r}")
-    catalog.check_threads(threads)
+    check_threads(threads)
     name = catalog.default_model(task, prompt) if name_or_path is None else name_or_path
     folder = catalog.open_model(name)
     graphs = folder.config["graphs"]

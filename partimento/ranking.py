@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from partimento.errors import MusicError
 from partimento.evaluate.voice_leading import CHORAL_RANGES, faults, total_faults
-from partimento.music import Key, Note, Score, Timeline, Track
+from partimento.music import Key, Note, Score, Timeline
 from partimento.music.key_finding import estimate_key
 from partimento.music.regions import open_cells
 from partimento.music.timeline import strong_beats
@@ -172,7 +172,8 @@ def _measure(score: Score, request: Request, key: Key | None) -> dict[str, float
     beside[1:] |= is_written[:-1]
     beside[:-1] |= is_written[1:]
     spans = _runs(beside)
-    voices = _from_high_to_low(score)
+    # Voices are counted from high to low, whatever the order of the tracks.
+    voices = score.with_tracks(sorted(score.tracks, key=lambda t: t.mean_pitch, reverse=True))
     parts = [
         crop(voices, timeline.bars[first].onset_ticks, timeline.bars[end - 1].end_ticks)
         for first, end in spans
@@ -195,15 +196,6 @@ def _measure(score: Score, request: Request, key: Key | None) -> dict[str, float
     clashes = sum(_clashes(sounding) for sounding in _sounding(score, beats))
     measures["clashes"] = 100.0 * clashes / len(beats) if beats else 0.0
     return measures
-
-
-def _from_high_to_low(score: Score) -> Score:
-    """Return the score with its tracks by their mean pitch, as voice leading counts voices."""
-
-    def height(track: Track) -> float:
-        return sum(note.pitch for note in track.notes) / max(1, len(track.notes))
-
-    return score.with_tracks(sorted(score.tracks, key=height, reverse=True))
 
 
 def _runs(marks: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:

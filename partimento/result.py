@@ -9,6 +9,7 @@ from pathlib import Path
 from partimento import files, sound
 from partimento.errors import NotSupported
 from partimento.music import Audio, Piece, Score, Timeline
+from partimento.music.regions import track_indices
 from partimento.outputs import check_output, check_source
 from partimento.recipe import Recipe
 from partimento.runtime.contract import Task
@@ -86,10 +87,8 @@ class Result:
     def _rewriting(self) -> str:
         asked = self.recipe.rewrite
         assert asked is not None
-        there = self.score.tracks
-        names = {str(number): track.name for number, track in enumerate(there, 1)}
-        names |= {track.name: track.name for track in there}  # a name may be a number too
-        tracks = ", ".join(names.get(track, track) for track in asked.tracks or ())
+        there = track_indices(self.score, asked.tracks or ())
+        tracks = ", ".join(self.score.tracks[index].name for index in there)
         if self.recipe.task is Task.ACCOMPANY:
             what = f"Added {tracks or 'parts'} to {self.bar_count} bars"
         else:

@@ -27,7 +27,7 @@ from partimento.music.regions import (
 )
 from partimento.recipe import Recipe, RewriteRecord, promises_from_record
 from partimento.runtime.contract import Request, Task
-from partimento.runtime.grid_places import centre_of
+from partimento.runtime.grid_places import centre_pitch_of
 from partimento.wishes import Wishes
 
 __all__ = [
@@ -240,8 +240,8 @@ def _lacking(prompt: Score, parts: Sequence[str]) -> tuple[str, ...]:
         if track.notes and not track.is_drum and track.name.strip().lower() not in known
     ]
     for track in others[: len(lacking)]:
-        height = sum(note.pitch for note in track.notes) / len(track.notes)
-        apart = [abs((centre_of(part) or height) - height) for part in lacking]
+        height = track.mean_pitch
+        apart = [abs((centre_pitch_of(part) or height) - height) for part in lacking]
         del lacking[apart.index(min(apart))]
     return tuple(lacking)
 
@@ -273,22 +273,18 @@ def _chord_line(
     recognised, bars in which nothing is kept, or whose chord is not of the key asked, are free.
     """
     count = len(Timeline(places.prompt).bars)
-    asked_of = {
-        bar for region in places.regions for bar in range(count)[region.first_bar : region.end_bar]
-    }
+    written = {bar for r in places.regions for bar in range(r.first_bar, min(r.end_bar, count))}
     if asked == RECOGNISE:
         kept = kept_parts(_request(Task.INFILL, promises, places))
         end = Timeline(places.prompt).bars[-1].end_ticks
         found = recognise_bars(replace(kept, written_length_ticks=end))
         scale = frozenset(range(12)) if promises.key is None else promises.key.pitch_classes
         return tuple(
-            chord
-            if bar in asked_of and chord is not None and chord.pitch_classes <= scale
-            else None
+            chord if bar in written and chord is not None and chord.pitch_classes <= scale else None
             for bar, chord in enumerate(found)
         )
     line = Wishes(chords=asked).promises(1, 120.0).chords
     first = min(region.first_bar for region in places.regions)
     return tuple(
-        line[(bar - first) % len(line)] if bar in asked_of else None for bar in range(count)
+        line[(bar - first) % len(line)] if bar in written else None for bar in range(count)
     )

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from partimento import files
-from partimento.catalog import check_threads
 from partimento.config import Config, read_config, validate_config
 from partimento.errors import ConfigError, FileError, TrainingError
 from partimento.runtime.contract import Card
+from partimento.runtime.cores import check_threads
 
 __all__ = ["Run", "begun", "is_begun", "open_data", "preset_of", "remember", "resumed"]
 

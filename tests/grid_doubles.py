@@ -1,4 +1,4 @@
-"""A grid network without weights: logits drawn from what it is asked, and what it was asked."""
+"""A grid network without weights: logits drawn from what it is asked; pieces to ask it about."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from partimento.music import Note, Promises, Score, TimeSignature, Track
+from partimento.music.graft import graft, join_parts
+from partimento.music.regions import Region
+from partimento.music.transform import join
 from partimento.representations.track_grid import GridTrack, TrackGrid
-from partimento.runtime.grids import GridPerformer
+from partimento.runtime.contract import Request, Task
+from partimento.runtime.grids import GridControls, GridPerformer
 
 CHOIR = TrackGrid([GridTrack(name, 52, 2) for name in ("Soprano", "Alto", "Tenor", "Bass")])
 PLAIN = TrackGrid([GridTrack("High"), GridTrack("Low")])
@@ -57,3 +62,55 @@ def performer(
     network = {"kind": "grid", "window": window, "ensembles": ["choir", "strings"]}
     values = {"network": network, "defaults": {"tempo": 84.0}, "tracks": tracks, **config}
     return GridPerformer(dice, grid, values), dice
+
+
+QUICK = GridControls(steps=3)
+NAMES = ("Soprano", "Alto", "Tenor", "Bass")
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def piece(
+    bars: int = 4, names: tuple[str, ...] = NAMES, quarter: int = 480, metre: str = "4/4"
+) -> Score:
+    """Return voices in quarters, each an octave's part below the one before."""
+    signature = TimeSignature(0, *map(int, metre.split("/")))
+    bar = int(signature.quarters_per_bar * quarter)
+    tracks = tuple(
+        Track(
+            name,
+            tuple(
+                Note(at, 72 - 7 * (i % 4) + (at // quarter + i) % 5, quarter, 70)
+                for at in range(0, bars * bar, quarter)
+            ),
+            program=52,
+        )
+        for i, name in enumerate(names)
+    )
+    return Score(
+        tracks,
+        ticks_per_quarter=quarter,
+        time_signatures=(signature,),
+        written_length_ticks=bars * bar,
+    )
+
+
+def infill(prompt: Score, *regions: Region, **rest: Any) -> Request:
+    promises = rest.pop("promises", Promises())
+    return Request(Task.INFILL, promises, prompt, regions=regions, **rest)
+
+
+def rewritten(player: GridPerformer, request: Request, seed: int = 0, **controls: Any) -> Score:
+    """Return the prompt with the new notes in it, as the instrument puts them."""
+    assert request.prompt is not None
+    settings = GridControls(**{"steps": 3, **controls})
+    pieces = list(player.stream(request, settings, rng(seed)))
+    made = join_parts([p for p in pieces if isinstance(p, Score)], request.prompt)
+    return graft(request.prompt, made, request.regions, request.locks, request.locked_notes)
+
+
+def played(player: GridPerformer, promises: Promises, seed: int = 0, **controls: Any) -> Score:
+    settings = GridControls(**{"steps": 3, **controls})
+    return join(player.stream(Request(Task.GENERATE, promises), settings, rng(seed)))  # type: ignore[arg-type]

@@ -91,7 +91,7 @@ def test_infill_writes_the_region_and_nothing_else(instrument, requests):
     assert request.prompt is prompt
     assert request.promises.bars == 6
     assert request.promises.time_signature is None
-    assert "bars 3:4 of viola anew with filling, seed 1" in result.summary()
+    assert "bars 3:4 of Viola anew with filling, seed 1" in result.summary()
 
 
 def test_defaults_may_be_those_of_the_task_and_in_it_of_the_ensemble(make_model):
@@ -148,7 +148,7 @@ def test_accompany_adds_parts_in_their_order(instrument, requests):
     assert [(r.first_bar, r.end_bar, sorted(r.tracks)) for r in request.regions] == [
         (0, 4, [0, 1, 3])
     ]
-    assert "Added bass, Soprano, Alto to 4 bars" in result.summary()
+    assert "Added Bass, Soprano, Alto to 4 bars" in result.summary()
     again = instrument.infill(score, "2", "4", seed=1)
     assert "Wrote bar 2 of Bass anew" in again.summary()
 

@@ -154,6 +154,11 @@ class Track:
         """The tick at which the last note has ended; 0 without notes."""
         return max((note.end_ticks for note in self.notes), default=0)
 
+    @property
+    def mean_pitch(self) -> float:
+        """The mean pitch of the notes; 0 without notes."""
+        return sum(note.pitch for note in self.notes) / max(1, len(self.notes))
+
 
 @dataclass(frozen=True, slots=True)
 class Score:

@@ -1,10 +1,22 @@
-"""How many cores this process may use."""
+"""How many cores this process may use, and how many threads it is asked to."""
 
 from __future__ import annotations
 
 import os
 
-__all__ = ["cores"]
+from partimento.errors import NotSupported
+
+__all__ = ["check_threads", "cores"]
+
+
+def check_threads(threads: int | None) -> None:
+    """Check a number of threads to compute with; None lets the machine choose.
+
+    Raises:
+        NotSupported: if it is less than 1.
+    """
+    if threads is not None and threads < 1:
+        raise NotSupported(f"threads are 1 or more, not {threads}")
 
 
 def cores() -> int:

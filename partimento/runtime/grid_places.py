@@ -10,7 +10,7 @@ from partimento.errors import NotSupported
 from partimento.music import Score
 from partimento.representations.track_grid import TrackGrid
 
-__all__ = ["STRING_PARTS", "centre_of", "role_of", "seats"]
+__all__ = ["STRING_PARTS", "centre_pitch_of", "role_of", "seats"]
 
 # What a quartet's parts are called in a model whose tracks are soprano, alto, tenor and bass.
 STRING_PARTS = (("Violin I", 40), ("Violin II", 40), ("Viola", 41), ("Cello", 42))
@@ -47,7 +47,7 @@ def role_of(name: str) -> int | None:
     return next((r for r, known in enumerate(_NAMES) if plain in known.split()), None)
 
 
-def centre_of(name: str) -> float | None:
+def centre_pitch_of(name: str) -> float | None:
     """Return the pitch about which the part of this name lies; None for names without a role."""
     role = role_of(name)
     return None if role is None else _CENTRES[role]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import CannotBeMet, NotSupported
-from partimento.music import Chord, Note, Promises, Score, Timeline, TimeSignature, Track
+from partimento.music import Chord, Promises, Score, Timeline, TimeSignature, Track
 from partimento.music.chord_finding import recognise
 from partimento.music.regions import open_cells
 from partimento.music.score import TICKS_PER_QUARTER
@@ -231,7 +231,7 @@ def _continued_sheet(request: Request, prompt: Score, parts: Parts, window: int)
     played = [i for i, t in enumerate(prompt.tracks) if t.notes and not t.is_drum]
     if not played:
         raise NotSupported("the prompt has drums alone; this model goes on from pitched parts")
-    heights = {i: _height(prompt.tracks[i].notes) for i in played}
+    heights = {i: prompt.tracks[i].mean_pitch for i in played}
     found = seats(parts.grid, prompt, played, heights)
     if request.promises.chords and not prompt.chords:
         prompt = replace(prompt, chords=recognise(prompt))
@@ -296,10 +296,6 @@ def _new_bars(
     )
 
 
-def _height(notes: Sequence[Note]) -> float:
-    return sum(note.pitch for note in notes) / len(notes)
-
-
 def _rewritten_sheet(request: Request, prompt: Score, parts: Parts) -> Sheet:
     timeline = Timeline(prompt)
     bars, tracks, grid = timeline.bars, prompt.tracks, parts.grid
@@ -308,7 +304,7 @@ def _rewritten_sheet(request: Request, prompt: Score, parts: Parts) -> Sheet:
     if not targets:
         raise CannotBeMet("the locks cover all that is to be written; lock less, or ask for more")
     kept = _kept(prompt, places, request)
-    heights = {i: _height(t.notes) for i, t in enumerate(kept.tracks) if t.notes and not t.is_drum}
+    heights = {i: t.mean_pitch for i, t in enumerate(kept.tracks) if t.notes and not t.is_drum}
     seated = seats(grid, prompt, targets, heights)
     if request.promises.chords and not kept.chords:
         kept = replace(kept, chords=recognise(kept))
