@@ -5,7 +5,7 @@ judged against validation pieces; the setting that comes nearest to them stands 
 tuned temperature is what adversarial training has to beat. The GAN is sampled at its own defaults.
 Then both make as many pieces as there are held-out test pieces, of the same bars and metres, half
 of them Bach's and half from JS Fake Chorales, which is what both models learnt from. The judge
-(partimento.evaluate.judge) is trained for this comparison alone, on made and held-out pieces; it
+(partimento.metrics.judge) is trained for this comparison alone, on made and held-out pieces; it
 knows nothing of the critic, and no weight was chosen by it. 50 % is perfect. Beside it: overlapped
 area of features (1 is perfect), similarity error SE over bar lags (0), the share of runs of notes
 that stand in the training music, and the judge on real pieces alone, validation against test.
@@ -28,17 +28,17 @@ from benchmarks.harness import Options, say, start
 from benchmarks.quality import excerpt, wishes_of
 from benchmarks.rivals import rival
 from partimento import api, seeds
-from partimento.evaluate.copying import CopyIndex
-from partimento.evaluate.judge import judge
-from partimento.evaluate.report import compare
 from partimento.files import open_corpus
+from partimento.metrics.copying import CopyIndex
+from partimento.metrics.judge import judge
+from partimento.metrics.report import compare
 from partimento.music import Promises, Score
 from partimento.music.transform import join
 from partimento.representations import FourVoiceGrid
 from partimento.runtime.contract import Request
-from partimento.runtime.folder import ModelFolder
-from partimento.runtime.realise import realiser_for
-from partimento.runtime.tokens import TokenPerformer
+from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.tokens.adapters import realiser_for
+from partimento.runtime.tokens.performer import TokenPerformer
 from partimento.samplers.autoregressive import Decoder, sample_batch
 from partimento.samplers.picks import Pick
 

@@ -14,7 +14,7 @@ from partimento import seeds
 from partimento.config import validate_config
 from partimento.files import open_corpus
 from partimento.music import Score
-from partimento.runtime.audio_presets import AudioData, MusikaPreset
+from partimento.runtime.audio.presets import AudioData, MusikaPreset
 from partimento.sound.render import render
 from partimento.sound.variation import draw_playing, only_tracks, place, play_otherwise
 

@@ -30,12 +30,12 @@ from torch.nn import functional as F
 from benchmarks.audio_clips import F32, played
 from benchmarks.harness import Options, say, start
 from partimento import seeds
+from partimento.analysis.stft import mel_matrix, short_time_spectra
 from partimento.files import open_corpus
 from partimento.music import Score, Timeline
-from partimento.music.hearing import mel_matrix, short_time_spectra
 from partimento.music.transform import crop
 from partimento.representations.spectra import Framing, analyse, synthesise
-from partimento.runtime.audio_presets import AudioData
+from partimento.runtime.audio.presets import AudioData
 
 __all__ = ["WIDTH", "WINDOW", "Ear", "embed", "load_ear"]
 

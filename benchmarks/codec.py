@@ -34,15 +34,9 @@ import torch
 from benchmarks.audio_clips import F32, MODEL, clips, data_of
 from benchmarks.harness import Options, say, start
 from partimento import seeds
+from partimento.analysis.audio import chroma, chroma_similarity, loudness, onset_f, onset_times
 from partimento.catalog import open_model
-from partimento.evaluate.audio_distances import mel_distance, si_sdr, spectral_convergence
-from partimento.evaluate.audio_features import (
-    chroma,
-    chroma_similarity,
-    loudness,
-    onset_f,
-    onset_times,
-)
+from partimento.metrics.audio_distances import mel_distance, si_sdr, spectral_convergence
 from partimento.representations.spectra import (
     Framing,
     analyse,
@@ -51,9 +45,9 @@ from partimento.representations.spectra import (
     mel_matrix,
     mid_side,
 )
-from partimento.runtime.audio_presets import CodecConfig
-from partimento.runtime.codec import Codec
-from partimento.workshop.nn.codec import FlowingCodec
+from partimento.runtime.audio.codec import Codec
+from partimento.runtime.audio.presets import CodecConfig
+from partimento.training.nn.codec import FlowingCodec
 
 LATENTS = 129  # of 4096 samples: 12 s
 CORPORA = "jsb_chorales"

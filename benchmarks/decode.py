@@ -22,13 +22,14 @@ import torch
 from benchmarks.harness import Options, say, start, timed
 from partimento.representations import BarEvents
 from partimento.representations.base import Tokens, Vocabulary
-from partimento.runtime.decoders import AttentionDecoder, open_session
+from partimento.runtime.decoders import AttentionDecoder
 from partimento.runtime.presets import TransformerConfig
+from partimento.runtime.sessions import open_session
 from partimento.samplers.autoregressive import sample, sample_batch
 from partimento.samplers.picks import Pick
-from partimento.workshop.export import quantized
-from partimento.workshop.nn.transformer import CausalTransformer
-from partimento.workshop.onnx_graph import transformer_graph
+from partimento.training.export.graph_builder import transformer_graph
+from partimento.training.export.writer import quantized
+from partimento.training.nn.transformer import CausalTransformer
 
 VOCABULARY, LAYERS, WIDTH, HEADS, CONTEXT = 400, 6, 512, 8, 1024
 _CONFIG = TransformerConfig(

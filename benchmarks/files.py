@@ -24,7 +24,7 @@ from pathlib import Path
 
 from partimento.errors import FileError, PartimentoError
 from partimento.files import Corpus, CorpusItem, corpus_names, open_corpus
-from partimento.files.named_corpora import data_folder
+from partimento.files.corpora.named import data_folder
 from partimento.music import Score
 from partimento.representations import BarEvents, FourVoiceGrid
 

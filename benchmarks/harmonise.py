@@ -38,11 +38,11 @@ from benchmarks.harmonisers import (
 )
 from benchmarks.harness import Options, say, start
 from partimento import seeds
+from partimento.analysis.chords import recognise_beats
+from partimento.analysis.voice_leading import CHORAL_RANGES, faults, total_faults
 from partimento.errors import ModelError
-from partimento.evaluate.judge import judge
-from partimento.evaluate.voice_leading import CHORAL_RANGES, faults, total_faults
+from partimento.metrics.judge import judge
 from partimento.music import Chord, Score
-from partimento.music.chord_finding import recognise_beats
 from partimento.representations import FourVoiceGrid
 
 GRID = FourVoiceGrid()

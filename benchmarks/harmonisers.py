@@ -24,11 +24,11 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento import api, catalog, seeds
+from partimento.analysis.keys import key_of_weights
 from partimento.files import open_corpus
 from partimento.music import Key, Score
-from partimento.music.key_finding import key_of_weights
 from partimento.representations import Countdown, FourVoiceGrid
-from partimento.runtime.tokens import TokenPerformer
+from partimento.runtime.tokens.performer import TokenPerformer
 from partimento.samplers.autoregressive import sample_batch
 from partimento.samplers.picks import Pick
 

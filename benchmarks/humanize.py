@@ -25,10 +25,10 @@ from benchmarks.curve_judge import Windows, judge_windows
 from benchmarks.curve_pictures import draw
 from benchmarks.harness import Options, say, start
 from partimento import api, seeds
-from partimento.evaluate.curve_distances import compare_curves
 from partimento.files import open_corpus
+from partimento.metrics.curve_distances import compare_curves
 from partimento.music import Score
-from partimento.music.humanizing import perform
+from partimento.music.performance import perform
 from partimento.representations.performance_curves import PerformanceCurves, cells_of
 
 MODEL = "tts-gan-groove"

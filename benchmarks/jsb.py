@@ -40,17 +40,17 @@ from benchmarks.harness import Options, say, start
 from benchmarks.rivals import RIVALS, pack, rival
 from partimento.catalog import find_card
 from partimento.config import validate_config
-from partimento.evaluate.ngram import NGramModel
 from partimento.files import open_corpus
+from partimento.metrics.ngram import NGramModel
 from partimento.music import Score
 from partimento.representations import FourVoiceGrid
 from partimento.representations.base import Tokens
-from partimento.runtime.folder import ModelFolder
+from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.presets import TokenPreset
-from partimento.runtime.tokens import TokenPerformer
+from partimento.runtime.tokens.performer import TokenPerformer
 from partimento.systems.music_transformer.training import trainee as make_trainee
-from partimento.workshop.run import load_best, told
-from partimento.workshop.token_trainee import TokenTrainee, sequence_nll
+from partimento.training.loop.run import load_best, told
+from partimento.training.tokens.task import TokenTrainee, sequence_nll
 
 WINDOW = 768
 STEPS = ":step"  # of a matrix kept in int8, one a row

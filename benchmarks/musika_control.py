@@ -24,10 +24,10 @@ import numpy.typing as npt
 
 from benchmarks.audio_clips import F32, MODEL
 from benchmarks.harness import Options, say, start
+from partimento.analysis.audio import loudness, onset_times, tempo
 from partimento.catalog import open_model
-from partimento.evaluate.audio_features import loudness, onset_times, tempo
+from partimento.runtime.audio.performer import LatentAudioPerformer, MusikaControls
 from partimento.runtime.contract import AUDIO_RATE_HZ, Controls, Request
-from partimento.runtime.latent_audio import LatentAudioPerformer, MusikaControls
 
 SECONDS = 20.0
 SEEDS = 5

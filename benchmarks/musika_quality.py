@@ -42,12 +42,12 @@ from benchmarks.audio_clips import F32, MODEL, clips, data_of
 from benchmarks.audio_embedder import WINDOW, embed, load_ear
 from benchmarks.harness import Options, say, start
 from partimento import api, seeds
-from partimento.evaluate.audio_distances import frechet_distance
-from partimento.evaluate.audio_features import chroma, loudness, onset_times
-from partimento.evaluate.audio_seams import seam_p
+from partimento.analysis.audio import chroma, loudness, onset_times
+from partimento.metrics.audio_distances import frechet_distance
+from partimento.metrics.audio_seams import seam_p
 from partimento.music import Audio
-from partimento.runtime.codec import Codec
-from partimento.runtime.latent_stream import STRETCH
+from partimento.runtime.audio.codec import Codec
+from partimento.runtime.audio.stream import STRETCH
 
 CORPORA = "jsb_chorales,js_fakes"
 SECONDS = 30.0

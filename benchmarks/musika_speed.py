@@ -28,22 +28,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.audio_clips import F32, MODEL
 from benchmarks.harness import Options, say, start
 from partimento.catalog import open_model
 from partimento.errors import PartimentoError
+from partimento.playback.sinks import WavPipe
 from partimento.representations.phase_tracks import steps_of
 from partimento.representations.spectra import overlap_start
-from partimento.runtime.audio_presets import CodecConfig, GameConfig
-from partimento.runtime.codec import turned_in_order
+from partimento.runtime.audio.codec import turned_in_order
+from partimento.runtime.audio.performer import LatentAudioPerformer, MusikaControls
+from partimento.runtime.audio.presets import CodecConfig, GameConfig
+from partimento.runtime.audio.stream import STRETCH
 from partimento.runtime.contract import AUDIO_RATE_HZ, Request
-from partimento.runtime.folder import ModelFolder
-from partimento.runtime.latent_audio import LatentAudioPerformer, MusikaControls
-from partimento.runtime.latent_stream import STRETCH
-from partimento.sinks import WavPipe
+from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.sessions import session_of
 from partimento.systems.musika import PRESETS
 from partimento.systems.musika.training import trainee
 
@@ -128,11 +128,7 @@ def peak_gflops(threads: int) -> float:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)])
     model.ir_version = 10
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = ort.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = session_of(model.SerializeToString(), threads)
     took = [seconds_of(lambda: session.run(None, {"x": x})) for _ in range(8)][1:]
     return 2 * side**3 / min(took) / 1e9
 

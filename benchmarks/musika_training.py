@@ -31,14 +31,14 @@ from torch.utils.flop_counter import flop_registry
 from benchmarks.audio_clips import clips
 from benchmarks.harness import Options, say, start
 from partimento.files import open_corpus
-from partimento.files.audio import write_audio
+from partimento.files.audio.sound_files import write_audio
 from partimento.music import Audio
-from partimento.runtime.audio_presets import MusikaPreset
+from partimento.runtime.audio.presets import MusikaPreset
 from partimento.systems.musika import PRESETS
 from partimento.systems.musika.training import trainee
-from partimento.workshop.contract import Batch, Stage
-from partimento.workshop.device import autocast, best_device
-from partimento.workshop.latent_stage import LatentGame
+from partimento.training.audio.latent_gan import LatentGame
+from partimento.training.contract import Batch, Stage
+from partimento.training.device import autocast, best_device
 
 GPU_FLOP_PER_SECOND = 0.3 * 35.6e12
 STEPS = 3

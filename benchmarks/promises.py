@@ -2,7 +2,7 @@
 
 Each seed draws bars, metre, key, chords, ranges, polyphony and the longest silence at random,
 asks a shipped model, and holds what comes out, read back from its MIDI file, against an
-independent check (``partimento.evaluate.adherence``). What cannot be met must have been refused
+independent check (``partimento.metrics.adherence``). What cannot be met must have been refused
 with ``CannotBeMet`` or ``NotSupported``; such draws are drawn again and counted apart.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.harness import Options, say, start
 from partimento import api, seeds
 from partimento.errors import CannotBeMet, NotSupported
-from partimento.evaluate.adherence import adherence
+from partimento.metrics.adherence import adherence
 from partimento.music import PitchRange, Promises, parse_chords, parse_key
 from partimento.music.promises import parse_time_signature
 from partimento.runtime.contract import Task

@@ -20,16 +20,16 @@ import numpy as np
 from benchmarks.harness import Options, say, start
 from benchmarks.rivals import rival
 from partimento import api, seeds
-from partimento.evaluate.copying import CopyIndex
-from partimento.evaluate.ngram import NGramModel
-from partimento.evaluate.report import compare
 from partimento.files import open_corpus
+from partimento.metrics.copying import CopyIndex
+from partimento.metrics.ngram import NGramModel
+from partimento.metrics.report import compare
 from partimento.music import Promises, Score, Timeline, TimeSignature
 from partimento.music.transform import crop, join
 from partimento.representations import BarEvents, FourVoiceGrid
 from partimento.representations.base import TokenRepresentation, Tokens
 from partimento.runtime.contract import Request
-from partimento.runtime.realise import realiser_for
+from partimento.runtime.tokens.adapters import realiser_for
 from partimento.samplers.autoregressive import sample
 from partimento.samplers.picks import Pick
 

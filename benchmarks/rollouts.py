@@ -18,9 +18,9 @@ from torch import nn
 
 from benchmarks.harness import Options, say, start, timed
 from partimento.runtime.presets import RecurrentConfig, TransformerConfig
-from partimento.workshop.nn.recurrent import CausalLSTM
-from partimento.workshop.nn.transformer import CausalTransformer
-from partimento.workshop.rollouts import PlainWalks, TokenPolicy, naive_rollouts
+from partimento.training.nn.recurrent import CausalLSTM
+from partimento.training.nn.transformer import CausalTransformer
+from partimento.training.policy_gradient.rollouts import PlainWalks, TokenPolicy, naive_rollouts
 
 LENGTH, COUNT, BATCH, VOCABULARY, THREADS = 32, 16, 8, 90, 2
 

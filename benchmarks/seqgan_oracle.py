@@ -38,10 +38,10 @@ from benchmarks.sequence_games import (
     published_turn,
 )
 from partimento.runtime.presets import RecurrentConfig
-from partimento.workshop.nn.critics import ConvCritic
-from partimento.workshop.nn.recurrent import CausalLSTM
-from partimento.workshop.objectives.policy import MonteCarlo, follow, lagging_copy
-from partimento.workshop.rollouts import PlainWalks, TokenPolicy
+from partimento.training.nn.discriminators.convolution import ConvCritic
+from partimento.training.nn.recurrent import CausalLSTM
+from partimento.training.policy_gradient.reinforce import MonteCarlo, follow, lagging_copy
+from partimento.training.policy_gradient.rollouts import PlainWalks, TokenPolicy
 
 VOCABULARY, LENGTH, SEEDS, DATA, HELD_OUT = 500, 20, 3, 10_000, 2000
 _COOLER = 0.9

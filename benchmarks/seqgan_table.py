@@ -62,23 +62,23 @@ from benchmarks.sequence_games import (
     pretrain,
     published_turn,
 )
-from partimento.evaluate.bleu import bleu, self_bleu
 from partimento.files import open_corpus
 from partimento.files.atomic import atomic_path
+from partimento.metrics.bleu import bleu, self_bleu
 from partimento.music import Score
 from partimento.representations import MelodySteps
 from partimento.runtime.presets import RecurrentConfig, TransformerConfig
-from partimento.workshop.nn.critics import ConvCritic, PrefixCritic
-from partimento.workshop.nn.recurrent import CausalLSTM
-from partimento.workshop.nn.transformer import CausalTransformer
-from partimento.workshop.objectives.policy import (
+from partimento.training.nn.discriminators.convolution import ConvCritic, PrefixCritic
+from partimento.training.nn.recurrent import CausalLSTM
+from partimento.training.nn.transformer import CausalTransformer
+from partimento.training.policy_gradient.reinforce import (
     Credit,
     MonteCarlo,
     StepRewards,
     follow,
     lagging_copy,
 )
-from partimento.workshop.rollouts import PlainWalks, TokenPolicy
+from partimento.training.policy_gradient.rollouts import PlainWalks, TokenPolicy
 
 Ints = npt.NDArray[np.int64]
 Figures = dict[str, float]

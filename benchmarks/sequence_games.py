@@ -17,8 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from partimento.workshop.nn.critics import ConvCritic, PrefixCritic
-from partimento.workshop.objectives.policy import (
+from partimento.training.nn.discriminators.convolution import ConvCritic, PrefixCritic
+from partimento.training.policy_gradient.gumbel import (
+    gumbel_given,
+    gumbel_temperature,
+    straight_through,
+)
+from partimento.training.policy_gradient.reinforce import (
     BatchMean,
     Credit,
     critic_loss,
@@ -27,12 +32,7 @@ from partimento.workshop.objectives.policy import (
     lagging_copy,
     reinforce,
 )
-from partimento.workshop.objectives.policy_gumbel import (
-    gumbel_given,
-    gumbel_temperature,
-    straight_through,
-)
-from partimento.workshop.rollouts import TokenPolicy
+from partimento.training.policy_gradient.rollouts import TokenPolicy
 
 __all__ = [
     "ConvOpponent",

@@ -15,20 +15,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from partimento import catalog, files, live, runs, sound
+from partimento import catalog, files, sound
+from partimento import training_runs as runs
 from partimento.catalog import describe, models, systems
-from partimento.checkup import doctor
 from partimento.config import Config, read_config, validate_config
+from partimento.doctor import doctor
 from partimento.errors import ConfigError, FileError, MissingExtra, ModelError, NotSupported
-from partimento.humanizer import humanize, humanize_again
-from partimento.instrument import PRECISIONS, Instrument, Progress, load
-from partimento.measuring import evaluate
+from partimento.evaluation import evaluate
+from partimento.generation import streaming as live
+from partimento.generation.humanize import humanize, humanize_again
+from partimento.generation.instrument import PRECISIONS, Instrument, Progress, load
+from partimento.generation.result import Result
 from partimento.music import Audio, Piece, Score
-from partimento.outputs import check_output
+from partimento.playback.destinations import check_output
 from partimento.recipe import Recipe, file_sha256, parse_recipe
-from partimento.result import Result
 from partimento.runtime.contract import Card, Task
-from partimento.runtime.folder import CONFIG_FILE, write_model_folder
+from partimento.runtime.model_folder import CONFIG_FILE, write_model_folder
 
 __all__ = [
     "Instrument",
@@ -277,7 +279,7 @@ def _workshop(card: Card, preset: Config) -> tuple[Any, Any]:
         MissingExtra: without torch and what else trains.
     """
     try:
-        workshop = import_module("partimento.workshop.run")
+        workshop = import_module("partimento.training.loop.run")
         training = import_module(f"partimento.systems.{card.name}.training")
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("partimento"):

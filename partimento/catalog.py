@@ -15,7 +15,7 @@ from partimento import systems as systems_package
 from partimento.errors import ModelError, NotSupported
 from partimento.music import Audio, Piece, Score, Track
 from partimento.runtime.contract import Card, Kind, Task
-from partimento.runtime.folder import ModelFolder
+from partimento.runtime.model_folder import ModelFolder
 
 __all__ = [
     "MODELS_VARIABLE",

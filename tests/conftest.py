@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from partimento import catalog, systems
-from partimento.runtime.folder import ModelFolder, write_model_folder
+from partimento.runtime.model_folder import ModelFolder, write_model_folder
 
 FAKES = Path(__file__).parent / "fakes"
 CARD = "---\nlicense: CC0-1.0\n---\n# A model that hums\n"

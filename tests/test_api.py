@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from partimento import api, files
+from partimento.analysis.keys import estimate_key
 from partimento.errors import (
     CannotBeMet,
     ConfigError,
@@ -20,7 +21,6 @@ from partimento.errors import (
     NotSupported,
 )
 from partimento.music import KeySignature, Lyric, Note, Score, Tempo, Timeline, TimeSignature, Track
-from partimento.music.key_finding import estimate_key
 from partimento.music.keys import parse_key
 
 ROOT = Path(__file__).parents[1]
@@ -368,7 +368,7 @@ def test_resuming_from_other_weights_is_refused(tmp_path):
 
 def test_training_without_torch_names_the_extra(hum, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    for name in [name for name in sys.modules if name.startswith("partimento.workshop")]:
+    for name in [name for name in sys.modules if name.startswith("partimento.training")]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingExtra, match=r"partimento\[train\]"):
         api.train("hum", [], tmp_path / "out")
@@ -399,4 +399,4 @@ def test_importing_partimento_imports_almost_nothing():
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert done.stdout.splitlines() == ["[]", "partimento.instrument True"]
+    assert done.stdout.splitlines() == ["[]", "partimento.generation.instrument True"]

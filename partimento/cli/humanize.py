@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from partimento import api
 from partimento.cli import show
-from partimento.outputs import check_output, check_source
+from partimento.playback.destinations import check_output, check_source
 
 __all__ = ["humanize"]
 

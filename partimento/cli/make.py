@@ -12,9 +12,9 @@ from partimento.cli import screen, show
 from partimento.cli.options import Loading, Settings, Sketch, Taste, gather
 from partimento.cli.sounding import play_to_files
 from partimento.files import AUDIO_SUFFIXES
-from partimento.outputs import destinations
-from partimento.prompts import read_sketch
-from partimento.result import Result
+from partimento.generation.prompts import read_sketch
+from partimento.generation.result import Result
+from partimento.playback.destinations import destinations
 from partimento.runtime.contract import Task
 from partimento.seeds import new_seed
 

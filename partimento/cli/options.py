@@ -13,9 +13,9 @@ from cyclopts import Group, Parameter
 
 from partimento.config import Config, read_config, validate_config
 from partimento.errors import ConfigError
+from partimento.generation.editing import asked_record
+from partimento.generation.options import Wishes
 from partimento.recipe import RewriteRecord
-from partimento.rewriting import asked_record
-from partimento.wishes import Wishes
 
 __all__ = [
     "Care",

@@ -11,7 +11,7 @@ from partimento import api
 from partimento.cli import show
 from partimento.errors import FileError
 from partimento.files import AUDIO_SUFFIXES
-from partimento.outputs import check_output
+from partimento.playback.destinations import check_output
 
 __all__ = ["render"]
 

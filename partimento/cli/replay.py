@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from partimento import api
 from partimento.cli import screen, show
 from partimento.files import read_recipe
-from partimento.outputs import check_output
+from partimento.playback.destinations import check_output
 from partimento.recipe import parse_recipe
 
 __all__ = ["replay"]

@@ -11,9 +11,9 @@ from partimento import api
 from partimento.cli import screen
 from partimento.cli.make import Config, Out, Samples, report
 from partimento.cli.options import Care, Keeping, Loading, Settings, gather_rewrite
-from partimento.outputs import destinations
-from partimento.plans import seeds_from
-from partimento.prompts import read_prompt
+from partimento.generation.prompts import read_prompt
+from partimento.generation.requests import seeds_from
+from partimento.playback.destinations import destinations
 from partimento.runtime.contract import Task
 
 __all__ = ["accompany", "infill"]

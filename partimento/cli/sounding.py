@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from partimento import live
 from partimento.cli import screen, show
 from partimento.cli.main import EXIT_INTERRUPTED, STARTED
-from partimento.instrument import Instrument, Plan
-from partimento.result import sound_summary
-from partimento.sinks import SOUND, Loudspeaker, Sink, WavPipe, sound_sink, whole_sinks
-from partimento.wholes import whole_frames
+from partimento.generation import streaming as live
+from partimento.generation.assemble import whole_frames
+from partimento.generation.instrument import Instrument, Plan
+from partimento.generation.result import sound_summary
+from partimento.playback.sinks import SOUND, Loudspeaker, Sink, WavPipe, sound_sink, whole_sinks
 
 __all__ = ["play_to_files", "stream_sound"]
 

@@ -10,18 +10,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from partimento import api, live
+from partimento import api
 from partimento.cli import show
 from partimento.cli.main import EXIT_INTERRUPTED, STARTED
 from partimento.cli.options import Loading, Settings, Sketch, Taste, gather
 from partimento.cli.sounding import stream_sound
 from partimento.errors import NotSupported
 from partimento.files import AUDIO_SUFFIXES
-from partimento.instrument import Instrument, Plan
-from partimento.outputs import check_output
-from partimento.prompts import read_sketch
+from partimento.generation import streaming as live
+from partimento.generation.instrument import Instrument, Plan
+from partimento.generation.prompts import read_sketch
+from partimento.playback.destinations import check_output
+from partimento.playback.sinks import Loudspeaker, Sink, WavPipe, sink_of
 from partimento.runtime.contract import Task
-from partimento.sinks import Loudspeaker, Sink, WavPipe, sink_of
 
 __all__ = ["stream"]
 

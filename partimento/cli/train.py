@@ -8,7 +8,8 @@ from typing import Annotated
 
 from cyclopts import CycloptsError, Parameter
 
-from partimento import api, runs
+from partimento import api
+from partimento import training_runs as runs
 from partimento.cli import show
 from partimento.cli.main import EXIT_INTERRUPTED
 from partimento.cli.options import parse_settings

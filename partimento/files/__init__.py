@@ -1,8 +1,8 @@
 """Scores and audio to files and back; corpora of them. Writes happen whole or not at all."""
 
 from partimento.files.atomic import atomic_path, check_writable
-from partimento.files.corpora import Corpus, Preflight, corpus_names, open_corpus
-from partimento.files.corpus_items import CorpusItem
+from partimento.files.corpora.corpus import Corpus, Preflight, corpus_names, open_corpus
+from partimento.files.corpora.items import CorpusItem
 from partimento.files.formats import (
     AUDIO_SUFFIXES,
     PICTURE_SUFFIXES,

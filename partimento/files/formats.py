@@ -33,27 +33,27 @@ PICTURE_SUFFIXES = (".png", ".svg")
 # Suffix -> (module, function of (data, path)), loaded once a file of it is met, so that a program
 # that only reads MIDI does not wait for libraries of sound and pictures.
 _READERS = {
-    ".abc": ("abc", "score_of_abc"),
-    ".krn": ("kern", "score_of_kern"),
-    ".mid": ("midi", "score_of_midi"),
-    ".midi": ("midi", "score_of_midi"),
-    ".musicxml": ("musicxml", "score_of_musicxml"),
-    ".mxl": ("musicxml", "score_of_musicxml"),
-    ".xml": ("musicxml", "score_of_musicxml"),
-    ".flac": ("audio", "audio_of_bytes"),
-    ".mp3": ("audio", "audio_of_bytes"),
-    ".ogg": ("audio", "audio_of_bytes"),
-    ".wav": ("audio", "audio_of_bytes"),
+    ".abc": ("abc.reader", "score_of_abc"),
+    ".krn": ("kern.reader", "score_of_kern"),
+    ".mid": ("midi.reader", "score_of_midi"),
+    ".midi": ("midi.reader", "score_of_midi"),
+    ".musicxml": ("musicxml.reader", "score_of_musicxml"),
+    ".mxl": ("musicxml.reader", "score_of_musicxml"),
+    ".xml": ("musicxml.reader", "score_of_musicxml"),
+    ".flac": ("audio.sound_files", "audio_of_bytes"),
+    ".mp3": ("audio.sound_files", "audio_of_bytes"),
+    ".ogg": ("audio.sound_files", "audio_of_bytes"),
+    ".wav": ("audio.sound_files", "audio_of_bytes"),
 }
 # Suffix -> (module, function of (score, path)).
 _WRITERS = {
-    ".mid": ("midi", "write_midi"),
-    ".midi": ("midi", "write_midi"),
-    ".musicxml": ("musicxml_writer", "write_musicxml"),
-    ".mxl": ("musicxml_writer", "write_musicxml"),
-    ".xml": ("musicxml_writer", "write_musicxml"),
-    ".png": ("pianoroll", "write_piano_roll"),
-    ".svg": ("engraving", "write_svg"),
+    ".mid": ("midi.reader", "write_midi"),
+    ".midi": ("midi.reader", "write_midi"),
+    ".musicxml": ("musicxml.writer", "write_musicxml"),
+    ".mxl": ("musicxml.writer", "write_musicxml"),
+    ".xml": ("musicxml.writer", "write_musicxml"),
+    ".png": ("pictures.piano_roll", "write_piano_roll"),
+    ".svg": ("pictures.engraving", "write_svg"),
 }
 WRITABLE_SUFFIXES = (*_WRITERS, *AUDIO_SUFFIXES)
 
@@ -134,13 +134,13 @@ def read_audio_recipe(path: str | PathLike[str]) -> str:
     Raises:
         FileError: if the file is missing or no audio.
     """
-    recipe: str = _function(("audio", "audio_recipe"))(path)
+    recipe: str = _function(("audio.sound_files", "audio_recipe"))(path)
     return recipe
 
 
 def begin_spectrogram(sample_rate_hz: int) -> Any:
-    """Return a ``partimento.files.spectrogram.Spectrogram``, which takes sound bit by bit."""
-    return _function(("spectrogram", "Spectrogram"))(sample_rate_hz)
+    """Return a ``Spectrogram`` (``files/pictures/spectrogram.py``), which takes sound in blocks."""
+    return _function(("pictures.spectrogram", "Spectrogram"))(sample_rate_hz)
 
 
 def write(piece: Piece, path: str | PathLike[str]) -> None:
@@ -181,9 +181,9 @@ def write_audio(audio: Audio, path: str | PathLike[str]) -> None:
             cannot be written.
     """
     if Path(path).suffix.lower() == ".png":
-        _function(("spectrogram", "write_spectrogram"))(audio, path)
+        _function(("pictures.spectrogram", "write_spectrogram"))(audio, path)
         return
     if Path(path).suffix.lower() in (*SCORE_SUFFIXES, *PICTURE_SUFFIXES):
         raise FileError(path, "audio cannot be written as a score", "use .wav, .flac, .ogg, .mp3")
     _suffix(path, AUDIO_SUFFIXES, "written as audio")
-    _function(("audio", "write_audio"))(audio, path)
+    _function(("audio.sound_files", "write_audio"))(audio, path)

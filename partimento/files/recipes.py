@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from os import PathLike
 from pathlib import Path
 
 from partimento.errors import FileError
 from partimento.files.formats import AUDIO_SUFFIXES, SCORE_SUFFIXES, read, read_audio_recipe
+from partimento.files.pictures.metadata import png_recipe, svg_recipe
 
-__all__ = ["PNG_RECIPE_KEY", "read_recipe"]
-
-PNG_RECIPE_KEY = "partimento-recipe"
-_SVG_OPEN, _SVG_CLOSE = "<metadata><![CDATA[partimento-recipe: ", "]]></metadata>"
+__all__ = ["read_recipe"]
 
 
 def read_recipe(path: str | PathLike[str]) -> str:
@@ -32,34 +29,7 @@ def read_recipe(path: str | PathLike[str]) -> str:
             data = Path(path).read_bytes()
         except OSError as error:
             raise FileError(path, f"cannot be read: {error.strerror}", "check the name") from error
-        recipe = _png_recipe(data) if suffix == ".png" else _svg_recipe(data)
+        recipe = png_recipe(data) if suffix == ".png" else svg_recipe(data)
     if not recipe:
         raise FileError(path, "it carries no recipe", "choose a file that partimento made")
     return recipe
-
-
-def _svg_recipe(data: bytes) -> str:
-    text = data.decode("utf-8", errors="replace")
-    _, found, rest = text.partition(_SVG_OPEN)
-    return rest.partition(_SVG_CLOSE)[0] if found else ""
-
-
-def _png_recipe(data: bytes) -> str:
-    """Return the text chunk of our key; PNG is small enough to walk without its library."""
-    at = 8
-    while data[:4] == b"\x89PNG" and at + 12 <= len(data):
-        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        body = data[at + 8 : at + 8 + size]
-        key, _, rest = body.partition(b"\0")
-        if key == PNG_RECIPE_KEY.encode():
-            if kind == b"tEXt":
-                return rest.decode("latin-1")
-            if kind == b"iTXt" and len(rest) > 2:
-                packed, text = rest[0], rest[2:].split(b"\0", 2)[-1]
-                try:
-                    plain = zlib.decompress(text) if packed else text
-                except zlib.error:
-                    return ""
-                return plain.decode("utf-8", errors="replace")
-        at += 12 + size
-    return ""

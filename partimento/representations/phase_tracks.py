@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento import seeds
-from partimento.music.hearing import Spectra
+from partimento.analysis.stft import Spectra
 
 __all__ = [
     "LEVEL_CAP",

@@ -20,7 +20,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from partimento.music.hearing import Spectra, hann, mel_matrix, short_time_spectra
+from partimento.analysis.stft import Spectra, hann, mel_matrix, short_time_spectra
 
 __all__ = [
     "LOG_FLOOR",

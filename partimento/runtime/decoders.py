@@ -8,47 +8,24 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from partimento.errors import ModelError
 from partimento.representations.base import TokenRepresentation, Walk
-from partimento.runtime.cores import cores
 
 __all__ = [
     "AttentionDecoder",
     "AttentionState",
     "RecurrentDecoder",
     "RecurrentState",
-    "open_session",
 ]
 
 _F32 = npt.NDArray[np.float32]
 _I64 = npt.NDArray[np.int64]
 _LONGEST_CALL = 512  # places a recurrent network reads in one call
-
-
-def open_session(path: Path, threads: int | None = None) -> ort.InferenceSession:
-    """Return an ONNX Runtime session on the CPU; ``threads`` None takes every core.
-
-    Raises:
-        ModelError: if the graph cannot be read.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or cores()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base but Exception
-        first = str(error).splitlines()[0]
-        raise ModelError(
-            f"{path.name} cannot be loaded ({first}); install the model again"
-        ) from None
 
 
 class _Inputs:
@@ -91,7 +68,7 @@ class AttentionState:
 
 
 class AttentionDecoder:
-    """A causal Transformer graph; see ``workshop/onnx_graph.py`` for its inputs."""
+    """A causal Transformer graph; see ``training/export/graph_builder.py`` for its inputs."""
 
     def __init__(
         self,

@@ -1,8 +1,7 @@
-"""One way down: imports point strictly down this table; parts of one row do not know each other.
+"""One way down: imports point strictly down these tables; parts of one row do not know each other.
 
-A part is a package or a module right under ``partimento``. The rows from ``checkup`` to ``wishes``
-are what ``api`` is made of. ``runtime`` stands under ``workshop``, which trains what it plays;
-``samplers`` stand above ``representations``, whose tokens they constrain.
+A part is a package or a module right under ``partimento``. Inside a package, ``INSIDE`` gives the
+rows of its own parts; a package that is not named there only may not have cycles.
 """
 
 from __future__ import annotations
@@ -10,28 +9,71 @@ from __future__ import annotations
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
-from source import MODULES, Module, targets
+
+from support.source import MODULES, Module, targets
 
 LAYERS = (
-    ("cli", "server", "studio"),
+    ("cli", "studio"),
+    ("server",),
     ("api",),
-    ("checkup", "humanizer", "live", "measuring"),
-    ("instrument",),
-    ("wholes",),
-    ("plans", "ranking"),
-    ("prompts", "result", "rewriting", "runs"),
-    ("sinks",),
-    ("outputs", "recipe", "wishes"),
+    ("doctor", "evaluation"),
+    ("generation",),
+    ("playback", "training_runs"),
+    ("recipe",),
     ("catalog",),
     ("systems",),
-    ("workshop",),
+    ("training",),
     ("runtime",),
     ("samplers",),
-    ("evaluate", "files", "representations", "sound"),
+    ("files", "metrics", "representations", "sound"),
+    ("analysis",),
     ("config", "music", "seeds"),
     ("errors",),
 )
-HEIGHT = {part: -row for row, parts in enumerate(LAYERS) for part in parts}
+INSIDE = {
+    "generation": (
+        ("streaming",),
+        ("humanize", "instrument"),
+        ("assemble", "ranking"),
+        ("requests",),
+        ("editing", "prompts", "result"),
+        ("options",),
+    ),
+    "playback": (("sinks",), ("destinations",)),
+    # Families stand beside each other: what two of them need lies in the rows below.
+    "runtime": (
+        ("audio", "curves", "grids", "tokens"),
+        ("decoders",),
+        ("model_folder", "presets", "sessions"),
+        ("contract", "threads"),
+    ),
+    "training": (
+        ("policy_gradient",),
+        ("audio", "curves", "grids", "tokens"),
+        ("loop",),
+        ("export",),
+        ("nn", "objectives"),
+        ("contract", "data", "device", "distributed"),
+    ),
+    "files": (
+        ("recipes",),
+        ("corpora",),
+        ("formats",),
+        ("pictures",),
+        ("musicxml",),
+        ("abc", "audio", "chord_charts", "kern", "midi"),
+        ("notation",),
+        ("barlines", "names", "unsupported"),
+        ("atomic",),
+    ),
+}
+
+
+def _heights(rows: tuple[tuple[str, ...], ...]) -> dict[str, int]:
+    return {part: -row for row, parts in enumerate(rows) for part in parts}
+
+
+HEIGHT = _heights(LAYERS)
 
 # The package itself hands out what ``api`` has, when it is first asked for; the rest may ask it
 # for its version alone.
@@ -48,7 +90,7 @@ EXTRAS = (
 )
 
 # Where modules are found by name at run time, so that what is not asked for is not loaded: the
-# facade, the catalogue (systems), the api (the workshop, which needs torch), and the table of file
+# facade, the catalogue (systems), the api (training, which needs torch), and the table of file
 # formats (each with a library of its own).
 BY_NAME = ("__init__.py", "api.py", "catalog.py", "files/formats.py")
 
@@ -60,6 +102,9 @@ def of(part: str) -> list[Module]:
 def test_every_part_has_its_row() -> None:
     parts = {module.part for module in MODULES} - set(FACADE)
     assert parts <= set(HEIGHT), "give a new part its row in LAYERS"
+    for package, rows in INSIDE.items():
+        inner = {[*module.name.split("."), ""][2] for module in of(package)} - {""}
+        assert inner == set(_heights(rows)), f"the rows of {package}"
 
 
 def test_imports_point_down() -> None:
@@ -71,6 +116,20 @@ def test_imports_point_down() -> None:
             for target in targets(found):
                 there = [*target.split("."), ""][1]
                 if there not in ("", module.part) and HEIGHT[there] >= HEIGHT[module.part]:
+                    wrong.append(f"{module.place}:{found.line} imports {target}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", sorted(INSIDE))
+def test_imports_point_down_inside(package: str) -> None:
+    heights, wrong = _heights(INSIDE[package]), []
+    for module in of(package):
+        here = [*module.name.split("."), ""][2]
+        for found in module.imports:
+            for target in targets(found):
+                parts = [*target.split("."), "", ""]
+                is_inner = here and parts[1] == package and parts[2] not in ("", here)
+                if is_inner and heights[parts[2]] >= heights[here]:
                     wrong.append(f"{module.place}:{found.line} imports {target}")
     assert not wrong
 
@@ -89,7 +148,7 @@ def test_systems_do_not_know_each_other_nor_torch_where_they_play() -> None:
             for target in targets(found):
                 if target.startswith("partimento.systems.") and not target.startswith(own):
                     wrong.append(f"{module.place}:{found.line} imports {target}")
-                if target.startswith("partimento.workshop") and not builds:
+                if target.startswith("partimento.training") and not builds:
                     wrong.append(f"{module.place}:{found.line} imports {target}")
                 if target.endswith((".networks", ".training")) and not builds:
                     wrong.append(f"{module.place}:{found.line} imports {target}")

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import torch
-from source import ROOT
-from tiny_models import system_trainee
 
-from partimento.workshop.export import export_token_model
+from partimento.training.export.writer import export_token_model
+
+from support.source import ROOT
+from support.tiny_models import system_trainee
 
 HEAVY = ("matplotlib", "music21", "onnx", "onnxruntime", "safetensors", "symusic", "torch")
 

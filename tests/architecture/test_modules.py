@@ -6,12 +6,12 @@ import ast
 import re
 from collections.abc import Iterator
 
-from source import MODULES, PACKAGE, ROOT, Module
+from support.source import MODULES, PACKAGE, ROOT, Module
 
 MAX_LINES, MAX_FUNCTION, MAX_PARAMETERS = 500, 60, 10
-BUILDS = re.compile(r"workshop/.*|systems/\w+/(networks|training)\.py")
+BUILDS = re.compile(r"training/.*|systems/\w+/(networks|training)\.py")
 TORCH = ("onnx", "safetensors", "torch")
-DEVICE_FILES = ("workshop/device.py", "workshop/distributed.py")
+DEVICE_FILES = ("training/device.py", "training/distributed.py")
 GENERATORS = ("BitGenerator", "Generator", "PCG64", "SeedSequence", "default_rng")
 MACHINES = re.compile(r"(?<![\w.:/-])/(?:work|root|tmp|home|mnt)\b|\bissues? #?\d")
 SYSTEM_FILES = ["__init__.py", "networks.py", "perform.py", "training.py"]
@@ -94,7 +94,7 @@ def test_no_global_luck_no_pickle_no_device() -> None:
             drawn = re.fullmatch(r"(?:np|numpy)\.random\.(\w+)", name)
             if (
                 (drawn and drawn[1] not in GENERATORS)
-                or (name.endswith("torch.manual_seed") and module.part != "workshop")
+                or (name.endswith("torch.manual_seed") and module.part != "training")
                 or (re.search(r"\.cuda\b", name) and module.place not in DEVICE_FILES)
             ):
                 wrong.append(f"{module.place}:{line} {name}")
@@ -103,7 +103,7 @@ def test_no_global_luck_no_pickle_no_device() -> None:
     assert not wrong
 
 
-def test_torch_stays_in_the_workshop() -> None:
+def test_torch_stays_in_training() -> None:
     wrong = [
         f"{module.place}:{found.line} imports {found.module}"
         for module in MODULES

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from partimento import api, files, measuring
+from partimento import api, files
+from partimento import evaluation as measuring
 from partimento.cli.main import VERBS, main
 from partimento.errors import MissingExtra
 from partimento.music import Score, Timeline

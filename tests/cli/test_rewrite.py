@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from partimento import api, files, prompts
+from partimento import api, files
 from partimento.cli.main import main
+from partimento.generation import prompts
 from partimento.music import Note, Score, Track
 
 VOICES = [{"name": n, "program": 52} for n in ("Soprano", "Alto", "Tenor", "Bass")]

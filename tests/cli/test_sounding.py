@@ -12,15 +12,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from partimento import api, files, live, sinks
+from partimento import api, files
 from partimento.cli import sounding
 from partimento.cli.main import main
 from partimento.errors import FileError
-from partimento.instrument import Instrument
+from partimento.generation import streaming as live
+from partimento.generation.instrument import Instrument
+from partimento.generation.options import Wishes
 from partimento.music import Audio
+from partimento.playback import sinks
 from partimento.recipe import parse_recipe
 from partimento.runtime.contract import Task
-from partimento.wishes import Wishes
 
 RATE = 44100
 

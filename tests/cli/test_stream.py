@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from partimento import api, files, live, sinks
+from partimento import api, files
 from partimento.cli.main import main
 from partimento.errors import FileError, NotSupported
+from partimento.generation import streaming as live
+from partimento.generation.options import Wishes
 from partimento.music import Score, Timeline
+from partimento.playback import sinks
 from partimento.recipe import parse_recipe
 from partimento.runtime.contract import Task
-from partimento.wishes import Wishes
 
 
 def run(command: str) -> int:

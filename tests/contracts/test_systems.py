@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_models import decoder_of, music_of, roughen, song, system_trainee, torch_logits
 
 from partimento import catalog
 from partimento.errors import NotSupported
-from partimento.evaluate.adherence import adherence
+from partimento.metrics.adherence import adherence
 from partimento.music import (
     Audio,
     Promises,
@@ -39,10 +38,12 @@ from partimento.runtime.contract import (
     Task,
 )
 from partimento.runtime.presets import TokenPreset
-from partimento.workshop.contract import Trainee
-from partimento.workshop.optimizer import PlayerOptimizer
-from partimento.workshop.progress import Progress
-from partimento.workshop.trainer import Trainer
+from partimento.training.contract import Trainee
+from partimento.training.loop.optimizer import PlayerOptimizer
+from partimento.training.loop.progress import Progress
+from partimento.training.loop.trainer import Trainer
+
+from support.tiny_models import decoder_of, music_of, roughen, song, system_trainee, torch_logits
 
 SYSTEMS = catalog.systems()
 pytestmark = pytest.mark.parametrize("system", SYSTEMS)

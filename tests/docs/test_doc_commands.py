@@ -5,9 +5,10 @@ import re
 import subprocess
 
 import pytest
-from doc_pages import GUIDE, PAGES, ROOT, blocks, commands, name_of
 
 from partimento.cli.main import VERBS, main, make_app
+
+from support.doc_pages import GUIDE, PAGES, ROOT, blocks, commands, name_of
 
 CALLS = [
     pytest.param(call, id=f"{name_of(page)}-{' '.join(call)}")

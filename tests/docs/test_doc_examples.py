@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from doc_pages import PAGES, blocks, name_of
-from tiny_models import system_trainee
 
-from partimento.evaluate import plots
 from partimento.files import write
-from partimento.instrument import Instrument
+from partimento.generation.instrument import Instrument
+from partimento.metrics import plots
 from partimento.music import Note, Promises, Score, TimeSignature, Track
 from partimento.representations import BarEvents
+
+from support.doc_pages import PAGES, blocks, name_of
+from support.tiny_models import system_trainee
 
 EXAMPLES = {
     name_of(page): found

@@ -8,10 +8,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from doc_pages import PAGES, ROOT, name_of, prose, rows
 
 import partimento
 from partimento import catalog, errors
+
+from support.doc_pages import PAGES, ROOT, name_of, prose, rows
 
 SYSTEMS = catalog.systems()
 APACHE_2_SHA256 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"

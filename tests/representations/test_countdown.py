@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_models import chorale, song
 
 from partimento.errors import ConfigError
 from partimento.music import Score
 from partimento.representations import BarEvents, Countdown, FourVoiceGrid, make_representation
+
+from support.tiny_models import chorale, song
 
 GRID, EVENTS = FourVoiceGrid(60, 66), BarEvents()
 CASES = [(GRID, chorale(0, bars=5)), (EVENTS, song(0, bars=5))]

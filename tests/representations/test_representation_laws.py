@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_scores import scores
 
 from partimento.errors import ConfigError
 from partimento.music import Score
@@ -22,6 +21,8 @@ from partimento.representations import (
     TokenRepresentation,
     make_representation,
 )
+
+from support.random_scores import scores
 
 ALL: tuple[TokenRepresentation, ...] = (
     BarEvents({52: "Voice"}),

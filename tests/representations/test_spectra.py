@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partimento.music.hearing import hann, mel_matrix, short_time_spectra
+from partimento.analysis.stft import hann, mel_matrix, short_time_spectra
 from partimento.representations.spectra import (
     Framing,
     analyse,

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_scores import scores
 
 from partimento.errors import ConfigError, NotSupported
 from partimento.music import (
@@ -37,6 +36,8 @@ from partimento.representations.track_grid import (
     TrackGrid,
     sounding,
 )
+
+from support.random_scores import scores
 
 VOICES = TrackGrid([GridTrack(name, 52) for name in ("Soprano", "Alto", "Tenor", "Bass")])
 DOUBLE = TrackGrid([GridTrack(name, 40, 2) for name in ("Soprano", "x", "Tenor", "Bass")])

@@ -11,7 +11,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tiny_models import (
+
+from partimento.errors import ModelError
+from partimento.representations import FourVoiceGrid
+from partimento.representations.base import input_columns
+from partimento.runtime.decoders import AttentionDecoder, RecurrentDecoder
+from partimento.runtime.presets import RecurrentConfig, TransformerConfig
+from partimento.runtime.sessions import open_session
+from partimento.training.tokens.task import TokenTrainee
+
+from support.tiny_models import (
     ATTENTIONS,
     chorale,
     decoder_of,
@@ -22,13 +31,6 @@ from tiny_models import (
     trainee_of,
     transformer,
 )
-
-from partimento.errors import ModelError
-from partimento.representations import FourVoiceGrid
-from partimento.representations.base import input_columns
-from partimento.runtime.decoders import AttentionDecoder, RecurrentDecoder, open_session
-from partimento.runtime.presets import RecurrentConfig, TransformerConfig
-from partimento.workshop.token_trainee import TokenTrainee
 
 KINDS: dict[str, TransformerConfig | RecurrentConfig] = {
     **{kind: transformer(kind) for kind in ATTENTIONS},

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from partimento.errors import FileError, ModelError
-from partimento.runtime import folder as module
-from partimento.runtime.folder import ModelFolder, write_model_folder
+from partimento.runtime import model_folder as module
+from partimento.runtime.model_folder import ModelFolder, write_model_folder
 
 CONFIG: dict[str, Any] = {
     "name": "small",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from partimento.evaluate.voice_leading import faults
+from partimento.analysis.voice_leading import faults
 from partimento.music import TimeSignature
 from partimento.representations.track_grid import EMPTY, Grid, GridTrack, Layout, TrackGrid
 from partimento.samplers.voice_care import find_faults, mended

@@ -7,17 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_models import chorale, corpus, roughen
 
 from partimento.errors import ModelError, TrainingError
 from partimento.representations.track_grid import EMPTY, MASK, TrackGrid, sounding
-from partimento.runtime.decoders import open_session
+from partimento.runtime.sessions import open_session
 from partimento.systems.getmusic import PRESETS
 from partimento.systems.getmusic.networks import GridTransformer
 from partimento.systems.getmusic.training import trainee
-from partimento.workshop.export import quantized
-from partimento.workshop.grid_graph import grid_graph
-from partimento.workshop.grid_trainee import GridTrainee, draw_task, known
+from partimento.training.export.grid_graph import grid_graph
+from partimento.training.export.writer import quantized
+from partimento.training.grids.task import GridTrainee, draw_task, known
+
+from support.tiny_models import chorale, corpus, roughen
 
 TINY = PRESETS["tiny"]
 

@@ -20,7 +20,7 @@ from partimento.representations import make_representation
 from partimento.runtime.presets import TransformerConfig
 from partimento.systems.music_transformer import PRESETS
 from partimento.systems.music_transformer.networks import network
-from partimento.workshop.nn.attention import PlainAttention, RelativeAttention
+from partimento.training.nn.attention import PlainAttention, RelativeAttention
 
 
 def paper_count(

@@ -10,23 +10,24 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_models import corpus, song
-from two_ranks import run_two_ranks
 
 from partimento import api
 from partimento.config import validate_config
 from partimento.errors import ConfigError, TrainingError
-from partimento.files.audio import write_audio
-from partimento.files.corpora import Corpus, open_corpus
+from partimento.files.audio.sound_files import write_audio
+from partimento.files.corpora.corpus import Corpus, open_corpus
 from partimento.music import Audio
-from partimento.runtime.audio_presets import MusikaPreset
-from partimento.runtime.folder import ModelFolder
+from partimento.runtime.audio.presets import MusikaPreset
+from partimento.runtime.model_folder import ModelFolder
 from partimento.systems.musika import CARD, PRESETS
 from partimento.systems.musika.training import MusikaTrainee, trainee
-from partimento.workshop.checkpoints import read_checkpoint, write_checkpoint
-from partimento.workshop.progress import Progress
-from partimento.workshop.run import load_best, train
-from partimento.workshop.trainer import BEST, all_modules
+from partimento.training.loop.checkpoints import read_checkpoint, write_checkpoint
+from partimento.training.loop.progress import Progress
+from partimento.training.loop.run import load_best, train
+from partimento.training.loop.trainer import BEST, all_modules
+
+from support.tiny_models import corpus, song
+from support.two_ranks import run_two_ranks
 
 TINY = PRESETS["tiny"]
 
@@ -183,10 +184,10 @@ RANK = """
 import os, sys
 from pathlib import Path
 from safetensors.torch import save_file
-from test_musika import TINY, music
+from systems.test_musika import TINY, music
 from partimento.systems.musika.training import trainee
-from partimento.workshop.progress import Progress
-from partimento.workshop.run import train
+from partimento.training.loop.progress import Progress
+from partimento.training.loop.run import train
 
 if __name__ == "__main__":
     out, made = Path(sys.argv[1]), trainee(TINY)

@@ -10,22 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_models import corpus, song
 
 from partimento import catalog
 from partimento.config import validate_config
 from partimento.errors import ConfigError, TrainingError
-from partimento.files.corpora import Corpus
+from partimento.files.corpora.corpus import Corpus
 from partimento.music import Promises
 from partimento.music.transform import join
 from partimento.runtime.contract import Request
-from partimento.runtime.folder import ModelFolder
+from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.presets import TransformerConfig
 from partimento.systems.seqgan import PRESETS, SeqGanPreset
 from partimento.systems.seqgan.training import SeqGan, trainee
-from partimento.workshop.nn.critics import ConvCritic, Highway, PrefixCritic
-from partimento.workshop.progress import Progress
-from partimento.workshop.run import train
+from partimento.training.loop.progress import Progress
+from partimento.training.loop.run import train
+from partimento.training.nn.discriminators.convolution import ConvCritic, Highway, PrefixCritic
+
+from support.tiny_models import corpus, song
 
 TINY = PRESETS["tiny"]
 

@@ -9,23 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_models import GRID, chorales, roughen, songs, transformer
 from torch import Tensor, nn
 
 from partimento.config import validate_config
 from partimento.errors import ConfigError, TrainingError
-from partimento.files.corpora import Corpus
+from partimento.files.corpora.corpus import Corpus
 from partimento.runtime.presets import Recipe
 from partimento.systems.transformer_gan import PRESETS, CriticConfig, GamePreset
 from partimento.systems.transformer_gan.training import TransformerGan, trainee
-from partimento.workshop.checkpoints import read_checkpoint
-from partimento.workshop.made_figures import MadeFigures
-from partimento.workshop.nn.sequence_critic import CriticScores
-from partimento.workshop.objectives.policy import lagging_copy
-from partimento.workshop.objectives.policy_routes import AnchoredSteps, ExpectedSteps
-from partimento.workshop.progress import Progress
-from partimento.workshop.run import train
-from partimento.workshop.sequence_game import GivenWalks, distinct_share
+from partimento.training.loop.checkpoints import read_checkpoint
+from partimento.training.loop.progress import Progress
+from partimento.training.loop.run import train
+from partimento.training.nn.discriminators.sequence import CriticScores
+from partimento.training.policy_gradient.critic_gradients import AnchoredSteps, ExpectedSteps
+from partimento.training.policy_gradient.game import GivenWalks, distinct_share
+from partimento.training.policy_gradient.reinforce import lagging_copy
+from partimento.training.policy_gradient.sample_metrics import MadeFigures
+
+from support.tiny_models import GRID, chorales, roughen, songs, transformer
 
 SMALL = Recipe(
     steps=2, batch_size=2, length=32, learning_rate=1e-3, warmup_steps=1, validate_every=2, ema=0.5

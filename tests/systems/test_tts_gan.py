@@ -16,39 +16,35 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_models import corpus, groove
 
 from partimento.config import validate_config
 from partimento.errors import ConfigError, TrainingError
-from partimento.evaluate.curve_distances import (
-    autocorrelations,
-    compare_curves,
-    js_distance,
-    spread,
-)
-from partimento.files.corpora import Corpus
+from partimento.files.corpora.corpus import Corpus
+from partimento.metrics.curve_distances import autocorrelations, compare_curves, js_distance, spread
 from partimento.music import Note, Score, Track
-from partimento.runtime.decoders import open_session
-from partimento.runtime.folder import ModelFolder
-from partimento.runtime.series import (
+from partimento.runtime.curves.generator import (
     SeriesGenerator,
     SeriesNetwork,
     SeriesPreset,
     draw_grain,
 )
+from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.sessions import open_session
 from partimento.systems.tts_gan import PRESETS
 from partimento.systems.tts_gan import training as tts
 from partimento.systems.tts_gan.networks import critic, network
-from partimento.workshop.beginning import begin_from
-from partimento.workshop.checkpoints import read_checkpoint
-from partimento.workshop.nn.encoder import EncoderAttention
-from partimento.workshop.nn.quantiles import Calibration
-from partimento.workshop.objectives.energy import energy_score
-from partimento.workshop.progress import Progress
-from partimento.workshop.run import train
-from partimento.workshop.series_data import load_series, save_series
-from partimento.workshop.series_trainee import COLLAPSED
-from partimento.workshop.trainer import BEST
+from partimento.training.curves.data import load_series, save_series
+from partimento.training.curves.task import COLLAPSED
+from partimento.training.loop.checkpoints import read_checkpoint
+from partimento.training.loop.progress import Progress
+from partimento.training.loop.run import train
+from partimento.training.loop.trainer import BEST
+from partimento.training.loop.warm_start import begin_from
+from partimento.training.nn.encoder import EncoderAttention
+from partimento.training.nn.quantiles import Calibration
+from partimento.training.objectives.energy import energy_score
+
+from support.tiny_models import corpus, groove
 
 TINY = PRESETS["tiny"]
 

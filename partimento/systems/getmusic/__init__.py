@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from partimento.runtime.contract import Card, Paper, Task
-from partimento.runtime.grids import GridControls
+from partimento.runtime.grids.performer import GridControls
 from partimento.runtime.presets import GridConfig, GridPreset, Recipe
 from partimento.systems.getmusic.perform import load
 

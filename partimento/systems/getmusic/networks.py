@@ -4,7 +4,7 @@ Where its parts live::
 
     embedding of cells, rows joined a column  -> GridTransformer.columns
     condition flags, diffusion time           -> GridTransformer.columns
-    RoFormer over the columns                 -> workshop/nn/bidirectional.py  Encoder
+    RoFormer over the columns                 -> training/nn/bidirectional.py  Encoder
     one classifier a row                      -> GridTransformer.forward
 
 The sequence is as long as the piece has columns, whatever the number of tracks. What differs from
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from partimento.representations.track_grid import LONGEST, UNKNOWN, TrackGrid
 from partimento.runtime.presets import GridConfig, GridPreset
 from partimento.samplers.unmasking import TIMES
-from partimento.workshop.nn.bidirectional import Encoder
+from partimento.training.nn.bidirectional import Encoder
 
 __all__ = ["GridTransformer", "network", "pitch_waves"]
 

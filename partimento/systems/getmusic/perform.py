@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from partimento.runtime.folder import ModelFolder
-from partimento.runtime.grids import GridPerformer
+from partimento.runtime.grids.performer import GridPerformer
+from partimento.runtime.model_folder import ModelFolder
 
 __all__ = ["load"]
 

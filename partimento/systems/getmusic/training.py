@@ -1,10 +1,10 @@
-"""Training of GETMusic: one stage of absorbing diffusion; see ``workshop/grid_trainee.py``."""
+"""Training of GETMusic: one stage of absorbing diffusion; see ``training/grids/task.py``."""
 
 from __future__ import annotations
 
 from partimento.runtime.presets import GridPreset
 from partimento.systems.getmusic.networks import network
-from partimento.workshop.grid_trainee import GridTrainee
+from partimento.training.grids.task import GridTrainee
 
 __all__ = ["trainee"]
 

@@ -2,18 +2,18 @@
 
 Equations and where they live::
 
-    Eq. 1, scaled dot-product attention -> workshop/nn/attention.py  PlainAttention.mix
-    Eq. 3, relative attention           -> workshop/nn/attention.py  RelativeAttention.mix
-    section 3.4.1, skewing              -> workshop/nn/attention.py  relative_logits_skew
+    Eq. 1, scaled dot-product attention -> training/nn/attention.py  PlainAttention.mix
+    Eq. 3, relative attention           -> training/nn/attention.py  RelativeAttention.mix
+    section 3.4.1, skewing              -> training/nn/attention.py  relative_logits_skew
 
 What differs from the paper in the presets that ship: the last sixteen tokens enter together
-(workshop/nn/embedding.py), norms stand before the layers, voice and place in the bar are embedded.
+(training/nn/embedding.py), norms stand before the layers, voice and place in the bar are embedded.
 """
 
 from __future__ import annotations
 
 from partimento.runtime.presets import TokenPreset, TransformerConfig
-from partimento.workshop.nn.transformer import CausalTransformer
+from partimento.training.nn.transformer import CausalTransformer
 
 __all__ = ["network"]
 

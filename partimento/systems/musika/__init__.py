@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from partimento.runtime.audio_presets import AudioData, CodecConfig, GameConfig, MusikaPreset
+from partimento.runtime.audio.performer import MusikaControls
+from partimento.runtime.audio.presets import AudioData, CodecConfig, GameConfig, MusikaPreset
 from partimento.runtime.contract import Card, Paper, Task
-from partimento.runtime.latent_audio import MusikaControls
 from partimento.runtime.presets import Recipe
 from partimento.systems.musika.perform import load
 

@@ -4,18 +4,18 @@ The parts and where they live::
 
     spectra, whole and streamed             -> representations/spectra.py
     latent coordinates, style, noise        -> representations/latent_coordinates.py
-    the codec that ships: encoder, decoder  -> workshop/nn/codec.py  FlowingCodec
+    the codec that ships: encoder, decoder  -> training/nn/codec.py  FlowingCodec
     phases from their advances              -> representations/phase_tracks.py
-    critics of complex spectra              -> workshop/nn/stft_critics.py
-    the published codec of two levels       -> workshop/nn/codec_two_level.py
-    generator and critic of latents         -> workshop/nn/latent_gan.py, latent_gan_halves.py
+    critics of complex spectra              -> training/nn/discriminators/stft.py
+    the published codec of two levels       -> training/nn/codec_two_level.py
+    generator and critic of latents         -> training/nn/latent_gan.py, latent_gan_halves.py
 """
 
 from __future__ import annotations
 
-from partimento.runtime.audio_presets import MusikaPreset
-from partimento.workshop.nn.codec import FlowingCodec
-from partimento.workshop.nn.codec_two_level import TwoLevelCodec
+from partimento.runtime.audio.presets import MusikaPreset
+from partimento.training.nn.codec import FlowingCodec
+from partimento.training.nn.codec_two_level import TwoLevelCodec
 
 __all__ = ["codec"]
 

@@ -1,9 +1,9 @@
-"""Playing: coordinates to latents, latents to sound; see ``runtime/latent_audio.py``."""
+"""Playing: coordinates to latents, latents to sound; see ``runtime/audio/performer.py``."""
 
 from __future__ import annotations
 
-from partimento.runtime.folder import ModelFolder
-from partimento.runtime.latent_audio import LatentAudioPerformer
+from partimento.runtime.audio.performer import LatentAudioPerformer
+from partimento.runtime.model_folder import ModelFolder
 
 __all__ = ["load"]
 

@@ -11,23 +11,23 @@ import numpy.typing as npt
 import torch
 
 from partimento.errors import ConfigError, TrainingError
-from partimento.files.corpora import Corpus
+from partimento.files.corpora.corpus import Corpus
 from partimento.representations.latent_coordinates import LatentCoordinates
 from partimento.representations.phase_tracks import LEVEL_CAP
 from partimento.representations.spectra import LOG_SCALE
-from partimento.runtime.audio_presets import MusikaPreset
-from partimento.runtime.folder import ModelFolder
+from partimento.runtime.audio.presets import MusikaPreset
+from partimento.runtime.model_folder import ModelFolder
 from partimento.systems.musika.networks import codec
-from partimento.workshop.audio_data import AudioSet, load_audio, prepare_audio
-from partimento.workshop.audio_export import Part, write_audio_model
-from partimento.workshop.codec_graph import decoder_graph, encoder_graph
-from partimento.workshop.codec_stages import CodecStages
-from partimento.workshop.contract import Stage
-from partimento.workshop.latent_data import least_latents
-from partimento.workshop.latent_graph import latent_graph
-from partimento.workshop.latent_stage import LatentGame
-from partimento.workshop.nn.codec import FlowingCodec, log_features
-from partimento.workshop.nn.stft_critics import STFTCritics
+from partimento.training.audio.codec_stages import CodecStages
+from partimento.training.audio.data import AudioSet, load_audio, prepare_audio
+from partimento.training.audio.export import Part, write_audio_model
+from partimento.training.audio.latent_data import least_latents
+from partimento.training.audio.latent_gan import LatentGame
+from partimento.training.contract import Stage
+from partimento.training.export.codec_graph import decoder_graph, encoder_graph
+from partimento.training.export.latent_graph import latent_graph
+from partimento.training.nn.codec import FlowingCodec, log_features
+from partimento.training.nn.discriminators.stft import STFTCritics
 
 __all__ = ["MusikaTrainee", "trainee"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from partimento.runtime.presets import RecurrentConfig, TokenPreset
-from partimento.workshop.nn.recurrent import CausalLSTM
+from partimento.training.nn.recurrent import CausalLSTM
 
 __all__ = ["network"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from partimento.runtime.folder import ModelFolder
-from partimento.runtime.tokens import TokenPerformer
+from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.tokens.performer import TokenPerformer
 
 __all__ = ["load"]
 

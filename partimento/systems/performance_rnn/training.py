@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from partimento.runtime.presets import TokenPreset
 from partimento.systems.performance_rnn.networks import network
-from partimento.workshop.token_trainee import TokenTrainee
+from partimento.training.tokens.task import TokenTrainee
 
 __all__ = ["trainee"]
 

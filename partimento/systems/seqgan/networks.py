@@ -2,16 +2,16 @@
 
 Equations and where they live::
 
-    Eq. 9-12 of the appendix, the LSTM  -> workshop/nn/recurrent.py  CausalLSTM
-    the critic: CNN and highway         -> workshop/nn/critics.py    ConvCritic
+    Eq. 9-12 of the appendix, the LSTM  -> training/nn/recurrent.py  CausalLSTM
+    the critic: CNN and highway         -> training/nn/discriminators/convolution.py    ConvCritic
 """
 
 from __future__ import annotations
 
 from partimento.runtime.presets import RecurrentConfig, TokenPreset
 from partimento.systems.seqgan import CriticConfig
-from partimento.workshop.nn.critics import ConvCritic
-from partimento.workshop.nn.recurrent import CausalLSTM
+from partimento.training.nn.discriminators.convolution import ConvCritic
+from partimento.training.nn.recurrent import CausalLSTM
 
 __all__ = ["critic", "network"]
 

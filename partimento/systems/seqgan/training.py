@@ -10,9 +10,9 @@ Lines of the algorithm and where they live::
     12-15  d-steps: sample, Eq. 5             -> stage "adversarial"  SeqGan._criticise
     16     beta <- theta, lagging             -> SeqGan._policy
 
-    Eq. 4      -> workshop/objectives/policy.py  MonteCarlo.values
-    Eq. 5      -> workshop/objectives/policy.py  critic_loss
-    Eq. 6 to 8 -> workshop/objectives/policy.py  reinforce
+    Eq. 4      -> training/policy_gradient/reinforce.py  MonteCarlo.values
+    Eq. 5      -> training/policy_gradient/reinforce.py  critic_loss
+    Eq. 6 to 8 -> training/policy_gradient/reinforce.py  reinforce
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from partimento.files.corpora import Corpus
+from partimento.files.corpora.corpus import Corpus
 from partimento.systems.seqgan import SeqGanPreset
 from partimento.systems.seqgan.networks import critic, network
-from partimento.workshop.contract import Batch, Loss, Player, Stage
-from partimento.workshop.device import autocast
-from partimento.workshop.objectives.policy import (
+from partimento.training.contract import Batch, Loss, Player, Stage
+from partimento.training.device import autocast
+from partimento.training.policy_gradient.reinforce import (
     MonteCarlo,
     baseline_of,
     critic_loss,
@@ -38,9 +38,9 @@ from partimento.workshop.objectives.policy import (
     reinforce,
     with_teacher,
 )
-from partimento.workshop.rollouts import TokenPolicy, policy_of, without_dropout
-from partimento.workshop.token_trainee import TokenTrainee
-from partimento.workshop.windows import COLLAPSED, Windows
+from partimento.training.policy_gradient.rollouts import TokenPolicy, policy_of, without_dropout
+from partimento.training.policy_gradient.windows import COLLAPSED, Windows
+from partimento.training.tokens.task import TokenTrainee
 
 __all__ = ["SeqGan", "trainee"]
 

@@ -2,15 +2,15 @@
 
 Where they live::
 
-    the generator, relative attention -> workshop/nn/transformer.py      CausalTransformer
-    the critic: global and local head -> workshop/nn/sequence_critic.py  SequenceCritic
+    the generator, relative attention -> training/nn/transformer.py      CausalTransformer
+    the critic: global and local head -> training/nn/discriminators/sequence.py  SequenceCritic
 """
 
 from __future__ import annotations
 
 from partimento.runtime.presets import TokenPreset, TransformerConfig
-from partimento.workshop.nn.sequence_critic import Intervals, SequenceCritic
-from partimento.workshop.nn.transformer import CausalTransformer
+from partimento.training.nn.discriminators.sequence import Intervals, SequenceCritic
+from partimento.training.nn.transformer import CausalTransformer
 
 __all__ = ["critic", "network"]
 

@@ -2,13 +2,13 @@
 
 Equations and where they live::
 
-    J = E[R] and its gradient        -> workshop/objectives/policy.py         reinforce
-    the reward of each step (REGS)   -> workshop/objectives/policy_routes.py  regs
-    its expectation over all tokens  -> workshop/objectives/policy_routes.py  ExpectedSteps
-    the same, anchored               -> workshop/objectives/policy_routes.py  AnchoredSteps
-    Monte-Carlo search               -> workshop/objectives/policy_routes.py  searching
-    straight-through Gumbel-softmax  -> workshop/objectives/policy_routes.py  StraightGumbel
-    the critic's loss, global, local -> workshop/objectives/policy_routes.py  critic_of_pairs
+    J = E[R] and its gradient        -> training/policy_gradient/reinforce.py         reinforce
+    the reward of each step (REGS)   -> policy_gradient/critic_gradients.py  regs
+    its expectation over all tokens  -> policy_gradient/critic_gradients.py  ExpectedSteps
+    the same, anchored               -> policy_gradient/critic_gradients.py  AnchoredSteps
+    Monte-Carlo search               -> policy_gradient/critic_gradients.py  searching
+    straight-through Gumbel-softmax  -> policy_gradient/critic_gradients.py  StraightGumbel
+    the critic's loss, global, local -> policy_gradient/critic_gradients.py  critic_of_pairs
 """
 
 from __future__ import annotations
@@ -18,23 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from partimento.errors import TrainingError
-from partimento.evaluate.copying import CopyIndex
-from partimento.files.corpora import Corpus
-from partimento.runtime.folder import ModelFolder
+from partimento.files.corpora.corpus import Corpus
+from partimento.metrics.copying import CopyIndex
+from partimento.runtime.model_folder import ModelFolder
 from partimento.systems.transformer_gan import GamePreset
 from partimento.systems.transformer_gan.networks import critic, network
-from partimento.workshop.contract import Player, Stage
-from partimento.workshop.export import COPIES, export_token_model
-from partimento.workshop.game_play import GamePlay
-from partimento.workshop.made_figures import COLLAPSED, MadeFigures
-from partimento.workshop.objectives.policy import baseline_of, lagging_copy
-from partimento.workshop.objectives.policy_routes import (
-    AnchoredSteps,
-    Route,
-    route_of,
-)
-from partimento.workshop.sequence_game import Game, GameState
-from partimento.workshop.token_trainee import TokenTrainee
+from partimento.training.contract import Player, Stage
+from partimento.training.export.writer import COPIES, export_token_model
+from partimento.training.policy_gradient.critic_gradients import AnchoredSteps, Route, route_of
+from partimento.training.policy_gradient.game import Game, GameState
+from partimento.training.policy_gradient.reinforce import baseline_of, lagging_copy
+from partimento.training.policy_gradient.sample_metrics import COLLAPSED, MadeFigures
+from partimento.training.policy_gradient.steps import GamePlay
+from partimento.training.tokens.task import TokenTrainee
 
 __all__ = ["TransformerGan", "trainee"]
 

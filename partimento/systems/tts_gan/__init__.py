@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from partimento.runtime.contract import Card, Controls, Paper, Task
+from partimento.runtime.curves.generator import SeriesNetwork, SeriesPreset
 from partimento.runtime.presets import Recipe
-from partimento.runtime.series import SeriesNetwork, SeriesPreset
 from partimento.systems.tts_gan.perform import load
 
 __all__ = ["CARD", "PRESETS", "HumanizeControls"]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from partimento.errors import MusicError, NotSupported
 from partimento.music import Piece, Score
-from partimento.music.humanizing import perform, struck
+from partimento.music.performance import perform, struck
 from partimento.music.transform import rescale
 from partimento.representations.performance_curves import (
     STEPS_PER_QUARTER,
@@ -20,8 +20,8 @@ from partimento.representations.performance_curves import (
     shifts,
 )
 from partimento.runtime.contract import Controls, Request, Task
-from partimento.runtime.folder import ModelFolder
-from partimento.runtime.series import SeriesGenerator, draw_grain
+from partimento.runtime.curves.generator import SeriesGenerator, draw_grain
+from partimento.runtime.model_folder import ModelFolder
 
 __all__ = ["CurvePerformer", "load"]
 

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from partimento.runtime.series import SeriesPreset
+from partimento.runtime.curves.generator import SeriesPreset
 from partimento.systems.tts_gan.networks import critic, network
-from partimento.workshop.contract import Batch, Loss, Player, Stage
-from partimento.workshop.device import autocast
-from partimento.workshop.objectives.energy import energy_score
-from partimento.workshop.series_trainee import SeriesTrainee
+from partimento.training.contract import Batch, Loss, Player, Stage
+from partimento.training.curves.task import SeriesTrainee
+from partimento.training.device import autocast
+from partimento.training.objectives.energy import energy_score
 
 __all__ = ["TTSGANTrainee", "trainee"]
 

@@ -1,0 +1,1 @@
+"""Collections of pieces: folders, zips, and data sets by name."""

@@ -1,0 +1,486 @@
+"""A loaded model that plays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from partimento import catalog
+from partimento.config import validate_config
+from partimento.errors import CannotBeMet, MusicError, NotSupported
+from partimento.generation.assemble import (
+    Progress,
+    notes_of,
+    sound_of,
+    told_pieces,
+    whole_score,
+    whole_sound,
+)
+from partimento.generation.editing import asked_record, bar_counter
+from partimento.generation.options import Ranges, Wishes
+from partimento.generation.prompts import Sketch, read_prompt
+from partimento.generation.ranking import Ranked, rank
+from partimento.generation.requests import (
+    REWRITES,
+    Plan,
+    Steer,
+    bar_count,
+    made_again,
+    made_of,
+    plan_of,
+    prompt_for,
+    seeds_from,
+    steered,
+    tempo_as_control,
+)
+from partimento.generation.result import Result
+from partimento.music import Audio, Key, Piece, Score, TimeSignature
+from partimento.recipe import Recipe, RewriteRecord, current_versions, promises_to_record
+from partimento.runtime.contract import Card, Controls, Kind, Performer, Request, Task
+from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.threads import check_threads
+from partimento.seeds import generator
+
+__all__ = ["PRECISIONS", "Instrument", "Plan", "Progress", "Steer", "bar_count", "load"]
+
+PRECISIONS = ("int8", "fp32")
+
+
+class Instrument:
+    """A loaded model. It holds weights only: one instrument may serve many callers."""
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        card: Card,
+        performer: Performer,
+        *,
+        precision: str = "int8",
+        threads: int | None = None,
+        opened_by_path: str = "",
+    ) -> None:
+        self.folder = folder
+        self.card = card
+        self.precision = precision
+        self.threads = threads
+        self._performer = performer
+        self._opened_by_path = opened_by_path
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.folder.name
+
+    @property
+    def makes(self) -> Kind:
+        """What it makes: ``"score"`` or ``"audio"``."""
+        return self.card.makes
+
+    def __repr__(self) -> str:
+        return f"<Instrument {self.name} ({self.card.name}, {self.precision})>"
+
+    def generate(
+        self,
+        bars: int | None = None,
+        seconds: float | None = None,
+        tempo: float | None = None,
+        key: str | Key | None = None,
+        time_signature: str | TimeSignature | None = None,
+        chords: str | tuple[str, ...] | None = None,
+        range: Ranges | None = None,
+        polyphony: int | None = None,
+        max_silence: float | None = None,
+        loop: bool = False,
+        seed: int | None = None,
+        progress: Progress | None = None,
+        **controls: Any,
+    ) -> Result:
+        """Make a piece from nothing but these wishes (see ``generation/options.py``).
+
+        ``controls`` are the system's own, such as ``temperature``; ``describe`` lists them.
+        The same seed and wishes give the same piece. ``progress`` is told (bars done, bars asked),
+        or seconds where the model makes sound, of which only ``seconds``, ``loop`` and controls can
+        be asked.
+
+        Raises:
+            MusicError: for a wish that does not parse.
+            CannotBeMet: for wishes that no music could keep.
+            NotSupported: for what this model cannot do.
+            ConfigError: for an unknown or wrong control.
+        """
+        wishes = _wishes(locals())
+        return self.perform(self.plan(Task.GENERATE, wishes, controls, seed=seed), progress)
+
+    def generate_many(self, count: int, *, seed: int | None = None, **same: Any) -> list[Result]:
+        """Make ``count`` pieces of the same wishes with the seeds ``seed``, ``seed + 1``, ..."""
+        return [self.generate(seed=each, **same) for each in seeds_from(count, seed)]
+
+    def continue_(
+        self,
+        prompt: Sketch,
+        bars: int | None = None,
+        seconds: float | None = None,
+        tempo: float | None = None,
+        key: str | Key | None = None,
+        time_signature: str | TimeSignature | None = None,
+        chords: str | tuple[str, ...] | None = None,
+        range: Ranges | None = None,
+        polyphony: int | None = None,
+        max_silence: float | None = None,
+        seed: int | None = None,
+        progress: Progress | None = None,
+        **controls: Any,
+    ) -> Result:
+        """Go on from a prompt: every note of it is kept, and exactly ``bars`` (8) bars are added.
+
+        A model that makes sound goes on from sound, and adds exactly ``seconds`` to its samples.
+
+        New bars start at the first bar line at or after the prompt's end. Tempo and metre are
+        those that rule there unless others are asked. Wishes bind the new bars alone.
+
+        Raises:
+            FileError: if a prompt given by its path cannot be read.
+            MusicError, CannotBeMet, NotSupported, ConfigError: as in ``generate``.
+        """
+        wishes = _wishes(locals())
+        plan = self.plan(Task.CONTINUE, wishes, controls, seed=seed, prompt=prompt)
+        return self.perform(plan, progress)
+
+    def stream(
+        self,
+        prompt: Sketch | None = None,
+        bars: int | None = None,
+        seconds: float | None = None,
+        seed: int | None = None,
+        steer: Steer | None = None,
+        **wishes_and_controls: Any,
+    ) -> Iterator[Piece]:
+        """Yield pieces of one bar or a few, each as soon as it is made; endless without an end.
+
+        Takes the same wishes and controls as ``generate``. A piece starts at tick 0 and advances
+        the whole by its ``length_ticks``. The prompt is not yielded. A model that makes sound
+        yields it in pieces of less than a few seconds, and asks ``steer``, before each, for
+        controls that are to be others from there on; it is given the place in seconds.
+        """
+        fields = Wishes.model_fields
+        asked = {k: v for k, v in wishes_and_controls.items() if k in fields}
+        controls = {k: v for k, v in wishes_and_controls.items() if k not in fields}
+        wishes = validate_config(Wishes, {"bars": bars, "seconds": seconds, **asked}, "stream")
+        task = Task.GENERATE if prompt is None else Task.CONTINUE
+        plan = self.plan(
+            task, wishes, controls, seed=seed, prompt=prompt, endless=wishes.is_endless, steer=steer
+        )
+        return self.sound(plan) if self.makes == "audio" else self.pieces(plan)
+
+    def infill(
+        self,
+        prompt: Sketch,
+        bars: str | None = None,
+        tracks: str | Sequence[str] | None = None,
+        *,
+        lock: str | Sequence[str] = (),
+        num_samples: int = 1,
+        key: str | Key | None = None,
+        chords: str | tuple[str, ...] | None = None,
+        range: Ranges | None = None,
+        polyphony: int | None = None,
+        seed: int | None = None,
+        progress: Progress | None = None,
+        **controls: Any,
+    ) -> Result:
+        """Write some bars of some tracks anew; every other note and mark stays as it is.
+
+        Args:
+            prompt: the whole piece, a score or the path of its file, which is not touched.
+            bars: ``"9:12,20:24"``, counted from 1, both ends meant; None for all.
+            tracks: names or numbers, in a list or parted by commas; None for all pitched ones.
+            lock: what is kept all the same: ``"Viola"``, ``"9:10"``, ``"Viola:9:10"``, or one
+                note, ``"Viola 9.2 C4"`` (bar, beat, pitch).
+            num_samples: so many are made and the best is returned; ``infill_many`` returns all.
+            key, chords, range, polyphony: as in ``generate``, for the new notes; a line of chords
+                starts where the first of the bars does; ``"recognise"`` takes the chords of what
+                is kept.
+            seed: the same seed gives the same notes.
+            progress: told (bars done, bars of the piece).
+            controls: the system's own.
+
+        Raises:
+            FileError: if a prompt given by its path cannot be read.
+            MusicError: for bars, tracks or locks that are not there; lists those that are.
+            CannotBeMet: if the locks leave nothing to write, or wishes exclude each other.
+            NotSupported, ConfigError: as in ``generate``.
+        """
+        wishes = _wishes(locals())
+        asked = asked_record(bars, tracks, lock)
+        seeds = seeds_from(num_samples, seed)
+        return self.rewrite(Task.INFILL, prompt, asked, wishes, controls, seeds, progress)[0].result
+
+    def infill_many(
+        self, count: int, prompt: Sketch, *, progress: Progress | None = None, **same: Any
+    ) -> list[Ranked]:
+        """Make ``count`` alternatives of one ``infill``, the best first, with the reasons."""
+        return self._many(Task.INFILL, count, prompt, progress, same)
+
+    def accompany(
+        self,
+        prompt: Sketch,
+        tracks: str | Sequence[str] | None = None,
+        *,
+        lock: str | Sequence[str] = (),
+        num_samples: int = 1,
+        key: str | Key | None = None,
+        chords: str | tuple[str, ...] | None = None,
+        range: Ranges | None = None,
+        polyphony: int | None = None,
+        seed: int | None = None,
+        progress: Progress | None = None,
+        **controls: Any,
+    ) -> Result:
+        """Add parts to a piece; the parts that it has stay as they are.
+
+        Args:
+            prompt: the piece, such as a melody: a score or the path of its file.
+            tracks: the parts to add, ``"Alto,Tenor,Bass"`` or a list; None for all of the model's
+                that the piece lacks. A part that is there already is written anew.
+            lock, num_samples, key, chords, range, polyphony, seed, progress, controls: as in
+                ``infill``.
+
+        Raises:
+            FileError, MusicError, CannotBeMet, NotSupported, ConfigError: as in ``infill``.
+        """
+        wishes = _wishes(locals())
+        asked = asked_record(None, tracks, lock)
+        seeds = seeds_from(num_samples, seed)
+        found = self.rewrite(Task.ACCOMPANY, prompt, asked, wishes, controls, seeds, progress)
+        return found[0].result
+
+    def accompany_many(
+        self, count: int, prompt: Sketch, *, progress: Progress | None = None, **same: Any
+    ) -> list[Ranked]:
+        """Make ``count`` alternatives of one ``accompany``, the best first, with the reasons."""
+        return self._many(Task.ACCOMPANY, count, prompt, progress, same)
+
+    def rewrite(
+        self,
+        task: Task,
+        prompt: Sketch,
+        asked: RewriteRecord,
+        wishes: Wishes,
+        controls: Mapping[str, Any],
+        seeds: Sequence[int],
+        progress: Progress | None = None,
+    ) -> list[Ranked]:
+        """Answer INFILL or ACCOMPANY once for each seed and return the answers, the best first."""
+        self.card.check_task(task)
+        given = read_prompt(prompt)
+        plans = [
+            self.plan(task, wishes, controls, seed=seed, prompt=given, rewrite=asked)
+            for seed in seeds
+        ]
+        results = [self.perform(plan, progress) for plan in plans]
+        request = plans[0].request
+        score_of = getattr(self._performer, "score_of", None)
+        if score_of is None or len(results) == 1:
+            return rank(results, request)
+        return rank(results, request, [score_of(request, result.score) for result in results])
+
+    def interpolate(self, *_args: Any, **_wishes: Any) -> Result:
+        """Go from one piece to another; raises NotSupported until a system can."""
+        self.card.check_task(Task.INTERPOLATE)
+        raise NotSupported(f"{Task.INTERPOLATE} is not served by this version")
+
+    def plan(
+        self,
+        task: Task,
+        wishes: Wishes,
+        controls: Mapping[str, Any],
+        *,
+        seed: int | None = None,
+        prompt: Sketch | None = None,
+        endless: bool = False,
+        rewrite: RewriteRecord | None = None,
+        steer: Steer | None = None,
+    ) -> Plan:
+        """Return a request in full, everything parsed and checked, nothing played yet.
+
+        ``rewrite`` says what INFILL or ACCOMPANY write anew; other tasks take none. ``steer``
+        changes controls of a model that makes sound while it plays.
+        """
+        self.card.check_task(task)
+        given = None if prompt is None else prompt_for(self.card, self.name, prompt)
+        asked = rewrite or RewriteRecord() if task in REWRITES else None
+        wishes, controls = tempo_as_control(self.card, wishes, controls)
+        made = made_of(self.card, self.folder.config, task, wishes, given, endless, asked)
+        settings = self._controls(made.request, controls)
+        recipe = Recipe(
+            system=self.card.name,
+            model=self.name,
+            model_hash=self.folder.hash,
+            model_path=self._opened_by_path,
+            task=task,
+            promises=promises_to_record(made.request.promises),
+            tempo=made.asked_tempo,
+            controls=settings.model_dump(mode="json"),
+            seed=seeds_from(1, seed)[0],
+            precision=self.precision,
+            threads=self.threads,
+            prompt=None if given is None else given.record,
+            rewrite=asked,
+            seconds=made.request.duration_seconds,
+            loop=made.request.is_loop,
+            versions=current_versions(),
+        )
+        if steer is not None:
+            told, request = steer, made.request
+            made = steered(
+                made, lambda at: self._controls(request, {**controls, **(told(at) or {})})
+            )
+        return plan_of(made, settings, recipe)
+
+    def plan_again(self, recipe: Recipe, prompt: Sketch | None = None) -> Plan:
+        """Return the request that a recipe records; ``prompt`` is its file or what this holds."""
+        settings = validate_config(self.card.controls, recipe.controls, "recipe.controls")
+        given = None if prompt is None else prompt_for(self.card, self.name, prompt)
+        made = made_again(self.card, self.folder.config, recipe, given)
+        return plan_of(made, settings, recipe)
+
+    def pieces(self, plan: Plan) -> Iterator[Score]:
+        """Yield the pieces of a plan of notes, each with its tempo and what the promises say of it.
+
+        Those of INFILL and ACCOMPANY hold the new notes alone, at their places in the whole piece.
+        """
+        return notes_of(self._stream(plan), plan)
+
+    def sound(self, plan: Plan) -> Generator[Audio]:
+        """Yield the sound of a plan of a model that makes sound, the prompt left out."""
+        return sound_of(self._stream(plan), plan)
+
+    def _stream(self, plan: Plan) -> Iterator[Piece]:
+        return self._performer.stream(plan.request, plan.controls, generator(plan.recipe.seed))
+
+    def perform(self, plan: Plan, progress: Progress | None = None) -> Result:
+        """Play a plan to its end and return the whole."""
+        started = time.perf_counter()
+        is_round = plan.request.endless and plan.recipe.stopped_after_frames is None
+        if not plan.recipe.has_end or (plan.request.is_loop and is_round):
+            raise MusicError("a stream without an end is no whole piece; ask for bars or seconds")
+        if self.makes == "audio":
+            heard = list(told_pieces(self.sound(plan), plan, progress))
+            return whole_sound(heard, plan, time.perf_counter() - started)
+        stop = plan.recipe.stopped_after_bars
+        asked = stop or plan.request.promises.bars or 0
+        pieces: list[Score] = []
+        done = 0
+        count_bars = bar_counter(plan.request) if plan.request.task in REWRITES else bar_count
+        for piece in self.pieces(plan):
+            pieces.append(piece)
+            done += count_bars(piece)
+            if progress is not None:
+                progress(min(done, asked), asked)
+            if stop is not None and done >= stop:
+                break
+        result = self.result_of(pieces, plan, time.perf_counter() - started)
+        if stop is None and done != asked:
+            raise CannotBeMet(f"{self.name} made {done} bars of {asked}; please report this")
+        return result
+
+    def result_of(self, pieces: Iterable[Score], plan: Plan, seconds_taken: float = 0.0) -> Result:
+        """Return the pieces of a plan of notes as one whole, after its prompt if it has one."""
+        return whole_score(tuple(pieces), plan, self.name, seconds_taken)
+
+    def nll(self, score: Score) -> npt.NDArray[np.float64]:
+        """Return the negative log-likelihood of each token of a score, in nats.
+
+        Raises:
+            NotSupported: if this model tells no likelihoods or cannot hold the score.
+        """
+        measure = getattr(self._performer, "nll", None)
+        if measure is None:
+            raise NotSupported(f"{self.card.name} tells no likelihoods")
+        tokens = getattr(self._performer, "representation").encode(score)  # noqa: B009
+        return np.asarray(measure(tokens), dtype=np.float64)
+
+    @property
+    def _defaults(self) -> Mapping[str, Any]:
+        defaults: Mapping[str, Any] = self.folder.config.get("defaults", {})
+        return defaults
+
+    def _controls(self, request: Request, given: Mapping[str, Any]) -> Controls:
+        """Return the controls: those given, over the model's.
+
+        The model's own may differ by task, and there by the ensemble that is to play.
+        """
+        schema = self.card.controls
+        defaults: dict[str, Any] = {}
+        ensemble_of = getattr(self._performer, "ensemble_of", None)
+        ensemble = "" if ensemble_of is None else ensemble_of(request, given.get("ensemble"))
+        for table in (self._defaults, self._defaults.get(str(request.task), {})):
+            defaults |= {**table, **table.get(ensemble, {})}
+        values = {k: v for k, v in defaults.items() if k in schema.model_fields}
+        values.update({k: v for k, v in given.items() if v is not None})
+        return validate_config(schema, values, "controls")
+
+    def _many(
+        self,
+        task: Task,
+        count: int,
+        prompt: Sketch,
+        progress: Progress | None,
+        same: Mapping[str, Any],
+    ) -> list[Ranked]:
+        given = dict(same)
+        seeds = seeds_from(count, given.pop("seed", None))
+        bars = given.pop("bars", None) if task is Task.INFILL else None
+        asked = asked_record(bars, given.pop("tracks", None), given.pop("lock", ()))
+        wishes = {name: given.pop(name) for name in Wishes.model_fields if name in given}
+        checked = validate_config(Wishes, wishes, "wishes")
+        return self.rewrite(task, prompt, asked, checked, given, seeds, progress)
+
+
+def load(
+    name_or_path: str | Path | None = None,
+    *,
+    threads: int | None = None,
+    precision: str | None = None,
+    task: Task = Task.GENERATE,
+    prompt: Piece | None = None,
+) -> Instrument:
+    """Return a loaded model.
+
+    Args:
+        name_or_path: a name that ``models`` lists or a model folder; None takes the default for
+            ``task`` and ``prompt``.
+        threads: how many threads decode; None lets the machine choose.
+        precision: ``"int8"`` or ``"fp32"``; None takes int8 where the model has it.
+
+    Raises:
+        ModelError: if there is no such model, or its folder is incomplete or altered.
+        NotSupported: if the model lacks this precision.
+    """
+    if precision is not None and precision not in PRECISIONS:
+        raise NotSupported(f"precision is {' or '.join(PRECISIONS)}, not {precision!r}")
+    check_threads(threads)
+    name = catalog.default_model(task, prompt) if name_or_path is None else name_or_path
+    folder = catalog.open_model(name)
+    graphs = folder.config["graphs"]
+    precision = precision or next((p for p in PRECISIONS if p in graphs), PRECISIONS[0])
+    card = catalog.find_card(folder.system)
+    make = cast("Callable[..., Performer]", card.load)
+    performer = make(folder, threads=threads, precision=precision)
+    by_path = "" if str(name) == folder.name else str(name)
+    return Instrument(
+        folder, card, performer, precision=precision, threads=threads, opened_by_path=by_path
+    )
+
+
+def _wishes(arguments: Mapping[str, Any]) -> Wishes:
+    """Return the wishes among a method's arguments; bars of ``infill`` are no wish."""
+    names = [name for name in Wishes.model_fields if name in arguments]
+    if "lock" in arguments:
+        names = [name for name in names if name != "bars"]
+    return validate_config(Wishes, {name: arguments[name] for name in names}, "wishes")

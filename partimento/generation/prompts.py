@@ -1,0 +1,165 @@
+"""Prompts: read, filled up to their bar line, and matched with the tracks that go on from them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import gcd
+from pathlib import Path
+
+from partimento import files
+from partimento.errors import FileError, MusicError
+from partimento.files.audio.sound_files import resample
+from partimento.music import Audio, Score, Timeline, TimeSignature, Track
+from partimento.music.channels import stereo
+from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
+from partimento.music.transform import rescale
+from partimento.recipe import PromptRecord, file_sha256
+from partimento.runtime.contract import AUDIO_RATE_HZ
+
+__all__ = [
+    "Prompt",
+    "Sketch",
+    "SoundPrompt",
+    "places",
+    "read_prompt",
+    "read_sketch",
+    "ready_prompt",
+    "ready_sound",
+]
+
+_SIXTEENTHS = 4  # a prompt's tick grid must be able to hold at least these
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The notes of a prompt, and what the recipe says of it."""
+
+    score: Score
+    record: PromptRecord
+
+    @property
+    def piece(self) -> Score:
+        """The notes."""
+        return self.score
+
+
+@dataclass(frozen=True)
+class SoundPrompt:
+    """The sound of a prompt, stereo at 44,100 Hz, and what the recipe says of it."""
+
+    audio: Audio
+    record: PromptRecord
+
+    @property
+    def piece(self) -> Audio:
+        """The sound."""
+        return self.audio
+
+
+Sketch = Score | Audio | str | Path | Prompt | SoundPrompt  # what a prompt may be given as
+
+
+def read_sketch(prompt: Sketch) -> Prompt | SoundPrompt:
+    """Return a prompt of notes or of sound, read from its file where a path is given.
+
+    Raises:
+        FileError: if its file cannot be read.
+        MusicError: if it is sound without samples.
+    """
+    if isinstance(prompt, Prompt | SoundPrompt):
+        return prompt
+    if isinstance(prompt, Score):
+        text = repr(replace(prompt, recipe="")).encode()
+        return Prompt(prompt, PromptRecord(sha256=hashlib.sha256(text).hexdigest()))
+    if isinstance(prompt, Audio):
+        digest = hashlib.sha256(prompt.samples.tobytes()).hexdigest()
+        return SoundPrompt(ready_sound(prompt), PromptRecord(sha256=digest))
+    piece = files.read(prompt)
+    record = PromptRecord(sha256=file_sha256(prompt), path=str(prompt))
+    if isinstance(piece, Audio):
+        return SoundPrompt(ready_sound(piece), record)
+    return Prompt(piece, record)
+
+
+def read_prompt(prompt: Sketch) -> Prompt:
+    """Return a prompt of notes, read from its file where a path is given.
+
+    Raises:
+        FileError: if its file cannot be read or is sound.
+        MusicError: if it is sound in memory.
+    """
+    given = read_sketch(prompt)
+    if isinstance(given, SoundPrompt):
+        remedy = "a prompt is notes: MIDI or MusicXML"
+        if not given.record.path:
+            raise MusicError(f"the prompt is sound; {remedy}")
+        raise FileError(given.record.path, "is sound", remedy)
+    return given
+
+
+def ready_sound(audio: Audio) -> Audio:
+    """Return sound of any rate and number of channels as stereo at 44,100 Hz.
+
+    Raises:
+        MusicError: if there are no samples.
+    """
+    if not audio.samples.shape[1]:
+        raise MusicError("the prompt has no samples to go on from; use generate instead")
+    return resample(Audio(stereo(audio.samples), audio.sample_rate_hz), AUDIO_RATE_HZ)
+
+
+def ready_prompt(prompt: Score) -> tuple[Score, int, TimeSignature, float]:
+    """Return the prompt filled up to its next bar line, that line, and what rules there.
+
+    Raises:
+        MusicError: if the prompt has no notes.
+    """
+    if not prompt.notes:
+        raise MusicError("the prompt has no notes to go on from; use generate instead")
+    factor = _SIXTEENTHS // gcd(_SIXTEENTHS, prompt.ticks_per_quarter)
+    if factor > 1:  # a finer grid on which every note of the prompt stays where it is
+        prompt = rescale(prompt, prompt.ticks_per_quarter * factor)
+    last = Timeline(prompt).bars[-1]
+    at = last.end_ticks
+    tempos = [tempo for tempo in prompt.tempos if tempo.onset_ticks <= at]
+    ruling = tempos[-1].quarters_per_minute if tempos else DEFAULT_QUARTERS_PER_MINUTE
+    metre = replace(last.time_signature, onset_ticks=0)
+    return replace(prompt, written_length_ticks=at), at, metre, ruling
+
+
+def places(prompt: Score, made: Score) -> list[int | None]:
+    """Return for each new track the prompt's track that it carries on, None for a new one.
+
+    By name where every pitched track of the prompt has its like; otherwise in order. One new
+    track alone carries on the track of its name or else of its program; where the prompt has
+    several tracks and none is alike, it is a new one.
+    """
+    pitched = [i for i, t in enumerate(prompt.tracks) if t.notes and not t.is_drum]
+    names = [prompt.tracks[i].name for i in pitched]
+    made_names = [track.name for track in made.tracks]
+    if len(set(names)) == len(names) and set(names) <= set(made_names):
+        by_name = dict(zip(names, pitched, strict=True))
+        return [by_name.get(name) for name in made_names]
+    free = list(pitched)
+    drums = [i for i, t in enumerate(prompt.tracks) if t.is_drum]
+    chosen: list[int | None] = []
+    for track in made.tracks:
+        pool = drums if track.is_drum else free
+        place = next(iter(pool), None)
+        if len(made.tracks) == 1 and len(pool) > 1:
+            place = _alike(prompt, pool, track)
+        if place is not None:
+            pool.remove(place)
+        chosen.append(place)
+    return chosen
+
+
+def _alike(prompt: Score, pool: Sequence[int], track: Track) -> int | None:
+    """Return the first track of the pool that has the name, or else the program, of ``track``."""
+    for name in ("name", "program"):
+        for place in pool:
+            if getattr(prompt.tracks[place], name) == getattr(track, name):
+                return place
+    return pool[0] if track.is_drum else None  # drums have no program to tell them apart

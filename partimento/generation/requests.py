@@ -1,0 +1,314 @@
+"""From wishes to requests: what a plan holds, and how one is made for music that is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from partimento.analysis.keys import estimate_key
+from partimento.errors import FileError, MusicError, NotSupported
+from partimento.generation.editing import rewrite_again, rewrite_request
+from partimento.generation.options import Wishes
+from partimento.generation.prompts import (
+    Prompt,
+    Sketch,
+    SoundPrompt,
+    read_prompt,
+    read_sketch,
+    ready_prompt,
+)
+from partimento.music import (
+    Audio,
+    ChordSymbol,
+    KeySignature,
+    Promises,
+    Score,
+    Tempo,
+    Timeline,
+    TimeSignature,
+)
+from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
+from partimento.recipe import Recipe, RewriteRecord, promises_from_record
+from partimento.runtime.contract import Card, Controls, Request, Task
+from partimento.seeds import new_seed
+
+__all__ = [
+    "REWRITES",
+    "NewMusic",
+    "Plan",
+    "Steer",
+    "bar_count",
+    "made_again",
+    "made_of",
+    "new_music",
+    "new_music_again",
+    "new_sound",
+    "new_sound_again",
+    "plan_of",
+    "prompt_for",
+    "seeds_from",
+    "steered",
+    "tempo_as_control",
+    "with_chords",
+    "with_key",
+]
+
+_OF_NOTES = (
+    "bars",
+    "tempo",
+    "key",
+    "time_signature",
+    "chords",
+    "range",
+    "polyphony",
+    "max_silence",
+)
+# From the place in seconds to the controls that change there; None or none of them: as begun.
+Steer = Callable[[float], Mapping[str, Any] | None]
+REWRITES = (Task.INFILL, Task.ACCOMPANY)  # tasks that write into a prompt
+_DEFAULT_BARS = 16
+_DEFAULT_ADDED_BARS = 8
+_DEFAULT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One request in full: all that a stream needs, and its recipe."""
+
+    request: Request
+    controls: Controls
+    recipe: Recipe
+    tempo: float | None  # None where the model may choose
+    join_ticks: int = 0  # where new material starts in the prompt
+
+
+@dataclass(frozen=True)
+class NewMusic:
+    """A request for new bars, from nothing or after a prompt."""
+
+    request: Request
+    asked_tempo: float | None  # quarters a minute; None where nobody asked
+    join_ticks: int = 0
+
+
+def prompt_for(card: Card, model: str, prompt: Sketch) -> Prompt | SoundPrompt:
+    """Return a prompt, which must be of what the system makes.
+
+    Raises:
+        FileError: if its file cannot be read or holds the other kind.
+        MusicError: if what is in memory is of the other kind.
+    """
+    if card.makes == "score":
+        return read_prompt(prompt)
+    given = read_sketch(prompt)
+    if isinstance(given, SoundPrompt):
+        return given
+    remedy = "give WAV, FLAC, OGG or MP3"
+    if not given.record.path:
+        raise MusicError(f"{model} goes on from sound, not from notes; {remedy}")
+    raise FileError(given.record.path, f"is notes, and {model} makes sound", remedy)
+
+
+def tempo_as_control(
+    card: Card, wishes: Wishes, controls: Mapping[str, Any]
+) -> tuple[Wishes, Mapping[str, Any]]:
+    """Return wishes without a tempo and controls with it, where it is a control of the system."""
+    is_control = card.makes == "audio" and "tempo" in card.controls.model_fields
+    if wishes.tempo is None or not is_control:
+        return wishes, controls
+    return wishes.model_copy(update={"tempo": None}), {**controls, "tempo": wishes.tempo}
+
+
+def made_of(
+    card: Card,
+    config: Mapping[str, Any],
+    task: Task,
+    wishes: Wishes,
+    prompt: Prompt | SoundPrompt | None,
+    endless: bool,
+    rewrite: RewriteRecord | None,
+) -> NewMusic:
+    """Return the request that wishes come to; ``config`` is the model's.
+
+    Raises:
+        MusicError, CannotBeMet, NotSupported: for wishes that make no sense, exclude each other, or
+            are not of what the system makes.
+    """
+    defaults: Mapping[str, Any] = config.get("defaults", {})
+    if card.makes == "audio":
+        heard = prompt.audio if isinstance(prompt, SoundPrompt) else None
+        return new_sound(task, wishes, heard, defaults, endless)
+    score = prompt.score if isinstance(prompt, Prompt) else None
+    if rewrite is None:
+        return new_music(task, wishes, score, defaults, endless)
+    if score is None:
+        raise MusicError(f"{task} needs a prompt: the piece to write in")
+    return NewMusic(rewrite_request(task, score, rewrite, wishes, config), None)
+
+
+def made_again(
+    card: Card, config: Mapping[str, Any], recipe: Recipe, prompt: Prompt | SoundPrompt | None
+) -> NewMusic:
+    """Return the request that a recipe records; ``config`` is the model's."""
+    if card.makes == "audio":
+        return new_sound_again(recipe, prompt.audio if isinstance(prompt, SoundPrompt) else None)
+    score = prompt.score if isinstance(prompt, Prompt) else None
+    if recipe.task not in REWRITES:
+        return new_music_again(recipe, score, config.get("defaults", {}))
+    if score is None:
+        raise MusicError(f"{recipe.task} needs the prompt that it wrote in")
+    return NewMusic(rewrite_again(recipe, score, config), None)
+
+
+def steered(made: NewMusic, steer: Callable[[float], Controls]) -> NewMusic:
+    """Return a request whose controls change while it plays.
+
+    Raises:
+        NotSupported: for a system that makes notes.
+    """
+    request = made.request
+    if not request.endless and request.duration_seconds is None:
+        raise NotSupported("controls of a model that writes notes hold for the whole piece")
+    return replace(made, request=replace(request, steer=steer))
+
+
+def new_music(
+    task: Task,
+    wishes: Wishes,
+    prompt: Score | None,
+    defaults: Mapping[str, Any],
+    endless: bool = False,
+) -> NewMusic:
+    """Return the request that wishes come to; ``defaults`` are the model's.
+
+    Raises:
+        MusicError, CannotBeMet: for wishes that make no sense or exclude each other.
+    """
+    metre: TimeSignature | None = None
+    at, ruling_tempo = 0, None
+    if prompt is not None:
+        prompt, at, metre, ruling_tempo = ready_prompt(prompt)
+    if wishes.loop:
+        raise NotSupported("a loop is for models that make sound; this one writes notes")
+    if wishes.max_silence is None and defaults.get("max_silence") is not None:
+        wishes = wishes.model_copy(update={"max_silence": float(defaults["max_silence"])})
+    asked_tempo = wishes.tempo
+    tempo = _first_known(asked_tempo, ruling_tempo, defaults.get("tempo"))
+    if tempo is None and wishes.seconds is not None:
+        # Seconds are bars only at a known tempo.
+        tempo = asked_tempo = DEFAULT_QUARTERS_PER_MINUTE
+    checked = Tempo(0, DEFAULT_QUARTERS_PER_MINUTE if tempo is None else tempo)
+    bars = int(defaults.get("bars") or _DEFAULT_BARS)
+    if task is Task.CONTINUE:
+        bars = _DEFAULT_ADDED_BARS
+    promises = wishes.promises(
+        None if endless else bars, checked.quarters_per_minute, metre or _metre_of(defaults)
+    )
+    if metre is not None and promises.time_signature is None:
+        promises = replace(promises, time_signature=metre)
+    return NewMusic(Request(task, promises, prompt, tempo, endless), asked_tempo, at)
+
+
+def new_music_again(recipe: Recipe, prompt: Score | None, defaults: Mapping[str, Any]) -> NewMusic:
+    """Return the request that a recipe records."""
+    at, ruling_tempo = 0, None
+    if prompt is not None:
+        prompt, at, _, ruling_tempo = ready_prompt(prompt)
+    tempo = _first_known(recipe.tempo, ruling_tempo, defaults.get("tempo"))
+    promises: Promises = promises_from_record(recipe.promises)
+    request = Request(recipe.task, promises, prompt, tempo, promises.bars is None)
+    return NewMusic(request, recipe.tempo, at)
+
+
+def new_sound(
+    task: Task,
+    wishes: Wishes,
+    prompt: Audio | None,
+    defaults: Mapping[str, Any],
+    endless: bool = False,
+) -> NewMusic:
+    """Return the request that wishes come to, for a model that makes sound.
+
+    A tempo is a control of such a model, and is taken out of the wishes before.
+
+    Raises:
+        NotSupported: for wishes that are of notes; names them all.
+    """
+    notes = [name for name in _OF_NOTES if getattr(wishes, name) is not None]
+    if notes:
+        raise NotSupported(
+            f"{', '.join(notes)} cannot be asked of a model that makes sound; "
+            "seconds, loop and its controls can (see 'partimento describe')"
+        )
+    if wishes.loop and task is not Task.GENERATE:
+        raise NotSupported("a loop is made from nothing; leave out the prompt or the loop")
+    seconds = wishes.seconds or float(defaults.get("seconds") or _DEFAULT_SECONDS)
+    return NewMusic(_sound_request(task, prompt, seconds, bool(wishes.loop), endless), None)
+
+
+def new_sound_again(recipe: Recipe, prompt: Audio | None) -> NewMusic:
+    """Return the request that a recipe records, for a model that makes sound."""
+    seconds, is_round = recipe.seconds, recipe.loop and recipe.streamed
+    endless = seconds is None or is_round
+    return NewMusic(_sound_request(recipe.task, prompt, seconds, recipe.loop, endless), None)
+
+
+def _sound_request(
+    task: Task, prompt: Audio | None, seconds: float | None, loop: bool, endless: bool
+) -> Request:
+    length = seconds if loop or not endless else None
+    return Request(task, prompt=prompt, endless=endless, duration_seconds=length, is_loop=loop)
+
+
+def plan_of(made: NewMusic, controls: Controls, recipe: Recipe) -> Plan:
+    """Return the plan of a request."""
+    tempo = made.request.tempo_quarters_per_minute
+    return Plan(made.request, controls, recipe, tempo, made.join_ticks)
+
+
+def seeds_from(count: int, first: int | None = None) -> range:
+    """Return ``count`` seeds that follow each other, from ``first`` on; None draws it.
+
+    Raises:
+        MusicError: if there is none, or one is negative.
+    """
+    if count < 1:
+        raise MusicError(f"the number of samples is at least 1, not {count}")
+    if first is not None and first < 0:
+        raise MusicError(f"a seed is a non-negative integer, not {first}")
+    start = new_seed() if first is None else first
+    return range(start, start + count)
+
+
+def bar_count(piece: Score) -> int:
+    """Return how many bars a piece of a stream advances; notes may outlast it."""
+    is_written = piece.written_length_ticks > 0
+    return len(Timeline(replace(piece, tracks=()) if is_written else piece).bars)
+
+
+def with_key(made: Score) -> Score:
+    """Return the score in the key that its notes are most likely in, where it states none."""
+    key = None if made.key_signatures else estimate_key(made)
+    return made if key is None else replace(made, key_signatures=(KeySignature(0, key),))
+
+
+def with_chords(made: Score, promises: Promises) -> Score:
+    """Return the score with the chords that were asked written over its bars."""
+    if not promises.chords or made.chords:
+        return made
+    symbols: list[ChordSymbol] = []
+    for bar in Timeline(made).bars:
+        chord = promises.chord_of_bar(bar.index)
+        if chord is not None and (not symbols or symbols[-1].chord != chord):
+            symbols.append(ChordSymbol(bar.onset_ticks, chord))
+    return replace(made, chords=tuple(symbols))
+
+
+def _first_known(*values: float | None) -> float | None:
+    return next((float(value) for value in values if value is not None), None)
+
+
+def _metre_of(defaults: Mapping[str, Any]) -> TimeSignature:
+    metre = Wishes(time_signature=defaults.get("time_signature")).metre()
+    return metre or TimeSignature(0, 4, 4)

@@ -1,0 +1,146 @@
+"""What an instrument hands back: a piece, how it was made, and its sound when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from partimento import files, sound
+from partimento.errors import NotSupported
+from partimento.music import Audio, Piece, Score, Timeline
+from partimento.music.regions import track_indices
+from partimento.playback.destinations import check_output, check_source
+from partimento.playback.sinks import save_sound
+from partimento.recipe import Recipe
+from partimento.runtime.contract import Task
+
+__all__ = ["Result", "sound_summary"]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A piece that was made, of notes or of sound: how it was made, and how it sounds."""
+
+    piece: Piece
+    recipe: Recipe
+    seconds_taken: float = 0.0
+    pieces: tuple[Score, ...] = ()  # as they were streamed, where sound is to be streamed again
+    prompt_seconds: float = 0.0  # of sound that was gone on from
+
+    @property
+    def score(self) -> Score:
+        """The notes.
+
+        Raises:
+            NotSupported: if it is sound, which has none.
+        """
+        if isinstance(self.piece, Score):
+            return self.piece
+        raise NotSupported(f"{self.recipe.model} makes sound, not notes; take .audio")
+
+    @property
+    def seed(self) -> int:
+        """The seed that makes it again."""
+        return self.recipe.seed
+
+    @cached_property
+    def audio(self) -> Audio:
+        """The sound, stereo at 44.1 kHz; that of notes is rendered when first asked for."""
+        if isinstance(self.piece, Audio):
+            return self.piece
+        soundfont = self.recipe.soundfont or None
+        heard = sound.render(self.score, soundfont=soundfont)
+        return replace(heard, recipe=self.recipe.to_json())
+
+    @property
+    def duration_seconds(self) -> float:
+        """How long the written music lasts, its last notes' decay left out."""
+        if isinstance(self.piece, Audio):
+            return self.piece.duration_seconds
+        return float(Timeline(self.score).seconds(self.score.length_ticks))
+
+    @property
+    def bar_count(self) -> int:
+        """How many bars there are, a prompt's bars among them; 0 of sound."""
+        if isinstance(self.piece, Audio):
+            return 0
+        return len(Timeline(self.score).bars)
+
+    def summary(self) -> str:
+        """Return in one line what was made, with what, and how fast."""
+        if self.recipe.rewrite is not None:
+            return self._rewriting()
+        if isinstance(self.piece, Audio):
+            made = self.duration_seconds - self.prompt_seconds
+            return sound_summary(self.recipe, made, self.seconds_taken)
+        keys = self.score.key_signatures
+        in_key = f" in {keys[-1].key}" if keys else ""
+        speed = self.duration_seconds / self.seconds_taken if self.seconds_taken > 0 else 0.0
+        bars = "1 bar" if self.bar_count == 1 else f"{self.bar_count} bars"
+        return (
+            f"Made {bars}{in_key} ({self.duration_seconds:.1f} s of music) with "
+            f"{self.recipe.model}, seed {self.seed}, composed in {self.seconds_taken:.1f} s "
+            f"({speed:.0f}x real time)"
+        )
+
+    def _rewriting(self) -> str:
+        asked = self.recipe.rewrite
+        assert asked is not None
+        there = track_indices(self.score, asked.tracks or ())
+        tracks = ", ".join(self.score.tracks[index].name for index in there)
+        if self.recipe.task is Task.ACCOMPANY:
+            what = f"Added {tracks or 'parts'} to {self.bar_count} bars"
+        else:
+            word = "bar" if (asked.bars or "").isdigit() else "bars"
+            bars = f"{word} {asked.bars}" if asked.bars else f"all {self.bar_count} bars"
+            what = f"Wrote {bars} of {tracks or 'all tracks'} anew"
+        return (
+            f"{what} with {self.recipe.model}, seed {self.seed}, composed in "
+            f"{self.seconds_taken:.1f} s"
+        )
+
+    def with_soundfont(self, soundfont: str | Path) -> Result:
+        """Return the same piece, to be heard through a SoundFont file.
+
+        Raises:
+            NotSupported: if it is sound, which needs none.
+        """
+        return Result(
+            self.score,
+            self.recipe.model_copy(update={"soundfont": str(soundfont)}),
+            self.seconds_taken,
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the piece in the format that the name's ending says, and return the path.
+
+        Endings: .mid .wav .flac .ogg .mp3 .musicxml .mxl .xml .png (a piano roll); of sound .wav
+        .flac .ogg .mp3 .png (a spectrogram).
+
+        Raises:
+            FileError: if the ending is unknown, the place cannot be written, or it is the prompt's.
+        """
+        target = Path(path)
+        check_output(target, "audio" if isinstance(self.piece, Audio) else "score")
+        if self.recipe.prompt is not None and self.recipe.prompt.path:
+            check_source(target, self.recipe.prompt.path)
+        if isinstance(self.piece, Audio):
+            frames = None if self.recipe.seconds is None else self.piece.samples.shape[1]
+            return save_sound([self.piece.samples], self.recipe, target, frames)
+        is_sound = target.suffix.lower() in files.AUDIO_SUFFIXES
+        files.write(self.audio if is_sound else self.score, target)
+        return target
+
+
+def sound_summary(recipe: Recipe, seconds: float, seconds_taken: float) -> str:
+    """Return in one line how much sound was made, with what, and how fast."""
+    speed = seconds / seconds_taken if seconds_taken > 0 else 0.0
+    if recipe.loop:
+        what = f"Made a loop of {seconds:.1f} s"
+    else:
+        what = f"{'Added' if recipe.task is Task.CONTINUE else 'Made'} {seconds:.1f} s of sound"
+    return (
+        f"{what} with {recipe.model}, seed {recipe.seed}, in "
+        f"{seconds_taken:.1f} s ({speed:.0f}x real time)"
+    )

@@ -1,0 +1,1 @@
+"""Where sound goes as it comes: files, pipes, loudspeakers."""

@@ -1,0 +1,1 @@
+"""Models of sound: codec, latent generator, controls, and the performer over them."""

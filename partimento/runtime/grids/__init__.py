@@ -1,0 +1,1 @@
+"""Models of grids of cells: requests, filling, likelihood, and the performer over them."""

@@ -1,0 +1,202 @@
+"""The performer of every grid model: request, sheet, unmasking, pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from partimento.errors import ModelError, NotSupported
+from partimento.music import KeySignature, Piece, Score, Tempo
+from partimento.representations.track_grid import LONGEST, MASK, UNKNOWN, Cells, TrackGrid
+from partimento.representations.track_grid import sounding as sounding_of
+from partimento.runtime.contract import Controls, Request, Task
+from partimento.runtime.grids.fill import Filling, GridControls
+from partimento.runtime.grids.likelihood import judged_request, mean_likelihood
+from partimento.runtime.grids.request import Parts, sheet_of
+from partimento.runtime.grids.windows import View, Writing, check_bars
+from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.sessions import open_session
+from partimento.samplers.constraints.cells import CellConstraint
+from partimento.samplers.constraints.pitches import check_track_names
+from partimento.samplers.unmasking import Predict
+
+__all__ = ["GridControls", "GridNetwork", "GridPerformer", "Session"]
+
+_STRINGS = range(40, 48)  # General MIDI's bowed and plucked strings
+
+_Bools = npt.NDArray[np.bool_]
+_Floats = npt.NDArray[np.float32]
+_Ints = npt.NDArray[np.int64]
+
+
+class Session(Protocol):
+    """The part of an ONNX Runtime session that is used."""
+
+    def run(self, names: Sequence[str], feed: dict[str, _Ints], /) -> Sequence[Any]:
+        """Return the outputs of these names."""
+        ...
+
+
+class GridNetwork:
+    """A grid graph: its weights and sizes, and no state."""
+
+    def __init__(self, session: Session, grid: TrackGrid, window: int) -> None:
+        self.session, self.grid, self.window = session, grid, window
+
+    def predict(self, view: View, ensemble: int) -> Predict:
+        """Return what says of the cells (S, T, 2) of a view what each would be.
+
+        Raises:
+            ModelError: when it is called, if the graph does not fit the representation.
+        """
+        features = np.zeros((view.columns, 2), dtype=np.int64)
+        features[view.inside] = view.layout.features
+        is_padding = np.ones(view.columns, dtype=bool)
+        is_padding[view.inside] = view.layout.is_padding
+        masks = np.array([UNKNOWN, 1 + LONGEST])
+
+        def ask(cells: Cells, t: int) -> tuple[_Floats, _Floats]:
+            feed = {
+                "cells": np.where(cells == MASK, masks, cells)[None],
+                "sounding": sounding_of(cells[: self.grid.chord_slot], is_padding)[None],
+                "features": features[None],
+                "given": view.given[None],
+                "context": np.array([[t, ensemble]], dtype=np.int64),
+            }
+            try:
+                what, length = self.session.run(["what", "length"], feed)
+            except Exception as error:  # onnxruntime's exceptions share no base but Exception
+                first = str(error).splitlines()[0]
+                raise ModelError(f"the model does not run ({first}); install it again") from None
+            return what[0], length[0]
+
+        return ask
+
+
+class GridPerformer:
+    """Plays a grid model. It holds weights only."""
+
+    def __init__(self, session: Session, grid: TrackGrid, config: dict[str, Any]) -> None:
+        self.representation, self.config = grid, config
+        network = config["network"]
+        self.ensembles = tuple(str(name) for name in network["ensembles"])
+        self.network = GridNetwork(session, grid, int(network["window"]))
+
+    @classmethod
+    def load(
+        cls, folder: ModelFolder, threads: int | None = None, precision: str = "int8"
+    ) -> GridPerformer:
+        """Return the performer of a model folder.
+
+        Raises:
+            ModelError: if the folder's graph cannot be read or is of an unknown kind.
+        """
+        config = dict(folder.config)
+        if config["network"].get("kind") != "grid":
+            kind = config["network"].get("kind")
+            raise ModelError(f"{folder.name}: networks of kind {kind!r} are no grids")
+        grid = TrackGrid.from_spec(config["representation"].get("tracks"))
+        return cls(open_session(folder.graph(precision), threads), grid, config)
+
+    def stream(
+        self, request: Request, controls: Controls, rng: np.random.Generator
+    ) -> Iterator[Piece]:
+        """Yield the answer bar by bar; see ``contract.Performer``.
+
+        Raises:
+            NotSupported: if parts do not fit the grid, or no end is known where one must be.
+            CannotBeMet: if what is kept breaks a promise or leaves no room.
+        """
+        if not isinstance(controls, GridControls):
+            raise NotSupported("a grid model takes steps, temperature, top_p, order, ensemble")
+        if request.task is Task.INTERPOLATE:
+            raise NotSupported("a grid model can accompany, continue, generate, infill")
+        new = request.task in (Task.GENERATE, Task.CONTINUE)
+        if new and request.promises.bars is None and not request.endless:
+            raise NotSupported("this model has no notion of an end; ask for bars or for a stream")
+        ensemble = self._ensemble(request, controls.ensemble)
+        parts = Parts.of(self.representation, self.config, ensemble)
+        sheet = sheet_of(request, parts, self.network.window)
+        check_bars(sheet, self.network.window)
+        names = [track.name for track in sheet.tracks]
+        check_track_names(request.promises, names)
+        constraint = CellConstraint(request.promises, sheet.names)
+
+        fill = Filling(self.representation, controls, rng)
+
+        def ask(view: View) -> Predict:
+            return self.network.predict(view, ensemble)
+
+        writing = Writing(sheet, constraint, ask, fill, self.network.window)
+        return self._dressed(writing.pieces(), request, new)
+
+    def score_of(self, request: Request, score: Score) -> float:
+        """Return the mean log-likelihood, in nats a cell, of what ``score`` holds where it is new.
+
+        Pseudo-likelihood: the cells are hidden in four parts, a beat in four of every voice at a
+        time, and each is judged by all the others. The cell of a note counts what starts and how
+        long it lasts.
+
+        Args:
+            request: what ``score`` is an answer to.
+            score: the whole piece, the prompt included.
+
+        Raises:
+            NotSupported: if the parts of the score do not fit the grid.
+        """
+        ensemble = self._ensemble(request, "auto")
+        asked = judged_request(request, score)
+        parts = Parts.of(self.representation, self.config, ensemble)
+        sheet = sheet_of(asked, parts, self.network.window)
+        seated = [sheet.track_of[slots.start] for slots in self.representation.slots_of]
+        cells = parts.encode(score, seated).cells
+
+        def ask(view: View) -> Predict:
+            return self.network.predict(view, ensemble)
+
+        return mean_likelihood(sheet, cells, ask, self.network.window)
+
+    def ensemble_of(self, request: Request, asked: str | None) -> str:
+        """Return the name of the ensemble that answers a request; see ``_ensemble``."""
+        return self.ensembles[self._ensemble(request, asked if asked in self.ensembles else "auto")]
+
+    def _ensemble(self, request: Request, asked: str) -> int:
+        """Return the number of the ensemble that was asked for, or that the prompt's programs tell.
+
+        Raises:
+            NotSupported: if the model knows no such ensemble.
+        """
+        if asked != "auto":
+            if asked not in self.ensembles:
+                known = ", ".join(self.ensembles)
+                raise NotSupported(f"this model knows no ensemble {asked!r}; it knows: {known}")
+            return self.ensembles.index(asked)
+        if request.score is None:
+            return 0
+        programs = [track.program for track in request.score.tracks if not track.is_drum]
+        strings = sum(program in _STRINGS for program in programs)
+        is_strings = 2 * strings > len(programs)
+        return self.ensembles.index("strings") if is_strings and "strings" in self.ensembles else 0
+
+    def _dressed(self, pieces: Iterator[Score], request: Request, new: bool) -> Iterator[Score]:
+        """Yield new pieces with the tempo and the key that were asked for written in."""
+        tempo = request.tempo_quarters_per_minute
+        if tempo is None and request.score is not None and request.score.tempos:
+            tempo = request.score.tempos[-1].quarters_per_minute
+        if tempo is None:
+            tempo = self.config.get("defaults", {}).get("tempo")
+        key = request.promises.key
+        for piece in pieces:
+            yield (
+                piece
+                if not new
+                else replace(
+                    piece,
+                    tempos=() if tempo is None else (Tempo(0, float(tempo)),),
+                    key_signatures=() if key is None else (KeySignature(0, key),),
+                )
+            )

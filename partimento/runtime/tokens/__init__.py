@@ -1,0 +1,1 @@
+"""Models of token sequences: the performer, and adapters of representations."""

@@ -1,0 +1,1 @@
+"""Data and stages of models of sound."""

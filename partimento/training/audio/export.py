@@ -1,0 +1,85 @@
+"""From a trained codec and generator to a model folder: three graphs and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from partimento import __version__
+from partimento.runtime.audio.presets import MusikaPreset
+from partimento.runtime.model_folder import ModelFolder, write_model_folder
+from partimento.training.export.int8_weights import rounded
+from partimento.training.export.static_int8 import quantise
+
+__all__ = ["Part", "write_audio_model"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A graph in fp32 and real values (1, T, W) of its first input, as many as there are."""
+
+    graph: onnx.ModelProto
+    heard: Sequence[npt.NDArray[np.float32]] = ()
+
+    def small(self) -> onnx.ModelProto:
+        """Return the graph that computes in int8.
+
+        Without real values to tell how large things get, only its weights are kept in int8.
+        """
+        if not self.heard:
+            return rounded(self.graph)
+        first, *states = self.graph.graph.input
+        still = {each.name: np.zeros(_shape_of_one(each), dtype=np.float32) for each in states}
+        return quantise(self.graph, [{first.name: values, **still} for values in self.heard])
+
+
+def _shape_of_one(entry: onnx.ValueInfoProto) -> tuple[int, ...]:
+    """Return the shape of an input for a batch of one."""
+    return (1, *(axis.dim_value for axis in entry.type.tensor_type.shape.dim[1:]))
+
+
+def write_audio_model(
+    out: Path,
+    config: Mapping[str, Any],
+    parts: Mapping[str, Part],
+    preset: MusikaPreset,
+    facts: Mapping[str, Any],
+    precisions: tuple[str, ...],
+) -> ModelFolder:
+    """Write a model folder of several graphs; a part's file is ``PART.PRECISION.onnx``.
+
+    ``config`` is what the performer must know; one of ``parts`` is the ``decoder``; ``facts`` is
+    what is known of the training.
+    """
+    files = {
+        f"{name}.{kind}.onnx": (part.small() if kind == "int8" else part.graph).SerializeToString()
+        for kind in precisions
+        for name, part in parts.items()
+    }
+    whole: dict[str, Any] = {
+        "name": out.name,
+        **config,
+        "graphs": {kind: f"decoder.{kind}.onnx" for kind in precisions},
+        "preset": preset.model_dump(mode="json"),
+        "trained": {key: value for key, value in facts.items() if key != "defaults"},
+        "partimento": __version__,
+    }
+    return write_model_folder(out, whole, files, _plain_card(out.name, whole))
+
+
+def _plain_card(name: str, config: Mapping[str, Any]) -> str:
+    trained = config["trained"]
+    corpora = ", ".join(trained.get("corpora", [])) or "not recorded"
+    return (
+        f"---\nname: {name}\nsystem: {config['system']}\nlicence: yours to choose\n---\n\n"
+        f"# {name}\n\nA {config['system']} model of {config['parameters']:,} parameters, which "
+        f"makes sound; trained on {corpora} ({trained.get('minutes', 0):,} minutes).\n\n"
+        f"- validation, Frechet distance of latents: {trained.get('valid_loss')}\n"
+        "- data licences: those of the music it was trained on\n"
+    )

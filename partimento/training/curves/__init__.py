@@ -1,0 +1,1 @@
+"""Data and the task of models of performance curves."""

@@ -1,0 +1,192 @@
+"""From a trained network to a model folder."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import nn
+
+from partimento import __version__
+from partimento.config import Config
+from partimento.representations.base import TokenRepresentation
+from partimento.runtime.model_folder import ModelFolder, write_model_folder
+from partimento.runtime.presets import RecurrentConfig, TokenPreset, TransformerConfig
+from partimento.training.export.graph_builder import recurrent_graph, transformer_graph
+from partimento.training.export.int8_weights import rounded
+
+__all__ = ["COPIES", "TokenModel", "export_token_model", "quantized", "token_graph", "write_model"]
+
+COPIES = "copies.index"  # the copy index of a run, under its ``training`` folder
+
+_WINDOWS_OF_TRAINING = 2  # how much longer the cache is than the longest distance learnt
+
+
+class TokenModel(Protocol):
+    """What the export of a token network must know of it."""
+
+    system: str
+    network: nn.Module
+    representation: TokenRepresentation
+    vocabulary: int
+
+    @property
+    def preset(self) -> TokenPreset:
+        """Its preset, of this class or one below."""
+        ...
+
+    @property
+    def instruments(self) -> list[int]:
+        """The instruments that the model may be asked to play; [] where it has none."""
+        ...
+
+
+def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the graph with the weights of its products in int8, activations quantised live."""
+    with tempfile.TemporaryDirectory() as folder:
+        full, small = Path(folder) / "full.onnx", Path(folder) / "small.onnx"
+        onnx.save(model, full)
+        with _quiet():
+            quantize_dynamic(
+                full,
+                small,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                op_types_to_quantize=["MatMul", "LSTM"],
+                nodes_to_exclude=_relative_products(model),
+                extra_options={
+                    "MatMulConstBOnly": True,
+                    "DefaultTensorType": onnx.TensorProto.FLOAT,
+                },
+            )
+        return rounded(onnx.load(small))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the quantiser's advice to pre-process the graph off the terminal."""
+    level = logging.root.level
+    logging.root.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.root.setLevel(level)
+
+
+def _relative_products(model: onnx.ModelProto) -> list[str]:
+    """Return the products with distance embeddings: they are batched by head, and stay fp32."""
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "MatMul" and node.input[1].endswith(".distance")
+    ]
+
+
+def token_graph(trainee: TokenModel) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """Return the fp32 graph of a token network and what the runtime must know of it."""
+    config = trainee.preset.network
+    weights: dict[str, npt.NDArray[np.float32]] = {
+        name: value.detach().float().cpu().numpy()
+        for name, value in trainee.network.state_dict().items()
+    }
+    features = len(trainee.representation.feature_sizes)
+    facts: dict[str, Any] = {"vocabulary": trainee.vocabulary, "local_width": config.local_width}
+    if isinstance(config, RecurrentConfig):
+        facts |= {"kind": "recurrent", "layers": config.layers, "width": config.width}
+        return recurrent_graph(config, weights, features), facts
+    assert isinstance(config, TransformerConfig)
+    relative = config.attention == "relative"
+    window = config.max_distance * (_WINDOWS_OF_TRAINING if relative else 1)
+    facts |= {
+        "kind": "transformer",
+        "layers": config.layers,
+        "kv_heads": config.kv_heads,
+        "head_width": config.width // config.heads,
+        "window": window,
+    }
+    return transformer_graph(config, weights, features, window), facts
+
+
+def export_token_model(
+    trainee: TokenModel,
+    out: Path,
+    facts: Mapping[str, Any],
+    precisions: tuple[str, ...] = ("int8",),
+    run: Path | None = None,
+) -> ModelFolder:
+    """Write the model folder of a token network; see ``write_model``."""
+    full, network = token_graph(trainee)
+    config: dict[str, Any] = {
+        "system": trainee.system,
+        "representation": trainee.representation.spec(),
+        "network": network,
+        "defaults": {**trainee.preset.defaults, **facts.get("defaults", {})},
+    }
+    if trainee.instruments:
+        config["instruments"] = trainee.instruments
+    return write_model(out, config, full, trainee, facts, precisions, run)
+
+
+class _Trained(Protocol):
+    network: nn.Module
+
+    @property
+    def preset(self) -> Any: ...
+
+
+def write_model(
+    out: Path,
+    config: Mapping[str, Any],
+    graph: onnx.ModelProto,
+    trainee: _Trained,
+    facts: Mapping[str, Any],
+    precisions: tuple[str, ...],
+    run: Path | None,
+) -> ModelFolder:
+    """Write a model folder with the precisions of a graph asked for; returns it opened.
+
+    ``config`` is what the performer must know: system, representation, network, defaults.
+    ``facts`` is what is known of the training: corpora, seed, steps, figures. ``run`` is the
+    run's folder where that is not ``out``; its copy index goes along.
+    """
+    graphs = {"fp32": graph, "int8": quantized(graph)} if "int8" in precisions else {"fp32": graph}
+    files = {f"decoder.{kind}.onnx": graphs[kind].SerializeToString() for kind in precisions}
+    index = (run or out) / "training" / COPIES
+    if index.exists():
+        files[COPIES] = index.read_bytes()
+    assert isinstance(trainee.preset, Config)
+    whole: dict[str, Any] = {
+        "name": out.name,
+        **config,
+        "graphs": {kind: f"decoder.{kind}.onnx" for kind in precisions},
+        "parameters": sum(weight.numel() for weight in trainee.network.parameters()),
+        "preset": trainee.preset.model_dump(mode="json"),
+        "trained": {key: value for key, value in facts.items() if key != "defaults"},
+        "partimento": __version__,
+    }
+    if COPIES in files:
+        whole["copy_index"] = COPIES
+    return write_model_folder(out, whole, files, _plain_card(out.name, whole))
+
+
+def _plain_card(name: str, config: Mapping[str, Any]) -> str:
+    trained = config["trained"]
+    corpora = ", ".join(trained.get("corpora", [])) or "not recorded"
+    return (
+        f"---\nname: {name}\nsystem: {config['system']}\nlicence: yours to choose\n---\n\n"
+        f"# {name}\n\nA {config['system']} model of {config['parameters']:,} parameters, "
+        f"trained on {corpora} for {trained.get('steps', 0):,} steps.\n\n"
+        f"- validation loss: {trained.get('valid_loss')}\n"
+        "- data licences: those of the music it was trained on\n"
+    )

@@ -1,0 +1,340 @@
+"""Training of grid models: random conditions, random masks, one stage of absorbing diffusion.
+
+As published (GETMusic, arXiv 2305.10841, section 4.1): random tracks are given and random tracks
+are to be written, the chords are mostly not told, times are drawn by importance. Added here:
+regions inside tracks, and endings, since infilling and continuing are what such models are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from partimento.errors import TrainingError
+from partimento.files.corpora.corpus import Corpus
+from partimento.metrics.copying import CopyIndex
+from partimento.music import Score
+from partimento.representations.track_grid import EMPTY, MASK, TrackGrid, sounding
+from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.presets import GridPreset
+from partimento.samplers.unmasking import TIMES
+from partimento.training.contract import Batch, Loss, Player, Stage
+from partimento.training.export.grid_graph import grid_graph
+from partimento.training.export.writer import COPIES, write_model
+from partimento.training.grids import data as grid_data
+from partimento.training.grids.data import GridPiece, GridSet
+from partimento.training.objectives.absorbing import (
+    Times,
+    importance_loss,
+    linear_schedule,
+    masked_terms_of,
+    q_sample,
+)
+
+__all__ = ["GridNetwork", "GridTrainee", "draw_task", "known"]
+
+_STRING_PROGRAMS = range(40, 48)
+_CACHE = "grids.npz"
+_VALID_BATCHES = 6
+_VALID_SIZE = 8
+_LENGTH_SHARE = 0.5  # what a note's length counts beside what it is
+_UNUSED, _WRITTEN, _GIVEN = 0, 1, 2
+
+
+class GridNetwork(Protocol):
+    """What the training of a grid model asks of its network; see ``systems/getmusic``."""
+
+    def described(
+        self, cells: Tensor, sounding: Tensor, features: Tensor, given: Tensor, context: Tensor
+    ) -> Tensor:
+        """Return (2, B, S, T, head_width): what is known of each half of each cell."""
+        ...
+
+    def what_at(self, described: Tensor, slots: Tensor) -> Tensor:
+        """Return logits (n, 129) of what starts in some cells."""
+        ...
+
+    def length_at(self, described: Tensor, slots: Tensor) -> Tensor:
+        """Return logits (n, 65) of how long what starts lasts."""
+        ...
+
+
+class GridTrainee:
+    """A grid model in training: its preset, its network, its data."""
+
+    def __init__(
+        self, system: str, preset: GridPreset, factory: Callable[[GridPreset, TrackGrid], nn.Module]
+    ) -> None:
+        self.system, self.preset, self.factory = system, preset, factory
+        self.grid = TrackGrid.from_spec(preset.representation["tracks"])
+        self.network = factory(preset, self.grid)
+        self.times = Times(TIMES)
+        self.schedule = linear_schedule(TIMES)
+        self.sets: dict[str, GridSet] = {}
+        self.facts: dict[str, Any] = {}
+
+    def fresh(self) -> GridTrainee:
+        """Return another trainee of the same preset, its weights drawn anew."""
+        return type(self)(self.system, self.preset, self.factory)
+
+    def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
+        """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.
+
+        Raises:
+            TrainingError: if nothing can be learnt from.
+        """
+        made_from = {
+            "corpora": [(corpus.name, len(corpus.items)) for corpus in corpora],
+            "representation": self.preset.representation,
+            "transpose": self.preset.transpose,
+            "ensembles": self.preset.network.ensembles,
+        }
+        sets = grid_data.load_grids(folder / _CACHE, made_from)
+        if sets is None:
+            heard: list[tuple[str, Score]] = []
+            sets = self._encode(corpora, say, heard)
+            CopyIndex.build(heard).save(folder / COPIES)
+            grid_data.save_grids(folder / _CACHE, sets, made_from)
+        named = {number: corpus.name for number, corpus in enumerate(corpora)}
+        self._take(sets, {n: self.preset.shares.get(name, 1.0) for n, name in named.items()})
+        self.facts["corpora"] = sorted({corpus.name for corpus in corpora})
+        counts = self.facts["pieces"]
+        say(
+            f"{counts['train']} pieces to learn from ({self.sets['train'].column_count:,} columns "
+            f"of a sixteenth), {counts['valid']} to validate"
+        )
+
+    def _encode(
+        self,
+        corpora: Sequence[Corpus],
+        say: Callable[[str], None],
+        heard: list[tuple[str, Score]],
+    ) -> dict[str, list[GridPiece]]:
+        sets: dict[str, list[GridPiece]] = {"train": [], "valid": [], "test": []}
+        for number, corpus in enumerate(corpora):
+            for split, pieces in sets.items():
+                named = [(n, p) for n, p in corpus.pieces(split) if isinstance(p, Score)]
+                if split == "train":
+                    heard += [(f"{corpus.name}/{name}", score) for name, score in named]
+                scores = [score for _, score in named]
+                ensembles = [self._ensemble(score) for score in scores]
+                made, skipped = grid_data.encode_grids(
+                    self.grid, scores, ensembles, self.preset.transpose, number
+                )
+                pieces += made
+                if skipped:
+                    say(f"{corpus.name} {split}: {skipped} pieces have more tracks than the grid")
+        if not sets["train"]:
+            raise TrainingError("no piece to learn from was found; see the preflight above")
+        if not sets["valid"]:
+            say("too few pieces for a validation set: every tenth piece of the training is used")
+            sets["valid"] = sets["train"][::10]
+        return sets
+
+    def _ensemble(self, score: Score) -> int:
+        """Return which of the preset's ensembles plays a score: strings by their programs."""
+        names = self.preset.network.ensembles
+        strings = sum(track.program in _STRING_PROGRAMS for track in score.tracks)
+        is_strings = 2 * strings > len(score.tracks)
+        return names.index("strings") if is_strings and "strings" in names else 0
+
+    def recall(self, folder: Path) -> None:
+        """Take the data that a run in ``folder`` encoded, where it is still there."""
+        sets = grid_data.load_grids(folder / _CACHE)
+        if sets is not None:
+            self._take(sets)
+
+    def _take(
+        self, sets: Mapping[str, list[GridPiece]], shares: Mapping[int, float] | None = None
+    ) -> None:
+        self.sets = {split: GridSet(self.grid, pieces, shares) for split, pieces in sets.items()}
+        self.facts = {
+            "pieces": {split: len(grids.pieces) for split, grids in self.sets.items()},
+            "columns": {split: grids.column_count for split, grids in self.sets.items()},
+        }
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the one stage: the variational bound of absorbing diffusion."""
+        player = Player("model", (self.network, self.times), self._loss)
+        return (Stage("diffusion", (player,), self.preset.recipe, self._batch, self._validate),)
+
+    def _batch(self, draw: np.random.Generator) -> Batch:
+        recipe = self.preset.recipe
+        return self._examples(self.sets["train"], draw, recipe.batch_size)
+
+    def _examples(self, grids: GridSet, draw: np.random.Generator, size: int) -> Batch:
+        made = [self._example(grids, draw) for _ in range(size)]
+        return {key: torch.from_numpy(np.stack([each[key] for each in made])) for key in made[0]}
+
+    def _example(
+        self, grids: GridSet, draw: np.random.Generator
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """Return one crop, which of its cells are to be found, and the noise that masks them."""
+        cells, features, ensemble = grids.crop(draw, self.preset.recipe.length)
+        if ensemble == 0:
+            voices = [slots[:1] for slots in self.grid.slots_of]
+        else:
+            voices = [slots[:] for slots in self.grid.slots_of]
+        wanted = draw_task(draw, [bool(cells[v[0], :, 0].any()) for v in voices], len(features))
+        target = np.zeros(cells.shape[:2], dtype=bool)
+        given = np.full(self.grid.slots, _UNUSED, dtype=np.int64)
+        for slots, columns in zip(voices, wanted, strict=True):
+            if columns is None:  # a track that is not there at all
+                cells[slots.start : slots.stop] = EMPTY
+                continue
+            for slot in slots:
+                target[slot] = columns
+                given[slot] = _WRITTEN if columns.any() else _GIVEN
+        for slots, used in zip(self.grid.slots_of, voices, strict=True):
+            cells[used.stop : slots.stop] = EMPTY
+        chord = self.grid.chord_slot
+        kind = draw.random()
+        if kind < 0.75:
+            cells[chord] = EMPTY
+        else:
+            target[chord] = kind > 0.95
+            given[chord] = _WRITTEN if kind > 0.95 else _GIVEN
+        target &= (features[:, 1] > 0) & (features[:, 0] < (features[:, 1] - 1) % 64 + 1)
+        noise = draw.random((2, *target.shape), dtype=np.float32)
+        if draw.random() < 0.9:
+            noise[1] = noise[0]  # both halves of a cell are masked together
+        return {
+            "cells": cells,
+            "features": features,
+            "given": given,
+            "target": target,
+            "noise": noise,
+            "ensemble": np.array(ensemble),
+        }
+
+    def _terms(self, batch: Batch, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the terms (B,) of the bound at times t: of what starts, of how long it lasts."""
+        x0, target = batch["cells"], batch["target"]
+        what, length = (
+            q_sample(x0[..., half], t, self.schedule, 130, target, batch["noise"][:, half])
+            for half in (0, 1)
+        )
+        seen = known(torch.stack([what, length], dim=-1), batch["features"])
+        context = torch.stack([t, batch["ensemble"]], dim=1)
+        network = cast("GridNetwork", self.network)
+        described = network.described(*seen, batch["features"], batch["given"], context)
+        slots = torch.arange(self.grid.slots, device=t.device)[:, None].expand_as(target)
+        flat = described.flatten(1, 3), slots.flatten()
+
+        def what_of(cells: Tensor) -> Tensor:
+            return network.what_at(flat[0][0].index_select(0, cells), flat[1][cells])
+
+        def length_of(cells: Tensor) -> Tensor:
+            return network.length_at(flat[0][1].index_select(0, cells), flat[1][cells])
+
+        weight = target.float()
+        sounds = weight * (x0[..., 1] > EMPTY)  # the length of nothing goes without saying
+        return (
+            masked_terms_of(what_of, x0[..., 0], what, t, weight, self.schedule),
+            masked_terms_of(length_of, x0[..., 1], length, t, sounds, self.schedule),
+        )
+
+    def _loss(self, batch: Batch) -> Loss:
+        t, probability = self.times.draw(len(batch["cells"]))
+        what, length = self._terms(batch, t)
+        terms = what + _LENGTH_SHARE * length
+        self.times.record(t, terms)
+        return importance_loss(terms, probability)
+
+    def _validate(self) -> Mapping[str, float]:
+        """Return the bound over a fixed choice of crops, masks and evenly spread times."""
+        draw = np.random.default_rng(0)
+        device = next(self.network.parameters()).device
+        sums = np.zeros(2)
+        for index in range(_VALID_BATCHES):
+            batch = self._examples(self.sets["valid"], draw, _VALID_SIZE)
+            there = {key: value.to(device) for key, value in batch.items()}
+            at = (np.arange(_VALID_SIZE) + (index + 0.5) / _VALID_BATCHES) / _VALID_SIZE
+            t = torch.from_numpy((at * TIMES).astype(np.int64) + 1).to(device)
+            sums += [float(part.mean()) for part in self._terms(there, t)]
+        what, length = (sums / _VALID_BATCHES * TIMES).tolist()
+        return {"loss": what + _LENGTH_SHARE * length, "what": what, "length": length}
+
+    def finish(self) -> dict[str, float]:
+        """Nothing is left to do."""
+        return {}
+
+    def export(
+        self,
+        out: Path,
+        facts: Mapping[str, Any],
+        precisions: tuple[str, ...] = ("int8",),
+        run: Path | None = None,
+    ) -> ModelFolder:
+        """Write the network as a model folder."""
+        network = self.preset.network
+        config = {
+            "system": self.system,
+            "representation": self.grid.spec(),
+            "network": {
+                "kind": "grid",
+                "window": network.window,
+                "ensembles": list(network.ensembles),
+            },
+            "defaults": self.preset.defaults,
+            "tracks": [{"name": t.name, "program": t.program} for t in self.grid.tracks],
+        }
+        weights = {
+            name: value.detach().float().cpu().numpy()
+            for name, value in self.network.state_dict().items()
+        }
+        graph = grid_graph(network, self.grid, weights)
+        return write_model(out, config, graph, self, facts, precisions, run)
+
+
+def known(cells: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what the network reads of cells (B, S, T, 2) with MASK: cells, what sounds."""
+    padding = (features[..., 1] == 0) | (features[..., 0] >= (features[..., 1] - 1) % 64 + 1)
+    heard = sounding(cells[:, :-1].cpu().numpy(), padding.cpu().numpy())
+    masks = torch.tensor([129, 65], device=cells.device)
+    shown = torch.where(cells == MASK, masks, cells)
+    return shown, torch.from_numpy(heard).to(cells.device)
+
+
+def draw_task(
+    draw: np.random.Generator, sounding_tracks: Sequence[bool], columns: int
+) -> list[npt.NDArray[np.bool_] | None]:
+    """Return for each track the columns to be written, or None for a track that is left out.
+
+    Accompany (some tracks wholly), infill (a span of some tracks), continue (the end of all) or
+    generate (all of it). A track without a note is left out unless it is asked for.
+    """
+    count = len(sounding_tracks)
+    kind = draw.random()
+    if kind < 0.5:  # accompany
+        number = int(draw.choice([1, 2, 3, 4], p=[0.2, 0.2, 0.45, 0.15]))
+        chosen = set(draw.permutation(count)[: min(number, count)].tolist())
+        if count > 1 and number == count - 1 and draw.random() < 0.7:
+            chosen = set(range(1, count))  # the melody is given: the commonest wish
+        where = np.ones(columns, dtype=bool)
+    elif kind < 0.75:  # infill
+        number = count if draw.random() < 0.35 else int(draw.integers(1, count + 1))
+        chosen = set(draw.permutation(count)[:number].tolist())
+        blocks = columns // 16
+        span = int(draw.integers(1, max(2, blocks)))
+        first = int(draw.integers(0, blocks - span + 1))
+        where = np.zeros(columns, dtype=bool)
+        where[16 * first : 16 * (first + span)] = True
+    else:  # continue, or generate
+        chosen = set(range(count))
+        cut = 16 * int(draw.integers(1, max(2, columns // 16))) if kind < 0.9 else 0
+        where = np.arange(columns) >= cut
+    left_out = int(draw.integers(count)) if draw.random() < 0.15 and count > 2 else -1
+    wanted: list[npt.NDArray[np.bool_] | None] = []
+    for track, sounds in enumerate(sounding_tracks):
+        if track == left_out or not (sounds or track in chosen):
+            wanted.append(None)
+        else:
+            wanted.append(where if track in chosen else np.zeros(columns, dtype=bool))
+    return wanted

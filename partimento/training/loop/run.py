@@ -1,0 +1,201 @@
+"""One training run: a folder in which data, checkpoints and log live, and the model at its end.
+
+``OUT/training/`` holds what training needs (preset, encoded data, checkpoint, best weights, log);
+``OUT/`` itself becomes the model folder that the instrument plays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from partimento import seeds
+from partimento.errors import FileError, TrainingError
+from partimento.files.atomic import atomic_path
+from partimento.files.corpora.corpus import Corpus
+from partimento.training import distributed
+from partimento.training.contract import Trainee
+from partimento.training.device import set_threads
+from partimento.training.loop.checkpoints import (
+    load_module,
+    read_checkpoint,
+    tensors_under,
+    write_checkpoint,
+)
+from partimento.training.loop.progress import Progress
+from partimento.training.loop.trainer import BEST, CHECKPOINT, Outcome, Trainer, all_modules, finite
+from partimento.training.loop.warm_start import begin_from
+
+__all__ = ["finish_best", "load_best", "told", "train"]
+
+
+def train(
+    trainee: Trainee,
+    corpora: Sequence[Corpus],
+    out: Path,
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    start_from: Path | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train into ``out`` and export the best weights as a model folder.
+
+    ``start_from`` is the ``OUT`` of an earlier run, of any system, whose network has the same
+    shape, or a model folder; see ``begin_from``.
+
+    Raises:
+        TrainingError: if ``out`` holds a run already and neither resume was asked, or training
+            cannot go on.
+    """
+    progress = progress or Progress()
+    folder = out / "training"
+    set_threads(threads)
+    with distributed.process_group():
+        if distributed.rank() == 0:
+            _make_folder(folder, resume)
+            if resume:
+                _check_preset(folder / "preset.json", trainee)
+            _remember(folder / "preset.json", trainee)
+        distributed.barrier()
+        if distributed.rank() != 0:
+            progress = Progress(quiet=True)
+        torch.manual_seed(int(seeds.generator(seed).integers(2**62)))
+        _reset(trainee)
+        trainee.prepare(corpora, folder, progress.say)
+        if start_from is not None and not resume:
+            begin_from(trainee, start_from)
+        trainer = Trainer(trainee.stages(), folder, seed, progress)
+        outcome = trainer.run(resume=resume)
+        if distributed.rank() == 0:
+            if (folder / BEST).exists():
+                state = finish_best(trainee, out)
+                facts = {**trainee.facts, "seed": seed, "steps": outcome.steps}
+                trainee.export(out, facts | told(state))
+                progress.say(f"{out} is a model now: partimento describe {out}")
+                if outcome.to_come:
+                    progress.say(
+                        f"not trained yet: {', '.join(outcome.to_come)}; until --resume has gone "
+                        "through them, what it plays is not the music that it learns from"
+                    )
+            if outcome.overfits:
+                progress.say(
+                    "the validation loss rose at the end: the model began to learn the pieces by "
+                    "heart; the best weights were kept; more music or more dropout helps"
+                )
+        distributed.barrier()
+    return outcome
+
+
+def _reset(trainee: Trainee) -> None:
+    """Draw the initial weights anew, so that they come from the seed alone."""
+    fresh = all_modules(trainee.fresh().stages())
+    for name, module in all_modules(trainee.stages()).items():
+        module.load_state_dict(fresh[name].state_dict())
+
+
+def _make_folder(folder: Path, resume: bool) -> None:
+    if resume and not (folder / CHECKPOINT).exists():
+        raise TrainingError(f"{folder.parent} holds no run to resume; start without --resume")
+    if not resume and (folder / CHECKPOINT).exists():
+        raise TrainingError(
+            f"{folder.parent} holds a run already; use --resume to go on, or another -o"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(folder, f"cannot be made ({error.strerror})", "choose another -o") from None
+
+
+def _check_preset(path: Path, trainee: Trainee) -> None:
+    """Hold the preset against the one that the run began with.
+
+    Raises:
+        TrainingError: if they differ; names the options.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        began = type(trainee.preset).model_validate(json.loads(text)["preset"])
+    except (OSError, ValueError, KeyError):
+        return  # a run without its preset: the weights themselves tell whether they fit
+    before, now = (
+        _flat(began.model_dump(mode="json")),
+        _flat(trainee.preset.model_dump(mode="json")),
+    )
+    changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    if changed:
+        told = ", ".join(f"{name} {before.get(name)} (not {now.get(name)})" for name in changed[:3])
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        raise TrainingError(
+            f"{path.parent.parent} was begun with {told}{more}; resume it with the options it was "
+            "begun with, or begin another run from its weights with --start-from"
+        )
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of nested tables by their dotted names."""
+    leaves: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, dict):
+            leaves |= _flat(value, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = value
+    return leaves
+
+
+def _remember(path: Path, trainee: Trainee) -> None:
+    text = json.dumps(
+        {"system": trainee.system, "preset": trainee.preset.model_dump(mode="json")}, indent=1
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def finish_best(trainee: Trainee, out: Path) -> dict[str, Any]:
+    """Put the last touch on the best weights of a run, once, and keep them so.
+
+    Returns the saved state, with what was ``finished``.
+    """
+    state = load_best(trainee, out)
+    if "finished" not in state:
+        state["finished"], state["played"] = finite(trainee.finish()), _played(trainee)
+        path = out / "training" / BEST
+        tensors, _ = read_checkpoint(path)
+        played = state["played"]
+        tensors |= {f"{played}/{k}": v for k, v in trainee.network.state_dict().items()}
+        write_checkpoint(path, tensors, state)
+    return state
+
+
+def told(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what a model folder tells of the saved state of its weights."""
+    figures = {f"valid_{key}": value for key, value in state["figures"].items()}
+    return finite({**figures, **state.get("finished", {})})
+
+
+def load_best(trainee: Trainee, out: Path) -> dict[str, Any]:
+    """Load the best weights of a run into the trainee's modules; returns the saved state.
+
+    Raises:
+        TrainingError: if there are none yet, or the network has another shape.
+    """
+    if not (out / "training" / BEST).is_file():
+        raise TrainingError(
+            f"{out} holds no validated weights yet; train it to its first validation with --resume"
+        )
+    tensors, state = read_checkpoint(out / "training" / BEST)
+    state["figures"] = finite(state["figures"])
+    for prefix, module in all_modules(trainee.stages()).items():
+        load_module(module, tensors_under(tensors, prefix), out)
+    return state
+
+
+def _played(trainee: Trainee) -> str:
+    """Return the name under which checkpoints keep the network that is played."""
+    modules = all_modules(trainee.stages())
+    return next(name for name, module in modules.items() if module is trainee.network)

@@ -1,0 +1,145 @@
+"""Training that begins with what another run, or a model, has learnt.
+
+Weights fit where the network has the same shape and what it reads and writes means the same: two
+vocabularies may have as many tokens, and each token be another pitch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from partimento.errors import ConfigError, TrainingError
+from partimento.representations import make_representation
+from partimento.representations.performance_curves import PerformanceCurves
+from partimento.runtime.model_folder import CONFIG_FILE, ModelFolder
+from partimento.training.contract import Trainee
+from partimento.training.export.read_weights import read_graph_weights
+from partimento.training.loop.checkpoints import load_module, read_checkpoint, tensors_under
+from partimento.training.loop.trainer import BEST
+
+__all__ = ["begin_from"]
+
+_FEATURES = "embedding.features."
+_CALIBRATION = "calibration."
+# What tokens mean does not hang on these: names, metres, how near the end is told.
+_FREE = {
+    "bar_events": ("track_names",),
+    "countdown": ("bars",),
+    "four_voice_grid": ("denominator", "steps_per_bar"),
+}
+
+Spec = Mapping[str, Any]
+
+
+def begin_from(trainee: Trainee, start: Path) -> None:
+    """Load the played network of a run, or of a model folder, into the trainee's.
+
+    The network may have feature tables that the other had not; they start at zero, so that it
+    begins as the very function that was learnt. A countdown may be longer or shorter. What
+    ``finish`` adds is left behind: it belongs to the weights that the other run ended with.
+
+    Raises:
+        TrainingError: if there are no weights, they are of another representation, or the network
+            has another shape.
+        ModelError: if the model folder cannot be read.
+    """
+    run = start / "training"
+    if not (run / BEST).is_file() and not (start / CONFIG_FILE).is_file():
+        raise TrainingError(f"{start} is no run with validated weights and no model folder")
+    theirs, ours = _spec_of(start), getattr(trainee.preset, "representation", None)
+    if theirs and ours:
+        _check(_plain(theirs), _plain(ours), start)
+    if (run / BEST).is_file():
+        tensors, state = read_checkpoint(run / BEST)
+        first = min(name.partition("/")[0] for name in tensors)
+        weights = tensors_under(tensors, state.get("played", first))
+    else:
+        weights = read_graph_weights(start)
+    if theirs and ours:
+        _count_down(weights, theirs, ours)
+    for name, value in trainee.network.state_dict().items():
+        if name.startswith(_FEATURES) and name not in weights:
+            weights[name] = torch.zeros_like(value)
+        if name.startswith(_CALIBRATION):
+            weights[name] = value
+    load_module(trainee.network, weights, start)
+
+
+def _spec_of(start: Path) -> Spec | None:
+    """Return the representation of a run or a model folder; None where nothing tells it."""
+    try:
+        text = (start / "training" / "preset.json").read_text(encoding="utf-8")
+        spec = json.loads(text)["preset"].get("representation")
+        return spec if isinstance(spec, dict) else None
+    except (OSError, ValueError, KeyError, AttributeError):
+        pass
+    if not (start / CONFIG_FILE).is_file():
+        return None
+    spec = ModelFolder.open(start).config.get("representation")
+    return spec if isinstance(spec, dict) else None
+
+
+def _plain(spec: Spec) -> dict[str, Any]:
+    """Return what the numbers of a representation hang on, what is not told filled in."""
+    try:
+        if spec.get("name") == "performance_curves":
+            return PerformanceCurves.of_spec(dict(spec)).spec()
+        if spec.get("name") != "track_grid":
+            spec = make_representation(spec).spec()
+    except ConfigError:
+        pass  # one that is none of tokens: compared as it stands
+    out = {key: x for key, x in spec.items() if key not in _FREE.get(str(spec.get("name")), ())}
+    if isinstance(out.get("base"), Mapping):
+        out["base"] = _plain(out["base"])
+    if isinstance(out.get("tracks"), list):
+        out["tracks"] = ", ".join(_track(track) for track in out["tracks"])
+    return out
+
+
+def _track(track: Any) -> str:
+    """Return a track's name and voices; its program is how it is played."""
+    voices = track.get("voices", 1)
+    return f"{track.get('name')}" + (f" ({voices} voices)" if voices != 1 else "")
+
+
+def _check(theirs: dict[str, Any], ours: dict[str, Any], start: Path) -> None:
+    """Hold two representations against each other.
+
+    Raises:
+        TrainingError: if they differ; says what there is and what is wanted.
+    """
+    if ours.get("name") == "countdown":  # it counts over what a model without it reads and writes
+        ours = ours["base"]
+        theirs = theirs["base"] if theirs.get("name") == "countdown" else theirs
+    if theirs == ours:
+        return
+    keys = ["name"] if theirs.get("name") != ours.get("name") else sorted({*theirs, *ours})
+    told = "; ".join(
+        f"representation.{key} {theirs.get(key)} (wanted: {ours.get(key)})"
+        for key in keys
+        if theirs.get(key) != ours.get(key)
+    )
+    raise TrainingError(
+        f"{start} has learnt music in another form: {told}; begin from a model of the same "
+        "representation, or without --start-from"
+    )
+
+
+def _count_down(weights: dict[str, Tensor], theirs: Spec, ours: Spec) -> None:
+    """Fit the table of a countdown to the bars that are wanted.
+
+    Bars that are counted now and were not are told apart from no others: row 0, which is "far".
+    """
+    if theirs.get("name") != "countdown" or ours.get("name") != "countdown":
+        return
+    old, new = (make_representation(spec).feature_sizes for spec in (theirs, ours))
+    name = f"{_FEATURES}{len(old) - 1}.weight"
+    if name in weights and len(weights[name]) == old[-1] != new[-1]:
+        rows = [row if row < old[-1] else 0 for row in range(new[-1])]
+        weights[name] = weights[name][rows]

@@ -1,0 +1,1 @@
+"""Sequence generators that learn from a discriminator."""

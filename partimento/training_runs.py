@@ -1,0 +1,250 @@
+"""Training runs: what one is begun with, and what its folder remembers so that it can go on.
+
+``OUT/training/preset.json`` holds system and preset in full, written by the workshop;
+``OUT/training/run.json`` the name of the preset, the data, the seed and the threads.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from partimento import files
+from partimento.config import Config, read_config, validate_config
+from partimento.errors import ConfigError, FileError, TrainingError
+from partimento.runtime.contract import Card
+from partimento.runtime.threads import check_threads
+
+__all__ = ["Run", "begun", "is_begun", "open_data", "preset_of", "remember", "resumed"]
+
+CHECKPOINT = Path("training", "checkpoint.safetensors")
+_PRESET, _RECORD = Path("training", "preset.json"), Path("training", "run.json")
+_DEFAULT_PRESET = "default"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run is begun with; ``values`` is the preset in full of one that goes on.
+
+    Raises:
+        NotSupported: if ``threads`` is less than 1.
+    """
+
+    system: str
+    data: tuple[str | Path, ...]
+    preset: str = _DEFAULT_PRESET
+    seed: int = 0
+    threads: int | None = None
+    values: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_threads(self.threads)
+
+
+class _Record(Config):
+    """``run.json``; data are absolute paths, or names of known corpora."""
+
+    preset: str
+    data: tuple[str, ...]
+    seed: int
+    threads: int | None
+
+
+def is_begun(out: Path) -> bool:
+    """Return whether a folder holds a run with a checkpoint to go on from."""
+    return (out / CHECKPOINT).is_file()
+
+
+def begun(
+    out: Path,
+    system: str | None,
+    data: Sequence[str | Path],
+    preset: str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+) -> Run:
+    """Return a new run of these, what is None by default.
+
+    Raises:
+        TrainingError: if the folder holds a run already.
+        ConfigError: if no system is named.
+    """
+    if is_begun(out):
+        raise TrainingError(f"{out} holds a run already; use --resume to go on, or another -o")
+    if system is None:
+        raise ConfigError("system", "name the system to train; only a resumed run does without")
+    return Run(system, tuple(data), preset or _DEFAULT_PRESET, seed or 0, threads)
+
+
+def resumed(
+    out: Path,
+    system: str | None,
+    data: Sequence[str | Path],
+    preset: str | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+) -> Run:
+    """Return the run that a folder remembers, what is given here laid over what it remembers.
+
+    Data may be given again, and must be where the run's data have moved; another preset is left
+    to the workshop, which names what differs.
+
+    Raises:
+        TrainingError: if there is no run, or it was begun with another system or other data, or
+            it does not remember what is left out here.
+    """
+    if not is_begun(out):
+        raise TrainingError(f"{out} holds no run to resume; start without --resume")
+    known = _remembered(out / _PRESET)
+    began = known.get("system", system)
+    if began is None or (system is None and "preset" not in known):
+        raise _forgotten(out, "its system and options", system)
+    if system not in (None, began):
+        raise TrainingError(
+            f"{out} was begun with {began} (not {system}); resume it with that, or name another -o"
+        )
+    values = _remembered(out / _RECORD)
+    record = validate_config(_Record, values, str(out / _RECORD)) if values else None
+    if record is None and not data:
+        raise _forgotten(out, "its data and seed", began)
+    if record is not None and data:
+        _check_data(out, record.data, tuple(map(_lasting, data)))
+    is_same = preset is None or (record is not None and preset == record.preset)
+    return Run(
+        began,
+        tuple(data) or (record.data if record else ()),
+        preset or (record.preset if record else _DEFAULT_PRESET),
+        seed if seed is not None else record.seed if record else 0,
+        threads if threads is not None else record.threads if record else None,
+        known.get("preset") if is_same else None,
+    )
+
+
+def _remembered(path: Path) -> dict[str, Any]:
+    """Return what a file of a run's folder tells; nothing where it is not there."""
+    return read_config(path) if path.is_file() else {}
+
+
+def _forgotten(out: Path, what: str, system: str | None) -> TrainingError:
+    return TrainingError(
+        f"{out} does not remember {what}; give all that it was begun with: "
+        f"partimento train {system or 'SYSTEM'} DATA --resume -o {out}, with its --preset and "
+        "--seed if it had any"
+    )
+
+
+def _check_data(out: Path, before: tuple[str, ...], now: tuple[str, ...]) -> None:
+    """Refuse other data than the run was begun with, where these are still in their place."""
+    is_there = all(_is_named(place) or Path(place).exists() for place in before)
+    if now != before and is_there:
+        raise TrainingError(
+            f"{out} was begun with the data {', '.join(before)} (not {', '.join(now)}); leave them "
+            "out to resume it, or begin another run from its weights with --start-from"
+        )
+
+
+def _lasting(spec: str | Path) -> str:
+    """Return data as they are found from any folder."""
+    return str(spec) if _is_named(spec) else str(Path(spec).absolute())
+
+
+def _is_named(spec: str | Path) -> bool:
+    """Return whether data are a known corpus, with or without options."""
+    if not isinstance(spec, str):
+        return False
+    name, separator, _ = spec.rpartition(":")
+    has_options = bool(separator) and not Path(spec).exists()
+    return (name if has_options else spec) in files.corpus_names()
+
+
+def remember(out: Path, run: Run) -> None:
+    """Write down what a new run is begun with.
+
+    Raises:
+        FileError: if it cannot be written.
+    """
+    path = out / _RECORD
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(out, f"cannot be made ({error.strerror})", "choose another -o") from None
+    record = _Record(
+        preset=run.preset,
+        data=tuple(map(_lasting, run.data)),
+        seed=run.seed,
+        threads=run.threads,
+    )
+    with files.atomic_path(path) as temporary:
+        text = json.dumps(record.model_dump(mode="json"), indent=1)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def open_data(spec: str | Path) -> files.Corpus:
+    """Return the corpus of ``NAME``, ``FOLDER`` or ``NAME:option,option=value``.
+
+    Raises:
+        FileError: if there is no such corpus or folder.
+        ConfigError: for an unknown option.
+    """
+    name, separator, options = str(spec).rpartition(":")
+    if not separator or not _is_named(spec):
+        return files.open_corpus(spec)
+    given: dict[str, Any] = {}
+    for option in options.split(","):
+        key, _, value = option.partition("=")
+        known = {"pd_world": bool, "one_edition": bool, "part": str}
+        if key not in known:
+            raise ConfigError(f"data.{name}.{key}", f"unknown option; known: {', '.join(known)}")
+        given[key] = value if known[key] is str else True
+    return files.open_corpus(name, **given)
+
+
+def preset_of(
+    card: Card,
+    run: Run,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+) -> Config:
+    """Return the preset of a run with the file's options, then the given ones, laid over it.
+
+    Raises:
+        ConfigError: for an unknown preset or option, with its path.
+    """
+    if run.values is not None:  # as it was begun, whatever presets the card has now
+        base = card.presets.get(run.preset) or next(iter(card.presets.values()))
+        values = copy.deepcopy(dict(run.values))
+    elif run.preset in card.presets:
+        base = card.presets[run.preset]
+        values = base.model_dump()
+    else:
+        raise ConfigError(
+            "preset", f"{card.name} has none called {run.preset!r}, but {[*card.presets]}"
+        )
+    if config is not None:
+        _lay_over(values, read_config(config))
+    for dotted, value in (overrides or {}).items():
+        *parents, last = dotted.split(".")
+        table: dict[str, Any] = {last: value}
+        for parent in reversed(parents):
+            table = {parent: table}
+        _lay_over(values, table)
+    if minutes is not None or steps is not None:
+        if minutes is not None and steps is not None:
+            raise ConfigError("minutes", "give minutes or steps, not both")
+        _lay_over(values, {"recipe": {"minutes": minutes, "steps": steps}})
+    return validate_config(type(base), values, "preset" if config is None else str(config))
+
+
+def _lay_over(values: dict[str, Any], table: Mapping[str, Any]) -> None:
+    for key, value in table.items():
+        inner = values.get(key)
+        if isinstance(inner, dict) and isinstance(value, Mapping):
+            _lay_over(inner, value)
+        else:
+            values[key] = value

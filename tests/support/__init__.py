@@ -1,0 +1,1 @@
+"""Doubles, tiny models and strategies that several tests share."""
