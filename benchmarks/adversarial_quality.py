@@ -1,4 +1,4 @@
-"""Does a critic teach a Transformer anything? The GAN against the model that it started from.
+"""Does a discriminator teach a Transformer anything? The GAN against its own starting point.
 
 Chorales, four voices. The start (maximum likelihood) is sampled at each of a sweep of settings and
 judged against validation pieces; the setting that comes nearest to them stands for it, since a well
@@ -6,9 +6,10 @@ tuned temperature is what adversarial training has to beat. The GAN is sampled a
 Then both make as many pieces as there are held-out test pieces, of the same bars and metres, half
 of them Bach's and half from JS Fake Chorales, which is what both models learnt from. The judge
 (partimento.metrics.judge) is trained for this comparison alone, on made and held-out pieces; it
-knows nothing of the critic, and no weight was chosen by it. 50 % is perfect. Beside it: overlapped
-area of features (1 is perfect), similarity error SE over bar lags (0), the share of runs of notes
-that stand in the training music, and the judge on real pieces alone, validation against test.
+knows nothing of the discriminator, and no weight was chosen by it. 50 % is perfect. Beside it:
+overlapped area of features (1 is perfect), similarity error SE over bar lags (0), the share of runs
+of notes that stand in the training music, and the judge on real pieces alone, validation against
+test.
 
 judge_* and copy_share_* are percent; *_error is the judge's standard error.
 

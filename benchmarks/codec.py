@@ -47,7 +47,7 @@ from partimento.representations.spectra import (
 )
 from partimento.runtime.audio.codec import Codec
 from partimento.runtime.audio.presets import CodecConfig
-from partimento.training.nn.codec import FlowingCodec
+from partimento.training.nn.codec import StreamingCodec
 
 LATENTS = 129  # of 4096 samples: 12 s
 CORPORA = "jsb_chorales"
@@ -147,7 +147,7 @@ def best_layouts(targets: Sequence[F32], rate: int, numbers: float) -> list[tupl
 def untrained(config: CodecConfig, sounds: Sequence[F32]) -> Callable[[F32], F32]:
     """Return the decoder of a codec as it was drawn, but for the mean spectrum of sounds."""
     torch.manual_seed(0)
-    network = FlowingCodec(config).eval()
+    network = StreamingCodec(config).eval()
     with torch.inference_mode():
         network.measure(network.spectra(torch.from_numpy(np.stack(sounds))))
 

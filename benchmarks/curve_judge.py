@@ -2,7 +2,7 @@
 
 The classifier two-sample test (Lopez-Paz and Oquab, ICLR 2017) on statistics of windows, since the
 judge of ``partimento evaluate`` hears pitches and rhythms, which are the same here on purpose. A
-network of one hidden layer, trained apart from any critic; folds by piece.
+network of one hidden layer, trained apart from any discriminator; folds by piece.
 """
 
 from __future__ import annotations

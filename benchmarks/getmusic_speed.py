@@ -26,7 +26,7 @@ from partimento import api
 from partimento.config import validate_config
 from partimento.music import Score
 from partimento.runtime.presets import GridPreset
-from partimento.systems.getmusic.training import trainee
+from partimento.systems.getmusic.training import training_task
 
 BARS = 32
 CORES = 2
@@ -87,7 +87,7 @@ def generated(instrument: Any, seed: int) -> Score:
 def torch_session(instrument: Any, recorded: Recorder) -> Torch:
     """Return a session that plays an instrument's calls again in PyTorch."""
     preset = validate_config(GridPreset, instrument.folder.config["preset"], "preset")
-    return Torch(trainee(preset).network, recorded)
+    return Torch(training_task(preset).network, recorded)
 
 
 def run(options: Options) -> dict[str, Any]:

@@ -48,9 +48,9 @@ from partimento.representations.base import Tokens
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.presets import TokenPreset
 from partimento.runtime.tokens.performer import TokenPerformer
-from partimento.systems.music_transformer.training import trainee as make_trainee
+from partimento.systems.music_transformer.training import training_task as make_training_task
 from partimento.training.loop.run import load_best, told
-from partimento.training.tokens.task import TokenTrainee, sequence_nll
+from partimento.training.tokens.task import TokenTask, sequence_nll
 
 WINDOW = 768
 STEPS = ":step"  # of a matrix kept in int8, one a row
@@ -63,30 +63,35 @@ def chorales(split: str) -> list[Tokens]:
     return [grid.encode(piece) for piece in pieces if isinstance(piece, Score)]
 
 
-def relative() -> TokenTrainee:
+def relative() -> TokenTask:
     """Return the network with relative attention and its weights."""
     folder = RIVALS / "jsb-relative"
     values = json.loads((folder / "preset.json").read_text())["preset"]
-    trainee = make_trainee(validate_config(TokenPreset, values))
+    training_task = make_training_task(validate_config(TokenPreset, values))
     stored = load_file(folder / "weights.safetensors")
-    trainee.network.load_state_dict(
+    training_task.network.load_state_dict(
         {
             name: value.float() * stored.get(f"{name}{STEPS}", torch.ones(()))
             for name, value in stored.items()
             if not name.endswith(STEPS)
         }
     )
-    trainee.network.eval()
-    return trainee
+    training_task.network.eval()
+    return training_task
 
 
-def torch_nll(trainee: TokenTrainee, pieces: list[Tokens]) -> float:
+def torch_nll(training_task: TokenTask, pieces: list[Tokens]) -> float:
     """Return nats a token of the network in fp32."""
     total, count = 0.0, 0
     for tokens in pieces:
-        features = trainee.representation.features(tokens)
+        features = training_task.representation.features(tokens)
         nll = sequence_nll(
-            trainee.network, trainee.representation, tokens, features, trainee.local_width, WINDOW
+            training_task.network,
+            training_task.representation,
+            tokens,
+            features,
+            training_task.local_width,
+            WINDOW,
         )
         total, count = total + float(nll.sum()), count + len(nll)
     return total / count
@@ -104,11 +109,11 @@ def run(options: Options) -> dict[str, Any]:
     if options.quick:
         test = test[:6]
     figures: dict[str, Any] = {"tokens": sum(len(tokens) for tokens in test)}
-    trainee = relative()
-    figures["nll_test"] = round(torch_nll(trainee, test), 4)
+    training_task = relative()
+    figures["nll_test"] = round(torch_nll(training_task, test), 4)
     say(f"relative, fp32: {figures['nll_test']}")
     with tempfile.TemporaryDirectory() as name:
-        folder = trainee.export(Path(name) / "jsb-relative", {})
+        folder = training_task.export(Path(name) / "jsb-relative", {})
         figures["nll_test_int8"] = round(player_nll(folder, test), 4)
     say(f"relative, int8: {figures['nll_test_int8']}")
     for key, name in (("nll_absolute", "jsb-absolute"), ("nll_lstm", "jsb-lstm")):
@@ -140,14 +145,16 @@ def keep(runs: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     preset = runs / "jsb-relative" / "training" / "preset.json"
     shutil.copy(preset, target / "preset.json")
-    trainee = make_trainee(validate_config(TokenPreset, json.loads(preset.read_text())["preset"]))
-    load_best(trainee, runs / "jsb-relative")
-    save_file(small(trainee.network.state_dict()), target / "weights.safetensors")
+    training_task = make_training_task(
+        validate_config(TokenPreset, json.loads(preset.read_text())["preset"])
+    )
+    load_best(training_task, runs / "jsb-relative")
+    save_file(small(training_task.network.state_dict()), target / "weights.safetensors")
     for name in ("jsb-absolute", "jsb-lstm", "piano-lstm"):
         values = json.loads((runs / name / "training" / "preset.json").read_text())
         card = find_card(values["system"])
-        module = __import__(f"partimento.systems.{card.name}.training", fromlist=["trainee"])
-        other = module.trainee(validate_config(TokenPreset, values["preset"]))
+        module = __import__(f"partimento.systems.{card.name}.training", fromlist=["training_task"])
+        other = module.training_task(validate_config(TokenPreset, values["preset"]))
         state = load_best(other, runs / name)
         other.export(RIVALS / name, {"steps": state["step"], **told(state)})
         pack(RIVALS / name)

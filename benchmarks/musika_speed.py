@@ -45,7 +45,7 @@ from partimento.runtime.contract import AUDIO_RATE_HZ, Request
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import session_of
 from partimento.systems.musika import PRESETS
-from partimento.systems.musika.training import trainee
+from partimento.systems.musika.training import training_task
 
 SECONDS = 120.0
 CORES = 2
@@ -91,7 +91,7 @@ def model_of(name: str | None, place: Path) -> ModelFolder:
         if name:
             raise
     say(f"{MODEL} is not here: weights as drawn")
-    drawn = trainee(PRESETS["ensemble"])
+    drawn = training_task(PRESETS["ensemble"])
     drawn.sets = {"valid": _Noise()}  # type: ignore[dict-item]
     folder: ModelFolder = drawn.export(place / "musika-drawn", {})
     return folder

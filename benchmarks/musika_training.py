@@ -7,8 +7,8 @@ steps are taken (the median counts), all its players in turn, after one that is 
 ``gflop_per_step`` is counted by torch (products and convolutions, forth and back, not Fourier
 transforms). ``gpu_hours`` of a stage is its number of steps times that, at 30 % of the 35.6 TFLOP/s
 in float32 of a consumer card: an estimate, not a measurement. ``published`` is the generator and
-critic of the paper (``paper`` preset): FLOPs a step at its batch of 32, and the hours of the same
-card for the 2,000,000 steps of the official code; its codec's training was never released, so
+discriminator of the paper (``paper`` preset): FLOPs a step at its batch of 32, and the hours of the
+same card for the 2,000,000 steps of the official code; its codec's training was never released, so
 nothing can be said of that. The ratio of ``gflop_per_step`` and ``seconds_per_step`` is what this
 machine makes of it.
 """
@@ -35,7 +35,7 @@ from partimento.files.audio.sound_files import write_audio
 from partimento.music import Audio
 from partimento.runtime.audio.presets import MusikaPreset
 from partimento.systems.musika import PRESETS
-from partimento.systems.musika.training import trainee
+from partimento.systems.musika.training import training_task
 from partimento.training.audio.latent_gan import LatentGame
 from partimento.training.contract import Batch, Stage
 from partimento.training.device import autocast, best_device
@@ -47,12 +47,12 @@ PUBLISHED_STEPS, PUBLISHED_BATCH = 2_000_000, 32
 
 
 def prepared(preset: MusikaPreset, place: Path) -> Any:
-    """Return a trainee with a minute of chorales to learn from."""
+    """Return a training_task with a minute of chorales to learn from."""
     music = place / "music"
     music.mkdir()
     for at, samples in enumerate(clips(preset.data, ("jsb_chorales",), "train", CLIPS)):
         write_audio(Audio(samples, preset.data.sample_rate_hz), music / f"{at}.wav")
-    made = trainee(preset)
+    made = training_task(preset)
     made.prepare([open_corpus(str(music))], place / "run", say)
     return made
 
@@ -135,7 +135,7 @@ def cost(stage: Stage, steps: int) -> dict[str, float]:
 
 
 def published() -> dict[str, float]:
-    """Return what the published generator and critic cost, counted at a batch of one."""
+    """Return what the published generator and discriminator cost, counted at a batch of one."""
     preset = PRESETS["paper"]
     game = LatentGame(preset, nn.Identity())
     stage = game.stage()

@@ -2,12 +2,12 @@
 
 Yu et al. 2016, section 4: an LSTM whose weights are drawn from N(0, 1) writes the training data; a
 generator of the same size learns from 10,000 of its sequences by likelihood, then plays against a
-critic; the figure is the oracle's NLL of what it makes, in nats a token. Here, to be done in twenty
-minutes on one core: 500 tokens in place of 5,000, sequences of 20, embedding and hidden state of 32
-as published; N = 8 rollouts of every prefix, a batch of 64, the rewards themselves without a
-baseline, as published, 100 turns; likelihood at a falling rate, with the weights that validate best
-(the published code stops at a constant rate). Published, with 5,000 tokens: 9.038 by likelihood,
-8.736 by SeqGAN.
+discriminator; the figure is the oracle's NLL of what it makes, in nats a token. Here, to be done in
+twenty minutes on one core: 500 tokens in place of 5,000, sequences of 20, embedding and hidden
+state of 32 as published; N = 8 rollouts of every prefix, a batch of 64, the rewards themselves
+without a baseline, as published, 100 turns; likelihood at a falling rate, with the weights that
+validate best (the published code stops at a constant rate). Published, with 5,000 tokens: 9.038 by
+likelihood, 8.736 by SeqGAN.
 
 The oracle's NLL alone can be lowered by saying less. So two controls are told as well:
 ``nll_cooler``, likelihood sampled at temperature 0.9; and the generator's NLL of the oracle's
@@ -38,7 +38,7 @@ from benchmarks.sequence_games import (
     published_turn,
 )
 from partimento.runtime.presets import RecurrentConfig
-from partimento.training.nn.discriminators.convolution import ConvCritic
+from partimento.training.nn.discriminators.convolution import ConvDiscriminator
 from partimento.training.nn.recurrent import CausalLSTM
 from partimento.training.policy_gradient.reinforce import MonteCarlo, follow, lagging_copy
 from partimento.training.policy_gradient.rollouts import PlainWalks, TokenPolicy
@@ -48,10 +48,12 @@ _COOLER = 0.9
 _LSTM = RecurrentConfig(layers=1, width=32, local_width=1, token_width=32, dropout=0.0)
 _KERNELS = ((1, 32), (2, 64), (3, 64), (4, 64), (5, 32))
 _SIZES = Sizes(
-    batch=64, mle_steps=2000, mle_rate=1e-2, critic_steps=300, critic_turns=5,
+    batch=64, mle_steps=2000, mle_rate=1e-2, discriminator_steps=300, discriminator_turns=5,
     game_steps=100, game_rate=1e-3, judge_every=20,
 )  # fmt: skip
-_QUICK = Sizes(batch=8, mle_steps=4, critic_steps=2, critic_turns=1, game_steps=2, judge_every=1)
+_QUICK = Sizes(
+    batch=8, mle_steps=4, discriminator_steps=2, discriminator_turns=1, game_steps=2, judge_every=1
+)
 
 
 def policy() -> TokenPolicy:
@@ -93,7 +95,7 @@ def one(seed: int, sizes: Sizes, count: int) -> dict[str, float]:
     found["nll_cooler"] = nll(truth, learner.sample(HELD_OUT, LENGTH, temperature=_COOLER))
     found["heldout_mle"] = nll(learner, test)
     say(f"seed {seed}: {found}")
-    opponent = ConvOpponent(ConvCritic(VOCABULARY + 1, LENGTH, 32, _KERNELS))
+    opponent = ConvOpponent(ConvDiscriminator(VOCABULARY + 1, LENGTH, 32, _KERNELS))
     behind = lagging_copy(learner.network)
     search = MonteCarlo(TokenPolicy(behind, PlainWalks(), VOCABULARY), opponent.belief, 8)
     turn = published_turn(learner, search, sizes.batch, LENGTH)

@@ -17,12 +17,13 @@ The task is that of Yu et al. 2016, section 5.2: melodies as one of 88 pitches e
 - **Contestants**: ``random`` (pitches as frequent as in the training music, each by itself),
   ``real`` (validation windows), ``mle`` (an LSTM by likelihood) and its temperatures
   (``mle_t0.7`` ...; ``mle_best`` has the highest BLEU), ``seqgan`` (Monte-Carlo search, a CNN
-  critic, from those very weights), ``mle_equal`` (the temperature at which ``mle`` has
+  discriminator, from those very weights), ``mle_equal`` (the temperature at which ``mle`` has
   ``seqgan``'s self-BLEU, interpolated), ``transformer_mle`` and from its weights
   ``transformer_gan_mc``, ``transformer_gan_regs``, ``transformer_gan_gumbel`` (a Transformer
-  critic; search of every 4th prefix, the reward for each generated step, straight-through
+  discriminator; search of every 4th prefix, the reward for each generated step, straight-through
   Gumbel-softmax).
-- **Games**: the critic's rewards less the batch's mean, and an entropy bonus that is steered so
+- **Games**: the discriminator's rewards less the batch's mean, and an entropy bonus that is steered
+  so
   that a token keeps nearly all its entropy. ``seqgan_published`` has neither, as the paper. What
   counts is a moving average of the generator's weights.
 - **Choice**: a game keeps the weights of the highest BLEU against validation windows among those
@@ -68,7 +69,7 @@ from partimento.metrics.bleu import bleu, self_bleu
 from partimento.music import Score
 from partimento.representations import MelodySteps
 from partimento.runtime.presets import RecurrentConfig, TransformerConfig
-from partimento.training.nn.discriminators.convolution import ConvCritic, PrefixCritic
+from partimento.training.nn.discriminators.convolution import ConvDiscriminator, PrefixDiscriminator
 from partimento.training.nn.recurrent import CausalLSTM
 from partimento.training.nn.transformer import CausalTransformer
 from partimento.training.policy_gradient.reinforce import (
@@ -141,7 +142,7 @@ class Task:
         """Return sizes, or a few steps of each where the command alone is checked."""
         if not self.quick:
             return sizes
-        few = {"mle_steps": 4, "critic_steps": 2, "critic_turns": 1, "game_steps": 2}
+        few = {"mle_steps": 4, "discriminator_steps": 2, "discriminator_turns": 1, "game_steps": 2}
         return Sizes(**{**vars(sizes), **few, "judge_every": 1})
 
     def seed(self, seed: int) -> dict[str, Figures]:
@@ -178,7 +179,7 @@ class Task:
         begun = {key: value.clone() for key, value in policy.network.state_dict().items()}
         for name in ("seqgan", "seqgan_published"):
             policy.network.load_state_dict(begun)
-            opponent = ConvOpponent(ConvCritic(MELODY.vocabulary.size, LENGTH, 32, _KERNELS))
+            opponent = ConvOpponent(ConvDiscriminator(MELODY.vocabulary.size, LENGTH, 32, _KERNELS))
             behind = lagging_copy(policy.network)
             search = MonteCarlo(_policy(behind), opponent.belief, 8, range(2, LENGTH, 2))
             after = partial(follow, behind, policy.network, 0.8)
@@ -202,7 +203,7 @@ class Task:
         begun = {key: value.clone() for key, value in policy.network.state_dict().items()}
         for route in ("mc", "regs", "gumbel"):
             policy.network.load_state_dict(begun)
-            opponent = PrefixOpponent(PrefixCritic(_TRANSFORMER, size))
+            opponent = PrefixOpponent(PrefixDiscriminator(_TRANSFORMER, size))
             turn = self.route(route, policy, opponent, sizes)
             self.game(policy, opponent, turn, sizes, draw)
             out[f"transformer_gan_{route}"] = self.measured(policy)

@@ -1,7 +1,7 @@
-"""What the SeqGAN benchmarks share: pre-training, the game against a critic, keeping the best.
+"""What the SeqGAN benchmarks share: pre-training, adversarial training, keeping the best.
 
-A game is algorithm 1 of Yu et al. 2016: maximum likelihood first, then the critic against the
-generator as it is, then turns of both. Which credit the policy gradient takes, or whether the
+A game is algorithm 1 of Yu et al. 2016: maximum likelihood first, then the discriminator against
+the generator as it is, then turns of both. Which credit the policy gradient takes, or whether the
 gradient goes through Gumbel-softmax instead, is a function handed in.
 """
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from partimento.training.nn.discriminators.convolution import ConvCritic, PrefixCritic
+from partimento.training.nn.discriminators.convolution import ConvDiscriminator, PrefixDiscriminator
 from partimento.training.policy_gradient.gumbel import (
     gumbel_given,
     gumbel_temperature,
@@ -26,7 +26,7 @@ from partimento.training.policy_gradient.gumbel import (
 from partimento.training.policy_gradient.reinforce import (
     BatchMean,
     Credit,
-    critic_loss,
+    discriminator_loss,
     entropy,
     follow,
     lagging_copy,
@@ -61,16 +61,16 @@ class Sizes:
     batch: int = 32
     mle_steps: int = 400
     mle_rate: float = 1e-2
-    critic_steps: int = 300
-    critic_rate: float = 1e-3
-    critic_turns: int = 4
+    discriminator_steps: int = 300
+    discriminator_rate: float = 1e-3
+    discriminator_turns: int = 4
     game_steps: int = 150
     game_rate: float = 1.5e-3
     judge_every: int = 5
 
 
 class Opponent(Protocol):
-    """A critic as the game sees it."""
+    """A discriminator as the game sees it."""
 
     @property
     def network(self) -> nn.Module:
@@ -78,7 +78,7 @@ class Opponent(Protocol):
         ...
 
     def loss(self, real: Tensor, made: Tensor) -> Tensor:
-        """Return what the critic descends on real and made tokens (B, L)."""
+        """Return what the discriminator descends on real and made tokens (B, L)."""
         ...
 
     def belief(self, tokens: Tensor) -> Tensor:
@@ -89,12 +89,12 @@ class Opponent(Protocol):
 class ConvOpponent:
     """SeqGAN's CNN."""
 
-    def __init__(self, critic: ConvCritic, penalty: float = 1e-3) -> None:
-        self.network, self.penalty = critic, penalty
+    def __init__(self, discriminator: ConvDiscriminator, penalty: float = 1e-3) -> None:
+        self.network, self.penalty = discriminator, penalty
 
     def loss(self, real: Tensor, made: Tensor) -> Tensor:
         """Return the cross-entropy, and the penalty on the last layer."""
-        loss = critic_loss(self.network(real), self.network(made)).total
+        loss = discriminator_loss(self.network(real), self.network(made)).total
         return loss + self.penalty * self.network.penalty()
 
     def belief(self, tokens: Tensor) -> Tensor:
@@ -105,13 +105,16 @@ class ConvOpponent:
 class PrefixOpponent:
     """A Transformer of prefixes; its last word is that on the whole."""
 
-    def __init__(self, critic: PrefixCritic) -> None:
-        self.network = critic
+    def __init__(self, discriminator: PrefixDiscriminator) -> None:
+        self.network = discriminator
 
     def loss(self, real: Tensor, made: Tensor) -> Tensor:
         """Return the cross-entropy of prefixes (local) and wholes (global)."""
         known, other = self.network(real), self.network(made)
-        return critic_loss(known, other).total + critic_loss(known[:, -1], other[:, -1]).total
+        return (
+            discriminator_loss(known, other).total
+            + discriminator_loss(known[:, -1], other[:, -1]).total
+        )
 
     def belief(self, tokens: Tensor) -> Tensor:
         """Return (B,), 0..1, of the whole."""
@@ -122,7 +125,7 @@ class PrefixOpponent:
         return torch.sigmoid(self.network(tokens))
 
     def soft_score(self, hot: Tensor) -> Tensor:
-        """Return the mean log-odds of one-hot (B, L, V); the critic's weights take no gradient."""
+        """Return the mean log-odds of one-hot (B, L, V), without gradients to the weights."""
         frozen = {name: value.detach() for name, value in self.network.named_parameters()}
         logits: Tensor = functional_call(self.network, frozen, (hot,))
         return logits.mean() + logits[:, -1].mean()
@@ -132,7 +135,7 @@ class Entropy:
     """An entropy bonus whose weight is steered so that the policy keeps its entropy.
 
     ``share`` is how much of what it began with: at 0.97 the sequences of these LSTMs repeat each
-    other as much as at first, since what a critic forbids first is what nobody else says.
+    other as much as at first, since what a discriminator forbids first is what nobody else says.
     """
 
     def __init__(self, weight: float = 0.05, rate: float = 0.02, share: float = 0.97) -> None:
@@ -188,7 +191,7 @@ def policy_turn(
         advantages = baseline.advantages(credit.values(tokens))
         logs = policy.log_probabilities(tokens)
         chosen = logs.gather(-1, tokens[..., None])[..., 0]
-        # At one scale whatever the critic thinks, so that the bonus means the same.
+        # At one scale whatever the discriminator thinks, so that the bonus means the same.
         scale = advantages.std().clamp(min=1e-4) * length
         loss = reinforce(chosen, advantages / scale).total
         return loss if held is None else loss - held.bonus(logs)
@@ -241,16 +244,18 @@ def play(
     ``after`` is called after each of the generator's turns. Returns what the judge said.
     """
     generator = torch.optim.Adam(policy.network.parameters(), lr=sizes.game_rate)
-    critic = torch.optim.Adam(opponent.network.parameters(), lr=sizes.critic_rate)
+    discriminator = torch.optim.Adam(opponent.network.parameters(), lr=sizes.discriminator_rate)
 
-    def criticise(steps: int) -> None:
+    def judge(steps: int) -> None:
         opponent.network.train()
         for _ in range(steps):
             real = _batch(train, 2 * sizes.batch, draw)
-            _descend(critic, opponent.loss(real, policy.sample(*real.shape)), opponent.network)
+            _descend(
+                discriminator, opponent.loss(real, policy.sample(*real.shape)), opponent.network
+            )
         opponent.network.eval()
 
-    criticise(sizes.critic_steps)
+    judge(sizes.discriminator_steps)
     said = [judge()]
     kept = copy.deepcopy(policy.network.state_dict())
     mean = lagging_copy(policy.network)  # steps are noisy: what counts is their moving average
@@ -258,7 +263,7 @@ def play(
         _descend(generator, turn(step), policy.network)
         follow(mean, policy.network, _AVERAGED)
         after()
-        criticise(sizes.critic_turns)
+        judge(sizes.discriminator_turns)
         if (step + 1) % sizes.judge_every == 0:
             now = copy.deepcopy(policy.network.state_dict())
             policy.network.load_state_dict(mean.state_dict())

@@ -14,16 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-_BELIEFS = ("critic_real", "critic_fake", "critic_made")
-_RIGHT = ("critic_right_steps", "critic_right_whole")
+_BELIEFS = ("discriminator_real", "discriminator_fake", "discriminator_made")
+_RIGHT = ("discriminator_right_steps", "discriminator_right_whole")
 _SCORES = ("generator_score_steps", "generator_score_whole")
 _OVER_TIME = ("valid_js_velocity_autocorrelation", "valid_js_offset_autocorrelation")
 _PANELS = (
     ("likelihood", "nats a token", ("model_nll", "valid_loss")),
-    ("critic", "how often it is right of pairs", _RIGHT),
-    ("adversarial", "the critic's belief that it is real", _BELIEFS),
-    ("adversarial", "how often the critic is right", _RIGHT),
-    ("adversarial", "log-odds the critic gives", _SCORES),
+    ("discriminator", "how often it is right of pairs", _RIGHT),
+    ("adversarial", "the discriminator's belief that it is real", _BELIEFS),
+    ("adversarial", "how often the discriminator is right", _RIGHT),
+    ("adversarial", "log-odds the discriminator gives", _SCORES),
     ("adversarial", "against validation music", ("valid_bleu", "valid_self_bleu", "valid_overlap")),
     ("adversarial", "manifold and new, 1: as the data", ("valid_diversity", "valid_novelty")),
     ("adversarial", "curves, Jensen-Shannon distance", ("valid_js_velocity", "valid_js_offset")),

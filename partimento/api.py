@@ -164,11 +164,11 @@ def train(
     run = find(folder, system, data, preset, seed, threads)
     card = catalog.find_card(run.system)
     chosen = runs.preset_of(card, run, config, overrides, minutes, steps)
-    workshop, trainee = _workshop(card, chosen)
+    workshop, training_task = _workshop(card, chosen)
     progress = workshop.Progress()
     corpora = _usable(run, folder, progress.say, resume, card.makes)
     outcome = workshop.train(
-        trainee,
+        training_task,
         corpora,
         folder,
         seed=run.seed,
@@ -264,16 +264,18 @@ def _export_run(run: Path, target: Path, precision: str | None) -> Path:
     card = catalog.find_card(values["system"])
     base = next(iter(card.presets.values()))
     chosen = validate_config(type(base), values["preset"], "preset")
-    workshop, trainee = _workshop(card, chosen)
-    trainee.recall(run / "training")  # first: what it measures anew gives way to what was learnt
-    state = workshop.load_best(trainee, run)
-    facts = {**trainee.facts, "steps": state["step"], **workshop.told(state)}
-    trainee.export(target, facts, (precision or "int8",), run)
+    workshop, training_task = _workshop(card, chosen)
+    training_task.recall(
+        run / "training"
+    )  # first: what it measures anew gives way to what was learnt
+    state = workshop.load_best(training_task, run)
+    facts = {**training_task.facts, "steps": state["step"], **workshop.told(state)}
+    training_task.export(target, facts, (precision or "int8",), run)
     return target
 
 
 def _workshop(card: Card, preset: Config) -> tuple[Any, Any]:
-    """Return the workshop and the trainee of a preset.
+    """Return the workshop and the training_task of a preset.
 
     Raises:
         MissingExtra: without torch and what else trains.
@@ -285,7 +287,7 @@ def _workshop(card: Card, preset: Config) -> tuple[Any, Any]:
         if (error.name or "").startswith("partimento"):
             raise
         raise MissingExtra("training", "train") from None
-    return workshop, training.trainee(preset)
+    return workshop, training.training_task(preset)
 
 
 @dataclass(frozen=True, eq=False)

@@ -357,7 +357,7 @@ def test_training_lays_options_over_the_preset(hum, tmp_path):
 
 
 def test_an_unknown_option_deep_inside_names_its_neighbours(tmp_path):
-    with pytest.raises(ConfigError, match=r"preset\.recipe\.lr: unknown .* learning_rate"):
+    with pytest.raises(ConfigError, match=r"preset\.training\.lr: unknown .* learning_rate"):
         api.train("music_transformer", [], tmp_path / "out", overrides={"recipe.lr": 1})
 
 

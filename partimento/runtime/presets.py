@@ -1,10 +1,11 @@
-"""Configs of networks and of training, shared by the workshop that obeys them and the cards.
+"""Configs of networks and of training, read by ``training`` and shown by the cards.
 
 They stand here, without torch, so that a card can show its presets in the instrument.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -14,14 +15,33 @@ from partimento.config import Config
 __all__ = [
     "GridConfig",
     "GridPreset",
-    "Recipe",
+    "Preset",
     "RecurrentConfig",
     "TokenPreset",
+    "TrainingConfig",
     "TransformerConfig",
+    "current_name",
 ]
 
 
-class TransformerConfig(Config):
+def current_name(name: str) -> str:
+    """Return today's name of a preset's field or of a tensor that version 0.1.0 named otherwise."""
+    name = re.sub(r"(^|_)recipe$", r"\1training", name)
+    return re.sub(r"critic(?!al)", "discriminator", name)
+
+
+class Preset(Config):
+    """Base of presets and their parts; fields by their names of version 0.1.0 are read as well."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _current_names(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            return {current_name(str(name)): value for name, value in values.items()}
+        return values
+
+
+class TransformerConfig(Preset):
     """Sizes of a causal Transformer; ``max_distance`` is the largest context in tokens."""
 
     layers: int = Field(5, ge=1)
@@ -48,7 +68,7 @@ class TransformerConfig(Config):
         return self
 
 
-class RecurrentConfig(Config):
+class RecurrentConfig(Preset):
     """Sizes of an LSTM."""
 
     layers: int = Field(3, ge=1)
@@ -58,7 +78,7 @@ class RecurrentConfig(Config):
     dropout: float = Field(0.2, ge=0, lt=1)
 
 
-class GridConfig(Config):
+class GridConfig(Preset):
     """Sizes of a Transformer over the columns of a grid; it sees the whole window at once."""
 
     layers: int = Field(4, ge=1)
@@ -82,7 +102,7 @@ class GridConfig(Config):
         return self
 
 
-class Recipe(Config):
+class TrainingConfig(Config):
     """How a stage is trained."""
 
     steps: int | None = Field(None, ge=1, description="updates; without: from minutes")
@@ -101,13 +121,13 @@ class Recipe(Config):
     patience: int = Field(0, ge=0, description="stop after so many validations without gain; 0: no")
 
 
-class TokenPreset(Config):
+class TokenPreset(Preset):
     """Everything that makes a token model: representation, network, training, playing."""
 
     representation: dict[str, Any]
     # The narrower one first: its fields are among the other's, so only this order tells them apart.
     network: RecurrentConfig | TransformerConfig
-    recipe: Recipe = Recipe()
+    training: TrainingConfig = TrainingConfig()
     transpose: int = Field(6, ge=0, le=12, description="augmentation, semitones up and down")
     stretches: tuple[float, ...] = Field((1.0,), description="augmentation, factors of time")
     instruments: tuple[int, ...] | None = Field(
@@ -116,12 +136,12 @@ class TokenPreset(Config):
     defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")
 
 
-class GridPreset(Config):
+class GridPreset(Preset):
     """Everything that makes a grid model: representation, network, training, playing."""
 
     representation: dict[str, Any]
     network: GridConfig = GridConfig()
-    recipe: Recipe = Recipe(length=256, batch_size=8)
+    training: TrainingConfig = TrainingConfig(length=256, batch_size=8)
     transpose: int = Field(6, ge=0, le=12, description="augmentation, semitones up and down")
     shares: dict[str, float] = Field(
         default_factory=dict, description="how often a corpus is drawn beside the others; 1 if not"

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from partimento.representations.track_grid import EMPTY, UNKNOWN, Cells, sounding
 
-__all__ = ["find_faults", "mended"]
+__all__ = ["find_violations", "repair"]
 
 _Bools = npt.NDArray[np.bool_]
 _Fault = tuple[tuple[int, int], ...]  # the cells (slot, column) of the notes that make it
@@ -28,7 +28,7 @@ _Fault = tuple[tuple[int, int], ...]  # the cells (slot, column) of the notes th
 Rewrite = Callable[[Cells, _Bools, _Bools], Cells]
 
 
-def find_faults(cells: Cells, voices: Sequence[int], is_padding: _Bools) -> list[_Fault]:
+def find_violations(cells: Cells, voices: Sequence[int], is_padding: _Bools) -> list[_Fault]:
     """Return the faults between voices, slots from high to low; see the module.
 
     Args:
@@ -76,7 +76,7 @@ def _crossings(high: npt.NDArray[np.int64], low: npt.NDArray[np.int64]) -> list[
     return places
 
 
-def mended(
+def repair(
     cells: Cells,
     targets: _Bools,
     voices: Sequence[int],
@@ -98,7 +98,7 @@ def mended(
         rounds: how often to ask.
         rng: which voice of a fault is changed.
     """
-    faults = find_faults(cells, voices, is_padding)
+    faults = find_violations(cells, voices, is_padding)
     for _ in range(rounds):
         able = [[at for at in fault if targets[at]] for fault in faults]
         chosen = {one[int(rng.integers(len(one)))] for one in able if one}
@@ -114,7 +114,7 @@ def mended(
         if not asked.any():
             break
         answer = rewrite(cells, asked, may)
-        left = find_faults(answer, voices, is_padding)
+        left = find_violations(answer, voices, is_padding)
         if len(left) <= len(faults):
             cells, faults = answer, left
     return cells

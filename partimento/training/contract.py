@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from partimento.files.corpora.corpus import Corpus
 from partimento.runtime.model_folder import ModelFolder
-from partimento.runtime.presets import Recipe
+from partimento.runtime.presets import TrainingConfig
 
-__all__ = ["Batch", "Loss", "Player", "Stage", "Trainee"]
+__all__ = ["Batch", "Loss", "Player", "Stage", "TrainingTask"]
 
 Batch = Mapping[str, Tensor]
 
@@ -35,14 +35,14 @@ class Loss:
 class Player:
     """One side of a game: the modules it updates and the loss it descends.
 
-    ``recipe`` is for a player who learns otherwise than its stage: rate, decay, clipping.
+    ``training`` is for a player who learns otherwise than its stage: rate, decay, clipping.
     """
 
     name: str
     modules: tuple[nn.Module, ...]
     loss: Callable[[Batch], Loss]
     updates: int = 1
-    recipe: Recipe | None = None
+    training: TrainingConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class Stage:
 
     name: str
     players: tuple[Player, ...]
-    recipe: Recipe
+    training: TrainingConfig
     batches: Callable[[np.random.Generator], Batch]
     validate: Callable[[], Mapping[str, float]] | None = None
     freezes: tuple[nn.Module, ...] = ()
 
 
-class Trainee(Protocol):
+class TrainingTask(Protocol):
     """A model in training; what ``workshop.run`` asks of every system's ``training.py``.
 
     ``network`` is what will be played: its best weights are kept and exported. ``facts`` is what
@@ -74,7 +74,7 @@ class Trainee(Protocol):
     facts: dict[str, Any]
 
     def fresh(self) -> Self:
-        """Return another trainee of the same preset, its weights drawn anew."""
+        """Return another training_task of the same preset, its weights drawn anew."""
         ...
 
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:

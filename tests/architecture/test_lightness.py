@@ -12,7 +12,7 @@ import torch
 from partimento.training.export.writer import export_token_model
 
 from support.source import ROOT
-from support.tiny_models import system_trainee
+from support.tiny_models import system_task
 
 HEAVY = ("matplotlib", "music21", "onnx", "onnxruntime", "safetensors", "symusic", "torch")
 
@@ -62,7 +62,7 @@ print(len(again.notes) == len(made.score.notes) > 0, made.bar_count)
 
 def test_the_instrument_plays_without_torch(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    export_token_model(system_trainee("music_transformer"), tmp_path / "tiny", {})
+    export_token_model(system_task("music_transformer"), tmp_path / "tiny", {})
     assert python(PLAY, str(tmp_path / "tiny"), str(tmp_path)).strip() == "True 2"
     assert (tmp_path / "made.mid").read_bytes()[:4] == b"MThd"
     assert (tmp_path / "made.wav").read_bytes()[:4] == b"RIFF"

@@ -14,7 +14,7 @@ TORCH = ("onnx", "safetensors", "torch")
 DEVICE_FILES = ("training/device.py", "training/distributed.py")
 GENERATORS = ("BitGenerator", "Generator", "PCG64", "SeedSequence", "default_rng")
 MACHINES = re.compile(r"(?<![\w.:/-])/(?:work|root|tmp|home|mnt)\b|\bissues? #?\d")
-SYSTEM_FILES = ["__init__.py", "networks.py", "perform.py", "training.py"]
+SYSTEM_FILES = ["__init__.py", "card.py", "inference.py", "networks.py", "training.py"]
 
 
 def listed(module: Module) -> list[str] | None:
@@ -120,20 +120,19 @@ def test_docstrings_and_names() -> None:
     assert not [module.place for module in MODULES if module.path.stem in vague]
 
 
-def test_a_system_is_four_files() -> None:
+def test_a_system_is_a_few_short_files() -> None:
     for folder in sorted((PACKAGE / "systems").iterdir()):
         if folder.is_dir() and folder.name != "__pycache__":
             files = [path.name for path in sorted(folder.iterdir()) if path.name != "__pycache__"]
-            assert files == SYSTEM_FILES, folder.name
+            assert {"__init__.py", "card.py", "training.py"} <= set(files), folder.name
+            assert [name for name in files if name not in SYSTEM_FILES] == [], folder.name
             for path in folder.glob("*.py"):
-                assert len(path.read_text(encoding="utf-8").splitlines()) <= 200, path
+                assert len(path.read_text(encoding="utf-8").splitlines()) <= 250, path
 
 
 def test_a_system_is_named_in_its_own_places_only() -> None:
     """Adding a system touches no list: its name stands in its folder, and in models' names."""
-    names = [
-        path.name for path in (PACKAGE / "systems").iterdir() if (path / "perform.py").exists()
-    ]
+    names = [path.name for path in (PACKAGE / "systems").iterdir() if (path / "card.py").exists()]
     wrong = [
         f"{module.place}:{node.lineno} names {node.value}"
         for module in MODULES

@@ -19,10 +19,10 @@ def here(tmp_path, monkeypatch):
     """Run in a folder with a score, where one untrained model humanizes."""
     torch = pytest.importorskip("torch")
     from partimento.systems.tts_gan import PRESETS
-    from partimento.systems.tts_gan.training import trainee
+    from partimento.systems.tts_gan.training import training_task
 
     torch.manual_seed(0)
-    trainee(PRESETS["tiny"]).export(tmp_path / "models" / "hand", {})
+    training_task(PRESETS["tiny"]).export(tmp_path / "models" / "hand", {})
     monkeypatch.setenv(catalog.MODELS_VARIABLE, str(tmp_path / "models"))
     monkeypatch.setattr(catalog, "SHIPPED", tmp_path / "none")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))

@@ -38,12 +38,12 @@ from partimento.runtime.contract import (
     Task,
 )
 from partimento.runtime.presets import TokenPreset
-from partimento.training.contract import Trainee
+from partimento.training.contract import TrainingTask
 from partimento.training.loop.optimizer import PlayerOptimizer
 from partimento.training.loop.progress import Progress
 from partimento.training.loop.trainer import Trainer
 
-from support.tiny_models import decoder_of, music_of, roughen, song, system_trainee, torch_logits
+from support.tiny_models import decoder_of, music_of, roughen, song, system_task, torch_logits
 
 SYSTEMS = catalog.systems()
 pytestmark = pytest.mark.parametrize("system", SYSTEMS)
@@ -68,11 +68,11 @@ WISHES = {
 
 
 def prepared(system: str, folder: Path) -> Any:
-    """Return the tiny trainee of a system with music to learn from."""
+    """Return the tiny training_task of a system with music to learn from."""
     folder.mkdir(parents=True, exist_ok=True)
-    trainee = system_trainee(system)
-    trainee.prepare([music_of(system)], folder, lambda text: None)
-    return trainee
+    training_task = system_task(system)
+    training_task.prepare([music_of(system)], folder, lambda text: None)
+    return training_task
 
 
 class StopAt(Progress):
@@ -87,12 +87,14 @@ class StopAt(Progress):
             raise KeyboardInterrupt
 
 
-def train(trainee: Trainee, folder: Path, stop: int = 0, resume: bool = False) -> list[list[float]]:
+def train(
+    training_task: TrainingTask, folder: Path, stop: int = 0, resume: bool = False
+) -> list[list[float]]:
     """Train three steps of each stage; return each step's losses, those of all its players."""
     small = {"steps": 3, "batch_size": 2, "length": 32}
     stages = [
-        replace(stage, recipe=stage.recipe.model_copy(update=small), validate=None)
-        for stage in trainee.stages()
+        replace(stage, training=stage.training.model_copy(update=small), validate=None)
+        for stage in training_task.stages()
     ]
     Trainer(stages, folder, 3, StopAt(stop)).run(resume)
     lines = [json.loads(text) for text in (folder / "log.jsonl").read_text().splitlines()]
@@ -107,9 +109,9 @@ def performers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Performer]
         card = catalog.find_card(name)
         if Task.GENERATE not in card.tasks:
             continue
-        trainee = system_trainee(name)
-        roughen(trainee.network)
-        folder = trainee.export(tmp_path_factory.mktemp(name) / name, {})
+        training_task = system_task(name)
+        roughen(training_task.network)
+        folder = training_task.export(tmp_path_factory.mktemp(name) / name, {})
         made[name] = card.load(folder, threads=1)  # type: ignore[call-arg]
     return made
 
@@ -165,16 +167,17 @@ def test_losses_are_finite_and_come_from_the_seed(system: str, tmp_path: Path) -
 
 
 def test_every_player_reaches_all_its_parameters(system: str, tmp_path: Path) -> None:
-    trainee = prepared(system, tmp_path)
-    for stage in trainee.stages():
+    training_task = prepared(system, tmp_path)
+    for stage in training_task.stages():
         frozen = {id(w) for module in stage.freezes for w in module.parameters()}
         for player in stage.players:
-            optimizer = PlayerOptimizer(player, stage.recipe)
+            optimizer = PlayerOptimizer(player, stage.training)
             optimizer.update(player.loss(stage.batches(np.random.default_rng(0))), 0, 10)
             for name, weight in optimizer.named:
                 assert id(weight) not in frozen
                 assert weight.grad is not None, name
-                # Real and made pull the one bias of an untaught critic equally to either side.
+                # Real and made pull the one bias of an untaught discriminator equally to either
+                # side.
                 assert weight.numel() == 1 or weight.grad.abs().sum() > 0, name
 
 
@@ -187,13 +190,15 @@ def test_saved_and_loaded_gives_the_same_next_loss(system: str, tmp_path: Path) 
 
 def test_a_batch_is_learnt_by_heart(system: str, tmp_path: Path) -> None:
     _skip_without_tokens(system)
-    trainee = prepared(system, tmp_path)
-    trainee = getattr(trainee, "model", trainee)  # of a game: the side that learns by likelihood
-    tokens = trainee.sets["train"]
+    training_task = prepared(system, tmp_path)
+    training_task = getattr(
+        training_task, "model", training_task
+    )  # of a game: the side that learns by likelihood
+    tokens = training_task.sets["train"]
     draw = np.random.default_rng(0)
-    batch = tokens.batch(draw, 2, 24, trainee.local_width, trainee.align)
-    trainee.network.eval()  # dropout would be in the way of learning by heart
-    for stage in trainee.stages():
+    batch = tokens.batch(draw, 2, 24, training_task.local_width, training_task.align)
+    training_task.network.eval()  # dropout would be in the way of learning by heart
+    for stage in training_task.stages():
         for player in stage.players:
             weights = [w for module in player.modules for w in module.parameters()]
             adam = torch.optim.Adam(weights, lr=2e-2)
@@ -209,14 +214,14 @@ def test_a_batch_is_learnt_by_heart(system: str, tmp_path: Path) -> None:
 
 def test_the_exported_graph_is_the_network(system: str, tmp_path: Path) -> None:
     _skip_without_tokens(system)
-    trainee = system_trainee(system)
-    roughen(trainee.network)
-    decoder = decoder_of(trainee, tmp_path)
-    tokens = trainee.representation.encode(song(0))[:40]
-    features = trainee.representation.features(tokens)
-    start = trainee.representation.start_token
-    columns = input_columns(tokens, features, start, trainee.local_width)
-    wanted = torch_logits(trainee, columns)
+    training_task = system_task(system)
+    roughen(training_task.network)
+    decoder = decoder_of(training_task, tmp_path)
+    tokens = training_task.representation.encode(song(0))[:40]
+    features = training_task.representation.features(tokens)
+    start = training_task.representation.start_token
+    columns = input_columns(tokens, features, start, training_task.local_width)
+    wanted = torch_logits(training_task, columns)
     assert wanted.std() > 0.1
     np.testing.assert_allclose(decoder.all_logits(columns), wanted, atol=1e-4)
 

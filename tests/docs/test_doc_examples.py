@@ -16,7 +16,7 @@ from partimento.music import Note, Promises, Score, TimeSignature, Track
 from partimento.representations import BarEvents
 
 from support.doc_pages import PAGES, blocks, name_of
-from support.tiny_models import system_trainee
+from support.tiny_models import system_task
 
 EXAMPLES = {
     name_of(page): found
@@ -50,7 +50,7 @@ def names(make_model, tmp_path, monkeypatch) -> dict[str, Any]:
     """Return what the examples take as given, in a folder of their own."""
     for name in ("music-transformer-chorales", "music-transformer-piano"):
         make_model(name)
-    system_trainee("tts_gan").export(tmp_path / "models" / "tts-gan-groove", {})
+    system_task("tts_gan").export(tmp_path / "models" / "tts-gan-groove", {})
     here = tmp_path / "here"
     (here / "my-songs").mkdir(parents=True)
     monkeypatch.chdir(here)

@@ -89,7 +89,7 @@ def test_every_function_beside_an_equation_exists(name):
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_the_sizes_of_presets_are_those_of_the_code(name):
     torch = pytest.importorskip("torch")
-    make = import_module(f"partimento.systems.{name}.training").trainee
+    make = import_module(f"partimento.systems.{name}.training").training_task
     told = {row[0].strip("`"): row[1] for row in rows(system_page(name))}
     for preset, values in catalog.find_card(name).presets.items():
         with torch.device("meta"):
@@ -107,7 +107,7 @@ def test_the_page_of_errors_is_the_tree():
 def test_files_that_the_architecture_names_exist():
     text = (ROOT / "ARCHITECTURE.md").read_text()
     named = set(re.findall(r"`([a-z_/]+\.py)`", text)) - {
-        "perform.py",
+        "card.py",
         "networks.py",
         "training.py",
     }

@@ -152,10 +152,10 @@ def hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a model whose weights are those of seed 0."""
     torch = pytest.importorskip("torch")
     from partimento.systems.tts_gan import PRESETS
-    from partimento.systems.tts_gan.training import trainee
+    from partimento.systems.tts_gan.training import training_task
 
     torch.manual_seed(0)
-    return trainee(PRESETS["tiny"]).export(tmp_path_factory.mktemp("hand") / "hand", {}).path
+    return training_task(PRESETS["tiny"]).export(tmp_path_factory.mktemp("hand") / "hand", {}).path
 
 
 def test_a_score_is_played_and_all_else_kept(hand: Path) -> None:

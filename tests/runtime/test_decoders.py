@@ -18,7 +18,7 @@ from partimento.representations.base import input_columns
 from partimento.runtime.decoders import AttentionDecoder, RecurrentDecoder
 from partimento.runtime.presets import RecurrentConfig, TransformerConfig
 from partimento.runtime.sessions import open_session
-from partimento.training.tokens.task import TokenTrainee
+from partimento.training.tokens.task import TokenTask
 
 from support.tiny_models import (
     ATTENTIONS,
@@ -28,7 +28,7 @@ from support.tiny_models import (
     lstm,
     roughen,
     torch_logits,
-    trainee_of,
+    training_task_of,
     transformer,
 )
 
@@ -36,35 +36,35 @@ KINDS: dict[str, TransformerConfig | RecurrentConfig] = {
     **{kind: transformer(kind) for kind in ATTENTIONS},
     "recurrent": lstm(),
 }
-Both = tuple[TokenTrainee, AttentionDecoder | RecurrentDecoder]
+Both = tuple[TokenTask, AttentionDecoder | RecurrentDecoder]
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Both:
     """Return a rough network and the decoder of its graph."""
-    trainee = trainee_of(grid_preset(KINDS[request.param]))
-    roughen(trainee.network)
-    return trainee, decoder_of(trainee, tmp_path_factory.mktemp(request.param))
+    training_task = training_task_of(grid_preset(KINDS[request.param]))
+    roughen(training_task.network)
+    return training_task, decoder_of(training_task, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.fixture(scope="module")
 def relative(tmp_path_factory: pytest.TempPathFactory) -> Both:
     """Return the network with relative attention and its decoder."""
-    trainee = trainee_of(grid_preset(transformer()))
-    roughen(trainee.network)
-    return trainee, decoder_of(trainee, tmp_path_factory.mktemp("relative"))
+    training_task = training_task_of(grid_preset(transformer()))
+    roughen(training_task.network)
+    return training_task, decoder_of(training_task, tmp_path_factory.mktemp("relative"))
 
 
 def music(count: int, seed: int = 0) -> npt.NDArray[np.int64]:
     return FourVoiceGrid(60, 66).encode(chorale(seed, bars=8))[:count]
 
 
-def columns_of(trainee: TokenTrainee, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def columns_of(training_task: TokenTask, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the columns of the places that tokens make known: one more than there are tokens."""
     longer = np.append(tokens, 0)
-    features = trainee.representation.features(longer)
-    start = trainee.representation.start_token
-    return input_columns(longer, features, start, trainee.local_width)
+    features = training_task.representation.features(longer)
+    start = training_task.representation.start_token
+    return input_columns(longer, features, start, training_task.local_width)
 
 
 def one_by_one(
@@ -81,18 +81,18 @@ def one_by_one(
 
 
 def test_cached_decoding_is_the_whole_network(both: Both) -> None:
-    trainee, decoder = both
+    training_task, decoder = both
     tokens = music(20)
-    wanted = torch_logits(trainee, columns_of(trainee, tokens))
+    wanted = torch_logits(training_task, columns_of(training_task, tokens))
     assert wanted.std() > 0.2  # the weights are rough enough for faults to show
     np.testing.assert_allclose(one_by_one(decoder, tokens), wanted, atol=1e-4)
 
 
 def test_the_exported_graph_is_the_network(both: Both) -> None:
-    trainee, decoder = both
-    columns = columns_of(trainee, music(20))
+    training_task, decoder = both
+    columns = columns_of(training_task, music(20))
     np.testing.assert_allclose(
-        decoder.all_logits(columns), torch_logits(trainee, columns), atol=1e-4
+        decoder.all_logits(columns), torch_logits(training_task, columns), atol=1e-4
     )
 
 
@@ -107,10 +107,10 @@ def test_a_prompt_at_once_is_a_prompt_token_by_token(both: Both) -> None:
 
 
 def test_int8_is_near(both: Both, tmp_path: Path) -> None:
-    trainee, _ = both
-    columns = columns_of(trainee, music(20))
-    wanted = torch_logits(trainee, columns)
-    found = decoder_of(trainee, tmp_path, "int8").all_logits(columns)
+    training_task, _ = both
+    columns = columns_of(training_task, music(20))
+    wanted = torch_logits(training_task, columns)
+    found = decoder_of(training_task, tmp_path, "int8").all_logits(columns)
     assert np.abs(found - wanted).mean() < 0.1 * wanted.std()
 
 
@@ -172,14 +172,14 @@ def test_following_keeps_the_weights_and_changes_the_inputs(both: Both) -> None:
 
 
 def test_after_a_slide_the_kept_half_is_read_anew(relative: Both) -> None:
-    trainee, decoder = relative
+    training_task, decoder = relative
     assert decoder.window == 48  # twice the longest distance of training
     tokens = music(60)
     rows = one_by_one(decoder, tokens)
-    columns = columns_of(trainee, tokens)
+    columns = columns_of(training_task, tokens)
     # Places 0..47 fill the window; place 48 does not fit, so the last 24 places are read anew.
     for place, first in ((47, 0), (48, 25), (59, 25)):
-        wanted = torch_logits(trainee, columns[first : place + 1])
+        wanted = torch_logits(training_task, columns[first : place + 1])
         np.testing.assert_allclose(rows[place], wanted[-1], atol=1e-4)
 
 
@@ -198,21 +198,21 @@ def test_slides_never_end(relative: Both) -> None:
 
 @pytest.mark.parametrize("length", [47, 48, 60, 120])
 def test_prompts_longer_than_the_window_keep_their_end(relative: Both, length: int) -> None:
-    trainee, decoder = relative
+    training_task, decoder = relative
     tokens = music(length)
     logits, state = decoder.append(decoder.begin(1), tokens[None])  # type: ignore[arg-type]
-    columns = columns_of(trainee, tokens)
+    columns = columns_of(training_task, tokens)
     kept = columns if len(columns) <= 48 else columns[-24:]
-    np.testing.assert_allclose(logits[0], torch_logits(trainee, kept)[-1], atol=1e-4)
+    np.testing.assert_allclose(logits[0], torch_logits(training_task, kept)[-1], atol=1e-4)
     decoder.append(state, tokens[None, :1])  # type: ignore[arg-type]
 
 
 def test_long_recurrent_prompts_are_read_in_parts(tmp_path: Path) -> None:
-    trainee = trainee_of(grid_preset(lstm(width=8)))
-    decoder = decoder_of(trainee, tmp_path)
+    training_task = training_task_of(grid_preset(lstm(width=8)))
+    decoder = decoder_of(training_task, tmp_path)
     tokens = np.tile(music(128), 5)  # more than one call reads
     logits, _ = decoder.append(decoder.begin(1), tokens[None])  # type: ignore[arg-type]
-    wanted = torch_logits(trainee, columns_of(trainee, tokens))[-1]
+    wanted = torch_logits(training_task, columns_of(training_task, tokens))[-1]
     np.testing.assert_allclose(logits[0], wanted, atol=1e-4)
 
 

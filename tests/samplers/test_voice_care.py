@@ -7,7 +7,7 @@ import numpy as np
 from partimento.analysis.voice_leading import faults
 from partimento.music import TimeSignature
 from partimento.representations.track_grid import EMPTY, Grid, GridTrack, Layout, TrackGrid
-from partimento.samplers.voice_care import find_faults, mended
+from partimento.samplers.voice_care import find_violations, repair
 
 GRID = TrackGrid([GridTrack("Soprano"), GridTrack("Alto"), GridTrack("Bass")])
 VOICES = (0, 1, 2)
@@ -34,7 +34,7 @@ def test_faults_are_those_that_the_evaluation_finds() -> None:
     seen = 0
     for seed in range(60):
         grid = drawn(seed, TimeSignature(0, 3 + seed % 2, 4))
-        found = find_faults(grid.cells, VOICES, grid.layout.is_padding)
+        found = find_violations(grid.cells, VOICES, grid.layout.is_padding)
         assert len(found) == faults(GRID.decode(grid)).total
         for fault in found:
             assert all(grid.cells[at][0] > EMPTY for at in fault)
@@ -60,11 +60,11 @@ def test_care_mends_what_it_may_and_touches_nothing_else() -> None:
         targets[1] = True
         allowed = np.zeros((*targets.shape, GRID.what_size), dtype=bool)
         allowed[..., [EMPTY, *range(50, 66)]] = True
-        made = mended(grid.cells, targets, VOICES, padding, allowed, rewrite, 20, draw)
+        made = repair(grid.cells, targets, VOICES, padding, allowed, rewrite, 20, draw)
         assert (made[~targets] == grid.cells[~targets]).all()
         assert (made[..., 1] == grid.cells[..., 1]).all()
-        before += len(find_faults(grid.cells, VOICES, padding))
-        left = find_faults(made, VOICES, padding)
+        before += len(find_violations(grid.cells, VOICES, padding))
+        left = find_violations(made, VOICES, padding)
         after += len(left)
     assert after < before
 
@@ -79,5 +79,5 @@ def test_faults_of_what_is_given_are_left() -> None:
 
     padding = grid.layout.is_padding
     draw = np.random.default_rng(0)
-    made = mended(grid.cells, none, VOICES, padding, allowed, never, 5, draw)
+    made = repair(grid.cells, none, VOICES, padding, allowed, never, 5, draw)
     assert made is grid.cells

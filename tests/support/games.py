@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from partimento.runtime.presets import Recipe
+from partimento.runtime.presets import TrainingConfig
 from partimento.training.contract import Batch, Loss, Player, Stage
 from partimento.training.loop.progress import Progress
 from partimento.training.loop.trainer import Trainer
 
-RECIPE = Recipe(
+RECIPE = TrainingConfig(
     steps=12, batch_size=4, learning_rate=0.05, warmup_steps=3, validate_every=4, ema=0.8
 )
 
@@ -23,10 +23,10 @@ RECIPE = Recipe(
 class Regression:
     """One player that fits a line through dropout, which draws from torch's own generator."""
 
-    def __init__(self, recipe: Recipe = RECIPE, name: str = "fit") -> None:
+    def __init__(self, training: TrainingConfig = RECIPE, name: str = "fit") -> None:
         torch.manual_seed(5)
         self.network = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Tanh(), nn.Linear(8, 1))
-        self.recipe, self.name = recipe, name
+        self.training, self.name = training, name
         self.losses = 0
 
     def batches(self, draw: np.random.Generator) -> Batch:
@@ -44,7 +44,7 @@ class Regression:
     def stage(self, **changes: Any) -> Stage:
         player = Player("line", (self.network,), self.loss)
         values: dict[str, Any] = {"validate": self.validate, **changes}
-        return Stage(self.name, (player,), self.recipe, self.batches, **values)
+        return Stage(self.name, (player,), self.training, self.batches, **values)
 
 
 def trainer(folder: Path, *stages: Stage, seed: int = 3, **changes: Any) -> Trainer:

@@ -18,13 +18,20 @@ from partimento.music import Note, Score, TimeSignature, Track
 from partimento.representations import FourVoiceGrid
 from partimento.runtime.contract import Task
 from partimento.runtime.decoders import AttentionDecoder, RecurrentDecoder
-from partimento.runtime.presets import Recipe, RecurrentConfig, TokenPreset, TransformerConfig
+from partimento.runtime.presets import (
+    RecurrentConfig,
+    TokenPreset,
+    TrainingConfig,
+    TransformerConfig,
+)
 from partimento.runtime.sessions import open_session
 from partimento.training.export.writer import quantized, token_graph
-from partimento.training.tokens.task import TokenTrainee
+from partimento.training.tokens.task import TokenTask
 
 GRID = {"name": "four_voice_grid", "lowest": 60, "highest": 66}
-RECIPE = Recipe(steps=12, batch_size=2, length=16, warmup_steps=2, validate_every=4, ema=0.9)
+RECIPE = TrainingConfig(
+    steps=12, batch_size=2, length=16, warmup_steps=2, validate_every=4, ema=0.9
+)
 ATTENTIONS = ("relative", "rotary", "absolute")
 
 
@@ -45,25 +52,27 @@ def lstm(**changes: Any) -> RecurrentConfig:
 
 def grid_preset(network: TransformerConfig | RecurrentConfig, **changes: Any) -> TokenPreset:
     """Return a preset over a grid of seven pitches."""
-    values = {"representation": GRID, "network": network, "recipe": RECIPE, "transpose": 1}
+    values = {"representation": GRID, "network": network, "training": RECIPE, "transpose": 1}
     return TokenPreset.model_validate({**values, **changes})
 
 
-def trainee_of(preset: TokenPreset, system: str = "") -> TokenTrainee:
-    """Return the trainee of a preset, its weights those of seed 0 and far from symmetric."""
+def training_task_of(preset: TokenPreset, system: str = "") -> TokenTask:
+    """Return the training_task of a preset, its weights those of seed 0 and far from symmetric."""
     if not system:
         is_lstm = isinstance(preset.network, RecurrentConfig)
         system = "performance_rnn" if is_lstm else "music_transformer"
     torch.manual_seed(0)
-    trainee: TokenTrainee = import_module(f"partimento.systems.{system}.training").trainee(preset)
-    return trainee
+    training_task: TokenTask = import_module(f"partimento.systems.{system}.training").training_task(
+        preset
+    )
+    return training_task
 
 
-def system_trainee(system: str) -> Any:
-    """Return the trainee of a system's preset ``tiny``: of tokens or of anything else."""
+def system_task(system: str) -> Any:
+    """Return the training_task of a system's preset ``tiny``: of tokens or of anything else."""
     preset = catalog.find_card(system).presets["tiny"]
     torch.manual_seed(0)
-    return import_module(f"partimento.systems.{system}.training").trainee(preset)
+    return import_module(f"partimento.systems.{system}.training").training_task(preset)
 
 
 def roughen(network: nn.Module, scale: float = 1.0) -> None:
@@ -76,23 +85,25 @@ def roughen(network: nn.Module, scale: float = 1.0) -> None:
 
 
 def decoder_of(
-    trainee: TokenTrainee, folder: Path, precision: str = "fp32"
+    training_task: TokenTask, folder: Path, precision: str = "fp32"
 ) -> AttentionDecoder | RecurrentDecoder:
-    """Return the decoder of a trainee's exported graph."""
-    graph, facts = token_graph(trainee)
+    """Return the decoder of a training_task's exported graph."""
+    graph, facts = token_graph(training_task)
     if precision == "int8":
         graph = quantized(graph)
     path = folder / f"{precision}.onnx"
     path.write_bytes(graph.SerializeToString())
     kind = AttentionDecoder if facts["kind"] == "transformer" else RecurrentDecoder
-    return kind(open_session(path, 1), trainee.representation, facts)
+    return kind(open_session(path, 1), training_task.representation, facts)
 
 
-def torch_logits(trainee: TokenTrainee, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+def torch_logits(
+    training_task: TokenTask, columns: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
     """Return the network's logits (S, V) of columns (S, C), without dropout."""
-    trainee.network.eval()
+    training_task.network.eval()
     with torch.no_grad():
-        logits: torch.Tensor = trainee.network(torch.from_numpy(columns)[None])[0]
+        logits: torch.Tensor = training_task.network(torch.from_numpy(columns)[None])[0]
     return logits.numpy()
 
 

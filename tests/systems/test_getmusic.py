@@ -13,19 +13,19 @@ from partimento.representations.track_grid import EMPTY, MASK, TrackGrid, soundi
 from partimento.runtime.sessions import open_session
 from partimento.systems.getmusic import PRESETS
 from partimento.systems.getmusic.networks import GridTransformer
-from partimento.systems.getmusic.training import trainee
+from partimento.systems.getmusic.training import training_task
 from partimento.training.export.grid_graph import grid_graph
 from partimento.training.export.writer import quantized
-from partimento.training.grids.task import GridTrainee, draw_task, known
+from partimento.training.grids.task import GridTask, draw_task, known
 
 from support.tiny_models import chorale, corpus, roughen
 
 TINY = PRESETS["tiny"]
 
 
-def prepared(folder: Path, preset: str = "tiny") -> GridTrainee:
+def prepared(folder: Path, preset: str = "tiny") -> GridTask:
     folder.mkdir(parents=True, exist_ok=True)
-    made = trainee(PRESETS[preset])
+    made = training_task(PRESETS[preset])
     made.prepare([corpus([_duet(seed) for seed in range(4)])], folder, lambda text: None)
     return made
 
@@ -163,7 +163,7 @@ def test_the_bound_falls(tmp_path: Path) -> None:
 
 def test_data_are_encoded_once(tmp_path: Path) -> None:
     made = prepared(tmp_path)
-    again = trainee(TINY)
+    again = training_task(TINY)
     again.recall(tmp_path)
     assert again.facts == {k: v for k, v in made.facts.items() if k != "corpora"}
     (tmp_path / "grids.npz").write_bytes(b"no zip")
@@ -172,7 +172,7 @@ def test_data_are_encoded_once(tmp_path: Path) -> None:
 
 
 def test_nothing_to_learn_from_is_told(tmp_path: Path) -> None:
-    made = trainee(TINY)
+    made = training_task(TINY)
     with pytest.raises(TrainingError, match="no piece"):
         made.prepare([corpus([chorale(0), chorale(1)])], tmp_path, lambda text: None)
 

@@ -20,7 +20,7 @@ from partimento.music import Audio
 from partimento.runtime.audio.presets import MusikaPreset
 from partimento.runtime.model_folder import ModelFolder
 from partimento.systems.musika import CARD, PRESETS
-from partimento.systems.musika.training import MusikaTrainee, trainee
+from partimento.systems.musika.training import MusikaTask, training_task
 from partimento.training.loop.checkpoints import read_checkpoint, write_checkpoint
 from partimento.training.loop.progress import Progress
 from partimento.training.loop.run import load_best, train
@@ -44,7 +44,7 @@ def silent(_text: str) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a whole run of the tiny preset."""
     out = tmp_path_factory.mktemp("musika") / "run"
-    outcome = train(trainee(TINY), [music()], out, progress=Progress(quiet=True))
+    outcome = train(training_task(TINY), [music()], out, progress=Progress(quiet=True))
     assert outcome.finished
     return out
 
@@ -52,7 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_goes_through_all_its_stages(run: Path) -> None:
     lines = [json.loads(text) for text in (run / "training" / "log.jsonl").read_text().splitlines()]
     stages = list(dict.fromkeys(line["stage"] for line in lines))
-    assert stages == ["codec", "critic", "latents"]
+    assert stages == ["codec", "discriminator", "latents"]
     losses = [value for line in lines for name, value in line.items() if name.endswith("_loss")]
     assert np.isfinite(losses).all()
 
@@ -76,7 +76,7 @@ def test_what_is_written_can_be_played(run: Path) -> None:
 
 
 def test_the_best_weights_come_back(run: Path) -> None:
-    again = trainee(TINY)
+    again = training_task(TINY)
     again.recall(run / "training")
     state = load_best(again, run)
     assert np.isfinite(state["figures"]["loss"])
@@ -110,7 +110,7 @@ def test_sound_too_short_for_the_game_is_refused_before_training(tmp_path: Path)
         noise = Audio((0.1 * draw.standard_normal((2, 66_150))).astype(np.float32), 44_100)
         write_audio(noise, songs / f"{name}.wav")
     with pytest.raises(TrainingError, match=r"longest piece has 1\.5 seconds"):
-        trainee(TINY).prepare([open_corpus(songs)], tmp_path, silent)
+        training_task(TINY).prepare([open_corpus(songs)], tmp_path, silent)
 
 
 def test_a_damaged_recording_is_read_as_far_as_it_can_be(
@@ -123,13 +123,15 @@ def test_a_damaged_recording_is_read_as_far_as_it_can_be(
     path = songs / "cut.flac"
     write_audio(noise, path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    short = {f"{each}.steps": 1 for each in ("recipe", "codec_recipe", "critic_recipe")}
+    short = {
+        f"{each}.steps": 1 for each in ("training", "codec_training", "discriminator_training")
+    }
     api.train("musika", [songs], tmp_path / "out", preset="tiny", overrides=short)
     assert "read as far as possible: songs/cut.flac" in capsys.readouterr().err
 
 
 def test_modules_stand_once_and_the_codec_is_what_is_played() -> None:
-    made = trainee(TINY)
+    made = training_task(TINY)
     modules = all_modules(made.stages())
     assert made.network in modules.values()
     assert len({id(module) for module in modules.values()}) == len(modules)
@@ -137,7 +139,7 @@ def test_modules_stand_once_and_the_codec_is_what_is_played() -> None:
 
 
 def test_the_scale_of_features_is_that_of_the_music(tmp_path: Path) -> None:
-    made = trainee(TINY)
+    made = training_task(TINY)
     before = made.network.decoder.scaling.mean.clone()
     made.prepare([music()], tmp_path, silent)
     after = made.network.decoder.scaling.mean
@@ -148,27 +150,27 @@ def test_the_scale_of_features_is_that_of_the_music(tmp_path: Path) -> None:
 
 def test_nothing_to_hear_is_told(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no sound"):
-        trainee(TINY).prepare([Corpus("none", "CC0-1.0", ())], tmp_path, silent)
+        training_task(TINY).prepare([Corpus("none", "CC0-1.0", ())], tmp_path, silent)
 
 
 def test_minutes_are_shared_out() -> None:
     preset = validate_config(
-        MusikaPreset, {"recipe": {"minutes": 10}, "codec_recipe": {"steps": 7}}, "test"
+        MusikaPreset, {"training": {"minutes": 10}, "codec_training": {"steps": 7}}, "test"
     )
-    recipes = preset.recipes()
-    assert [recipe.minutes for recipe in recipes] == [5, 2, 3]
-    assert all(recipe.steps is None for recipe in recipes)
-    stages = MusikaTrainee(preset).stages()
-    assert [stage.recipe.minutes for stage in stages] == [5, 2, 3]
+    configs = preset.trainings()
+    assert [each.minutes for each in configs] == [5, 2, 3]
+    assert all(each.steps is None for each in configs)
+    stages = MusikaTask(preset).stages()
+    assert [stage.training.minutes for stage in stages] == [5, 2, 3]
 
 
 def test_the_sizes_of_the_presets() -> None:
     with torch.device("meta"):
-        made = trainee(PRESETS["ensemble"])
+        made = training_task(PRESETS["ensemble"])
     weights = [*made.network.parameters(), *made.game.network.parameters()]
     assert 6e6 < sum(weight.numel() for weight in weights) < 8 * 2**20  # a byte each
     with torch.device("meta"):
-        paper = trainee(PRESETS["paper"])
+        paper = training_task(PRESETS["paper"])
     published = sum(weight.numel() for weight in paper.network.parameters())
     assert round(published / 1e6, 1) == 28.1  # 4.8 + 12.7 + 4.0 + 6.6
     with pytest.raises(ConfigError, match="flowing"):
@@ -185,12 +187,12 @@ import os, sys
 from pathlib import Path
 from safetensors.torch import save_file
 from systems.test_musika import TINY, music
-from partimento.systems.musika.training import trainee
+from partimento.systems.musika.training import training_task
 from partimento.training.loop.progress import Progress
 from partimento.training.loop.run import train
 
 if __name__ == "__main__":
-    out, made = Path(sys.argv[1]), trainee(TINY)
+    out, made = Path(sys.argv[1]), training_task(TINY)
     assert train(made, [music()], out / "run", progress=Progress(quiet=True), threads=1).finished
     weights = {**made.network.state_dict(), **made.game.network.state_dict(prefix="game.")}
     weights = {name: value.contiguous() for name, value in weights.items()}

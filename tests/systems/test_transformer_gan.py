@@ -14,21 +14,21 @@ from torch import Tensor, nn
 from partimento.config import validate_config
 from partimento.errors import ConfigError, TrainingError
 from partimento.files.corpora.corpus import Corpus
-from partimento.runtime.presets import Recipe
-from partimento.systems.transformer_gan import PRESETS, CriticConfig, GamePreset
-from partimento.systems.transformer_gan.training import TransformerGan, trainee
+from partimento.runtime.presets import TrainingConfig
+from partimento.systems.transformer_gan.card import PRESETS, DiscriminatorConfig, GamePreset
+from partimento.systems.transformer_gan.training import TransformerGan, training_task
 from partimento.training.loop.checkpoints import read_checkpoint
 from partimento.training.loop.progress import Progress
 from partimento.training.loop.run import train
-from partimento.training.nn.discriminators.sequence import CriticScores
-from partimento.training.policy_gradient.critic_gradients import AnchoredSteps, ExpectedSteps
+from partimento.training.nn.discriminators.sequence import DiscriminatorScores
+from partimento.training.policy_gradient.discriminator_gradients import AnchoredSteps, ExpectedSteps
 from partimento.training.policy_gradient.game import GivenWalks, distinct_share
 from partimento.training.policy_gradient.reinforce import lagging_copy
 from partimento.training.policy_gradient.sample_metrics import MadeFigures
 
 from support.tiny_models import GRID, chorales, roughen, songs, transformer
 
-SMALL = Recipe(
+SMALL = TrainingConfig(
     steps=2, batch_size=2, length=32, learning_rate=1e-3, warmup_steps=1, validate_every=2, ema=0.5
 )
 
@@ -38,11 +38,11 @@ def preset(**changes: Any) -> GamePreset:
     values = {
         "representation": {"name": "countdown", "base": GRID, "bars": 2},
         "network": transformer(dropout=0.1),
-        "recipe": SMALL,
+        "training": SMALL,
         "likelihood": SMALL,
-        "critic": CriticConfig(
+        "discriminator": DiscriminatorConfig(
             network=transformer(layers=1, dropout=0.1, local_width=3),
-            recipe=SMALL.model_copy(update={"ema": 0.0}),
+            training=SMALL.model_copy(update={"ema": 0.0}),
         ),
         "validated": 4,
         "served_in": 2,
@@ -56,7 +56,7 @@ def preset(**changes: Any) -> GamePreset:
 
 def prepared(folder: Path, music: Corpus | None = None, **changes: Any) -> TransformerGan:
     torch.manual_seed(0)
-    game = trainee(preset(**changes))
+    game = training_task(preset(**changes))
     roughen(game.network, 0.3)
     folder.mkdir(parents=True, exist_ok=True)
     game.prepare([music or chorales(5)], folder, lambda text: None)
@@ -64,33 +64,37 @@ def prepared(folder: Path, music: Corpus | None = None, **changes: Any) -> Trans
 
 
 class Likes(nn.Module):
-    """A critic that holds fixed values (V,) of the tokens, whatever came before."""
+    """A discriminator that holds fixed values (V,) of the tokens, whatever came before."""
 
     def __init__(self, values: Tensor) -> None:
         super().__init__()
         self.values = values
 
-    def forward(self, columns: Tensor, tokens: Tensor, mask: Tensor | None = None) -> CriticScores:
+    def forward(
+        self, columns: Tensor, tokens: Tensor, mask: Tensor | None = None
+    ) -> DiscriminatorScores:
         if not tokens.is_floating_point():
             tokens = nn.functional.one_hot(tokens, len(self.values)).float()
         steps = tokens @ self.values
         values = self.values.expand(*steps.shape, -1)
-        return CriticScores(steps.mean(1), steps, values)
+        return DiscriminatorScores(steps.mean(1), steps, values)
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name != "tiny"])
 def test_presets_can_be_built(name: str) -> None:
     with torch.device("meta"):
-        game = trainee(PRESETS[name])
+        game = training_task(PRESETS[name])
     names = [stage.name for stage in game.stages()]
-    assert names == ["likelihood", "critic", "adversarial"][3 - len(names) :]
+    assert names == ["likelihood", "discriminator", "adversarial"][3 - len(names) :]
     assert (len(names) == 3) == (PRESETS[name].likelihood is not None)
 
 
 def test_presets_that_do_not_fit_are_refused() -> None:
     values = preset().model_dump()
-    with pytest.raises(ConfigError, match=r"at most recipe\.batch_size"):
-        validate_config(GamePreset, {**values, "critic": {**values["critic"], "recipe": {}}})
+    with pytest.raises(ConfigError, match=r"at most training\.batch_size"):
+        validate_config(
+            GamePreset, {**values, "discriminator": {**values["discriminator"], "training": {}}}
+        )
     with pytest.raises(ConfigError, match=r"config\.route"):
         validate_config(GamePreset, {**values, "route": "wasserstein"})
 
@@ -131,11 +135,11 @@ def test_an_anchored_generator_comes_to_rest_at_what_is_best(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("route", ["expected_steps", "steps", "monte_carlo", "terminal", "gumbel"])
-def test_every_route_leads_to_what_the_critic_likes(route: str, tmp_path: Path) -> None:
+def test_every_route_leads_to_what_the_discriminator_likes(route: str, tmp_path: Path) -> None:
     game = prepared(tmp_path, route=route, teacher_weight=0.0)
     liked = torch.full((game.vocabulary,), -2.0)
     liked[3] = 2.0
-    game.critic = Likes(liked)  # type: ignore[assignment]
+    game.discriminator = Likes(liked)  # type: ignore[assignment]
     batch = game.game.real(np.random.default_rng(0), 16)
     adam = torch.optim.Adam(game.network.parameters(), lr=2e-3)
 
@@ -148,7 +152,9 @@ def test_every_route_leads_to_what_the_critic_likes(route: str, tmp_path: Path) 
     for _ in range(12):
         made = game.game.sequences(game.game.make(batch), batch["features"], batch["prompt"])
         adam.zero_grad()
-        game.route.loss(game.game, game.critic, (game.game.of(batch), made), 0.2).total.backward()
+        game.route.loss(
+            game.game, game.discriminator, (game.game.of(batch), made), 0.2
+        ).total.backward()
         adam.step()
     assert share() > before + 0.1
 
@@ -170,7 +176,7 @@ def test_made_sequences_share_prompt_and_features_with_real_ones(tmp_path: Path)
     game.state.renew(game.game, game.game.real(np.random.default_rng(1), 4), 2)
     again, _ = game.state.pair(game.game, game.state.serve(2))
     assert torch.equal(torch.cat([real.tokens, again.tokens]), batch["targets"])
-    # and then a new block, while the critic remembers the old one
+    # and then a new block, while the discriminator remembers the old one
     new = game.game.real(np.random.default_rng(1), 4)
     game.state.renew(game.game, new, 2)
     assert torch.equal(
@@ -184,7 +190,7 @@ def test_made_sequences_share_prompt_and_features_with_real_ones(tmp_path: Path)
 
 def test_nothing_is_heard_behind_the_end_of_a_piece(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    game = trainee(PRESETS["tiny"])
+    game = training_task(PRESETS["tiny"])
     game.prepare([songs(4)], tmp_path, lambda text: None)
     end = game.representation.end_token
     assert end is not None
@@ -220,7 +226,7 @@ def run(folder: Path, stop: int = 0, resume: bool = False, **changes: Any) -> li
                 raise KeyboardInterrupt
 
     train(
-        trainee(preset(**changes)), [chorales(5)], folder, threads=1, resume=resume,
+        training_task(preset(**changes)), [chorales(5)], folder, threads=1, resume=resume,
         progress=Stops(quiet=True),
     )  # fmt: skip
     lines = (folder / "training" / "log.jsonl").read_text().splitlines()
@@ -231,11 +237,16 @@ def test_a_run_ends_in_a_model_that_plays(tmp_path: Path) -> None:
     log = run(tmp_path / "run")
     assert [line["stage"] for line in log] == [
         *["likelihood"] * 2,
-        *["critic"] * 2,
+        *["discriminator"] * 2,
         *["adversarial"] * 2,
     ]
     last = log[-1]
-    told = ("critic_right_steps", "generator_score_steps", "valid_diversity", "valid_score_steps")
+    told = (
+        "discriminator_right_steps",
+        "generator_score_steps",
+        "valid_diversity",
+        "valid_score_steps",
+    )
     assert set(told) <= set(last)
     text = (tmp_path / "run" / "config.json").read_text()
     assert "NaN" not in text + (tmp_path / "run" / "training" / "log.jsonl").read_text()
@@ -252,9 +263,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
         assert run(parts, resume=True) == whole
 
 
-def test_an_anchored_run_lets_the_critic_rest_and_resumes(tmp_path: Path) -> None:
+def test_an_anchored_run_lets_the_discriminator_rest_and_resumes(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole", route="anchored_steps")
-    assert not any("critic_loss" in line for line in whole if line["stage"] == "adversarial")
+    assert not any("discriminator_loss" in line for line in whole if line["stage"] == "adversarial")
     run(tmp_path / "parts", stop=5, route="anchored_steps")
     assert run(tmp_path / "parts", resume=True, route="anchored_steps") == whole
 
@@ -277,7 +288,7 @@ def test_a_generator_that_repeats_itself_is_told(tmp_path: Path) -> None:
         game._validate()
 
 
-def test_a_validation_tells_the_critic_and_the_generator_apart(tmp_path: Path) -> None:
+def test_a_validation_tells_the_discriminator_and_the_generator_apart(tmp_path: Path) -> None:
     game = prepared(tmp_path)
     told: list[str] = []
     game.say = told.append
@@ -285,19 +296,24 @@ def test_a_validation_tells_the_critic_and_the_generator_apart(tmp_path: Path) -
     with torch.no_grad():
         game.network.head.bias[3] += 4.0
     liked[3] = -2.0  # what the generator likes best gives it away
-    game.critic = Likes(liked)  # type: ignore[assignment]
+    game.discriminator = Likes(liked)  # type: ignore[assignment]
     found = game._validate()
-    assert found["critic_right_whole"] == 1.0
-    assert 0.4 < found["critic_right_steps"] <= 1.0
+    assert found["discriminator_right_whole"] == 1.0
+    assert 0.4 < found["discriminator_right_steps"] <= 1.0
     assert -2.0 < found["score_steps"] < -0.5
-    for name in ("critic_right_steps", "critic_right_whole", "score_steps", "score_whole"):
+    for name in (
+        "discriminator_right_steps",
+        "discriminator_right_whole",
+        "score_steps",
+        "score_whole",
+    ):
         assert f"  {name} {found[name]:.3f}" in told[-1]
 
 
 def test_novelty_is_left_out_where_nothing_is_long_enough_to_be_copied(tmp_path: Path) -> None:
     for length in (32, 256):
-        recipe = SMALL.model_copy(update={"length": length})
-        game = prepared(tmp_path / str(length), recipe=recipe)
+        training = SMALL.model_copy(update={"length": length})
+        game = prepared(tmp_path / str(length), training=training)
         found = MadeFigures(game.game, 4, game.index)()
         assert ("novelty" in found) == (length == 256)
         assert all(np.isfinite(value) for value in found.values())
@@ -326,8 +342,8 @@ def test_a_generator_begins_as_it_plays_at_a_temperature(tmp_path: Path) -> None
 
 def test_too_little_music_is_refused(tmp_path: Path) -> None:
     long = SMALL.model_copy(update={"length": 512})
-    with pytest.raises(TrainingError, match="a critic needs 2 pieces of 512 tokens"):
-        prepared(tmp_path / "short", recipe=long)
+    with pytest.raises(TrainingError, match="a discriminator needs 2 pieces of 512 tokens"):
+        prepared(tmp_path / "short", training=long)
     with pytest.raises(TrainingError, match="not 1; the longest has 256"):
         prepared(tmp_path / "few", chorales(2))
 
@@ -337,6 +353,6 @@ def test_a_generator_that_has_learnt_nothing_is_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         game.network.head.weight.mul_(20.0)
     stage = game.stages()[0]
-    assert stage.name == "critic"
+    assert stage.name == "discriminator"
     with pytest.raises(TrainingError, match="--start-from"):
         stage.players[0].loss(stage.batches(np.random.default_rng(0)))

@@ -2,8 +2,8 @@
 
 Li et al. 2022 give the networks of figure 2; the counts are those of the authors' program. The
 generator: noise of 100 to 150 x 10, learned places, three blocks of width 10 with feed-forward
-layers of 40, and a head to three values. The critic: patches of 15 x 3 to 50, a token and eleven
-places, three blocks of width 50, a norm and a head.
+layers of 40, and a head to three values. The discriminator: patches of 15 x 3 to 50, a token and
+eleven places, three blocks of width 50, a norm and a head.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import open_session
 from partimento.systems.tts_gan import PRESETS
 from partimento.systems.tts_gan import training as tts
-from partimento.systems.tts_gan.networks import critic, network
+from partimento.systems.tts_gan.networks import discriminator, network
 from partimento.training.curves.data import load_series, save_series
 from partimento.training.curves.task import COLLAPSED
 from partimento.training.loop.checkpoints import read_checkpoint
@@ -53,10 +53,10 @@ def played(count: int = 4, valid: int = 1, **changes: Any) -> Corpus:
     return corpus([groove(seed, **changes) for seed in range(count)], valid)
 
 
-def prepared(folder: Path, preset: SeriesPreset = TINY) -> tts.TTSGANTrainee:
-    trainee = tts.trainee(preset)
-    trainee.prepare([played()], folder, lambda _text: None)
-    return trainee
+def prepared(folder: Path, preset: SeriesPreset = TINY) -> tts.TTSGANTask:
+    training_task = tts.training_task(preset)
+    training_task.prepare([played()], folder, lambda _text: None)
+    return training_task
 
 
 def count(module: torch.nn.Module) -> int:
@@ -70,7 +70,7 @@ def block(width: int) -> int:
 
 def test_paper_has_the_sizes_of_the_paper() -> None:
     with torch.device("meta"):
-        generator, judge = network(PRESETS["paper"]), critic(PRESETS["paper"])
+        generator, judge = network(PRESETS["paper"]), discriminator(PRESETS["paper"])
     assert count(generator) == 101 * 1500 + 1500 + 3 * block(10) + 33 == 157_023
     assert count(judge) == 46 * 50 + 50 + 11 * 50 + 3 * block(50) + 100 + 51 == 95_001
 
@@ -79,7 +79,7 @@ def test_paper_has_the_sizes_of_the_paper() -> None:
 def test_every_preset_can_be_built(name: str) -> None:
     with torch.device("meta"):
         assert count(network(PRESETS[name])) > 1000
-        assert count(critic(PRESETS[name])) > 1000
+        assert count(discriminator(PRESETS[name])) > 1000
 
 
 def test_attention_is_scaled_by_the_width_of_a_head() -> None:
@@ -97,25 +97,25 @@ def test_attention_is_scaled_by_the_width_of_a_head() -> None:
 @pytest.mark.parametrize("name", ["tiny", "paper"])
 @pytest.mark.parametrize("calibrated", [False, True])
 def test_the_exported_graph_is_the_network(tmp_path: Path, name: str, calibrated: bool) -> None:
-    trainee = tts.trainee(PRESETS[name])
+    training_task = tts.training_task(PRESETS[name])
     draw = torch.Generator().manual_seed(1)
-    for weight in trainee.network.parameters():
+    for weight in training_task.network.parameters():
         weight.data.add_(0.3 * torch.randn(weight.shape, generator=draw))
-    calibration = trainee.network.calibration
+    calibration = training_task.network.calibration
     assert isinstance(calibration, Calibration)
     if calibrated:
         for value in range(len(calibration.base)):
             calibration.fit(value, torch.randn(300), torch.rand(200))
-    folder = trainee.export(tmp_path / "hand", {}, ("fp32", "int8"))
-    config, curves = trainee.preset.network, trainee.curves
+    folder = training_task.export(tmp_path / "hand", {}, ("fp32", "int8"))
+    config, curves = training_task.preset.network, training_task.curves
     given = [
         torch.randn(3, config.latent),
         torch.randn(3, curves.steps, config.grain),
         torch.randn(3, curves.steps, curves.feature_count),
     ]
-    trainee.network.eval()
+    training_task.network.eval()
     with torch.no_grad():
-        wanted = trainee.network(*given).numpy()
+        wanted = training_task.network(*given).numpy()
     facts = folder.config["network"]
     player = SeriesGenerator(open_session(folder.graph("fp32"), 1), facts)
     assert wanted.std() > 0.05
@@ -142,22 +142,22 @@ def test_calibration_maps_quantiles_and_begins_as_nothing() -> None:
     assert float(calibration(torch.full((1, 1, 2), 99.0)).max()) <= 1.01
 
 
-def test_critic_and_generator_pull_apart(tmp_path: Path) -> None:
-    trainee = prepared(tmp_path)
-    trainee.critic.eval()  # dropout would draw anew
-    batch = trainee.stages()[0].batches(np.random.default_rng(0))
-    loss = trainee.critic_loss(batch)
+def test_discriminator_and_generator_pull_apart(tmp_path: Path) -> None:
+    training_task = prepared(tmp_path)
+    training_task.discriminator.eval()  # dropout would draw anew
+    batch = training_task.stages()[0].batches(np.random.default_rng(0))
+    loss = training_task.discriminator_loss(batch)
     torch.testing.assert_close(
         loss.total,
-        (trainee.judged(batch["values"], batch) - 1).square().mean()
-        + trainee.judged(trainee.made(batch), batch).square().mean(),
+        (training_task.judged(batch["values"], batch) - 1).square().mean()
+        + training_task.judged(training_task.made(batch), batch).square().mean(),
     )
-    made = trainee.made(batch)
+    made = training_task.made(batch)
     silent = batch["mask"].repeat(1, 1, 2) == 0
     assert made[silent].abs().max() == 0
-    trainee.game_loss(batch).total.backward()  # type: ignore[no-untyped-call]
-    assert all(weight.grad is None for weight in trainee.critic.parameters())
-    assert all(weight.requires_grad for weight in trainee.critic.parameters())
+    training_task.game_loss(batch).total.backward()  # type: ignore[no-untyped-call]
+    assert all(weight.grad is None for weight in training_task.discriminator.parameters())
+    assert all(weight.requires_grad for weight in training_task.discriminator.parameters())
 
 
 def test_the_energy_score_is_least_for_the_distribution_itself() -> None:
@@ -178,22 +178,22 @@ def test_the_energy_score_is_least_for_the_distribution_itself() -> None:
 
 
 def test_the_energy_score_is_added_where_it_is_asked(tmp_path: Path) -> None:
-    trainee = prepared(tmp_path, TINY.model_copy(update={"energy": 2.0}))
-    loss = trainee.game_loss(trainee.stages()[0].batches(np.random.default_rng(0)))
+    training_task = prepared(tmp_path, TINY.model_copy(update={"energy": 2.0}))
+    loss = training_task.game_loss(training_task.stages()[0].batches(np.random.default_rng(0)))
     total = loss.parts["game"] + 2 * loss.parts["energy"]
     torch.testing.assert_close(loss.total.detach(), total)
 
 
 def test_a_generator_that_says_one_thing_has_collapsed(tmp_path: Path) -> None:
     told: list[str] = []
-    trainee = tts.trainee(TINY)
-    trainee.prepare([played()], tmp_path, told.append)
-    before = trainee.stages()[0].validate
+    training_task = tts.training_task(TINY)
+    training_task.prepare([played()], tmp_path, told.append)
+    before = training_task.stages()[0].validate
     assert before is not None
-    trainee.network.eval()
+    training_task.network.eval()
     with torch.no_grad():
         for part in ("latent", "grain", "score"):
-            getattr(trainee.network, part).weight.zero_()
+            getattr(training_task.network, part).weight.zero_()
         figures = before()
     assert figures["spread"] < COLLAPSED
     assert figures["loss"] > 1.0
@@ -203,45 +203,45 @@ def test_a_generator_that_says_one_thing_has_collapsed(tmp_path: Path) -> None:
 
 def test_a_validation_tells_its_figures(tmp_path: Path) -> None:
     told: list[str] = []
-    trainee = tts.trainee(TINY)
-    trainee.prepare([played()], tmp_path, told.append)
-    validate = trainee.stages()[0].validate
+    training_task = tts.training_task(TINY)
+    training_task.prepare([played()], tmp_path, told.append)
+    validate = training_task.stages()[0].validate
     assert validate is not None
     with torch.no_grad():
         figures = validate()
     assert told[-1].startswith("made curves: js_velocity ")
-    for name in ("js_offset", "spread", "critic_real", "critic_made"):
+    for name in ("js_offset", "spread", "discriminator_real", "discriminator_made"):
         assert f"  {name} {figures[name]:.3f}" in told[-1]
 
 
 def test_a_run_that_collapsed_from_the_start_leaves_no_model(tmp_path: Path) -> None:
-    still = TINY.recipe.model_copy(update={"steps": 1, "learning_rate": 1e-9})
-    trainee = tts.trainee(TINY.model_copy(update={"recipe": still}))
-    drawn = tts.TTSGANTrainee.fresh
+    still = TINY.training.model_copy(update={"steps": 1, "learning_rate": 1e-9})
+    training_task = tts.training_task(TINY.model_copy(update={"training": still}))
+    drawn = tts.TTSGANTask.fresh
 
-    def silent(self: tts.TTSGANTrainee) -> tts.TTSGANTrainee:
+    def silent(self: tts.TTSGANTask) -> tts.TTSGANTask:
         made = drawn(self)
         torch.nn.init.zeros_(made.network.get_parameter("head.weight"))
         return made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tts.TTSGANTrainee, "fresh", silent)
+        patch.setattr(tts.TTSGANTask, "fresh", silent)
         with pytest.raises(TrainingError, match="collapsed from the start, so no model is written"):
-            train(trainee, [played()], tmp_path / "run", progress=Progress(quiet=True))
+            train(training_task, [played()], tmp_path / "run", progress=Progress(quiet=True))
     assert not (tmp_path / "run" / "config.json").exists()
     with pytest.raises(TrainingError, match="collapsed from the start"):
-        trainee.export(tmp_path / "out", {"valid_spread": 0.1})
+        training_task.export(tmp_path / "out", {"valid_spread": 0.1})
 
 
 def test_training_goes_on_from_a_calibrated_run_without_its_calibration(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    few = TINY.model_copy(update={"recipe": TINY.recipe.model_copy(update={"steps": 2})})
-    train(tts.trainee(few), [played()], first, seed=1, progress=Progress(quiet=True))
+    few = TINY.model_copy(update={"training": TINY.training.model_copy(update={"steps": 2})})
+    train(tts.training_task(few), [played()], first, seed=1, progress=Progress(quiet=True))
     model = tmp_path / "model"
     shutil.copytree(first, model, ignore=shutil.ignore_patterns("training"))
     identity = torch.randn(1, 3, 6)
     for start in (first, model):
-        later = tts.trainee(few)
+        later = tts.training_task(few)
         begin_from(later, start)
         learnt = read_checkpoint(first / "training" / BEST)[0]
         places = next(name for name in learnt if "generator" in name and name.endswith("/places"))
@@ -249,31 +249,33 @@ def test_training_goes_on_from_a_calibrated_run_without_its_calibration(tmp_path
         calibration = later.network.calibration
         assert isinstance(calibration, Calibration)
         torch.testing.assert_close(calibration(identity), identity)
-    train(tts.trainee(few), [played()], second, start_from=first, progress=Progress(quiet=True))
+    train(
+        tts.training_task(few), [played()], second, start_from=first, progress=Progress(quiet=True)
+    )
     figures = [ModelFolder.open(folder).config["trained"] for folder in (first, second)]
     assert figures[1]["valid_js_velocity"] < figures[0]["valid_js_velocity"] + 0.1
 
 
 def test_finishing_twice_is_finishing_once(tmp_path: Path) -> None:
-    trainee = prepared(tmp_path)
-    first = trainee.finish()
-    before = {name: value.clone() for name, value in trainee.network.state_dict().items()}
-    assert trainee.finish() == first
-    for name, value in trainee.network.state_dict().items():
+    training_task = prepared(tmp_path)
+    first = training_task.finish()
+    before = {name: value.clone() for name, value in training_task.network.state_dict().items()}
+    assert training_task.finish() == first
+    for name, value in training_task.network.state_dict().items():
         assert torch.equal(value, before[name])
 
 
 def test_finishing_brings_made_values_onto_the_data(tmp_path: Path) -> None:
-    trainee = prepared(tmp_path)
-    validate = trainee.stages()[0].validate
+    training_task = prepared(tmp_path)
+    validate = training_task.stages()[0].validate
     assert validate is not None
-    trainee.network.eval()
+    training_task.network.eval()
     with torch.no_grad():
         before = validate()
-    after = trainee.finish()
+    after = training_task.finish()
     assert after["valid_js_velocity"] < 0.9 * before["js_velocity"]
     assert after["valid_js_offset"] < 0.9 * before["js_offset"]
-    assert tts.trainee(TINY).finish() == {}
+    assert tts.training_task(TINY).finish() == {}
 
 
 def test_the_free_network_learns_from_curves_without_gaps(tmp_path: Path) -> None:
@@ -283,53 +285,53 @@ def test_the_free_network_learns_from_curves_without_gaps(tmp_path: Path) -> Non
         {
             "representation": {"name": "performance_curves", "steps": 16, "channels": "pooled"},
             "network": network_,
-            "recipe": TINY.recipe.model_dump(),
+            "training": TINY.training.model_dump(),
         },
     )
-    trainee = prepared(tmp_path, preset)
-    values = trainee.stages()[0].batches(np.random.default_rng(0))["values"].numpy()
+    training_task = prepared(tmp_path, preset)
+    values = training_task.stages()[0].batches(np.random.default_rng(0))["values"].numpy()
     assert values.shape == (4, 16, 3)
     onset = values[..., 2] > 0
     gap = np.flatnonzero(~onset[0, 1:-1] & onset[0, :-2] & onset[0, 2:]) + 1
     around = (values[0, gap - 1, :2] + values[0, gap + 1, :2]) / 2
     np.testing.assert_allclose(values[0, gap, :2], around, atol=1e-5)
-    trainee.finish()
+    training_task.finish()
 
 
 def test_music_that_was_not_played_is_refused(tmp_path: Path) -> None:
     cases = {
         "no dynamics": played(loud=0),
         "no timing": played(late=0),
-        "too few for a critic": played(2, bars=1),
+        "too few for a discriminator": played(2, bars=1),
     }
     for problem, music in cases.items():
         with pytest.raises(TrainingError, match=problem):
-            tts.trainee(TINY).prepare([music], tmp_path, lambda _text: None)
+            tts.training_task(TINY).prepare([music], tmp_path, lambda _text: None)
     empty = corpus([Score(), Score()])
     with pytest.raises(TrainingError, match="no piece to learn from"):
-        tts.trainee(TINY).prepare([empty], tmp_path, lambda _text: None)
+        tts.training_task(TINY).prepare([empty], tmp_path, lambda _text: None)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_few_pieces_validate_on_their_tails(tmp_path: Path) -> None:
     told: list[str] = []
-    trainee = tts.trainee(TINY)
-    trainee.prepare([played(4, valid=0)], tmp_path, told.append)
+    training_task = tts.training_task(TINY)
+    training_task.prepare([played(4, valid=0)], tmp_path, told.append)
     assert any("last tenth" in text for text in told)
-    assert trainee.facts["pieces"] == {"train": 4, "valid": 4, "test": 0}
-    assert 0.4 < trainee.level < 0.7
-    other = tts.trainee(TINY)
+    assert training_task.facts["pieces"] == {"train": 4, "valid": 4, "test": 0}
+    assert 0.4 < training_task.level < 0.7
+    other = tts.training_task(TINY)
     other.recall(tmp_path)
-    assert other.level == trainee.level
+    assert other.level == training_task.level
 
 
 def test_encoded_music_comes_back(tmp_path: Path) -> None:
-    trainee = prepared(tmp_path)
-    save_series(tmp_path / "x.npz", trainee.sets, {"a": 1})
+    training_task = prepared(tmp_path)
+    save_series(tmp_path / "x.npz", training_task.sets, {"a": 1})
     assert load_series(tmp_path / "x.npz", 16, {"a": 2}) is None
     again = load_series(tmp_path / "x.npz", 16, {"a": 1})
     assert again is not None
-    for split, found in trainee.sets.items():
+    for split, found in training_task.sets.items():
         for one, two in zip(found.pieces, again[split].pieces, strict=True):
             for name in ("velocity", "offset", "onset", "condition"):
                 np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
@@ -341,7 +343,7 @@ def test_encoded_music_comes_back(tmp_path: Path) -> None:
     ("values", "problem"),
     [
         ({"width": 30, "heads": 4}, "heads must divide the width"),
-        ({"critic_width": 30, "critic_heads": 4}, "the critic's 30"),
+        ({"discriminator_width": 30, "discriminator_heads": 4}, "the discriminator's 30"),
         ({"widht": 3}, "unknown option"),
     ],
 )
@@ -353,10 +355,10 @@ def test_sizes_that_cannot_be(values: dict[str, object], problem: str) -> None:
 def test_presets_that_cannot_be() -> None:
     odd = TINY.model_copy(update={"network": TINY.network.model_copy(update={"patch": 5})})
     with pytest.raises(ConfigError, match="must divide the 16 steps"):
-        tts.trainee(odd)
+        tts.training_task(odd)
     free = TINY.model_copy(update={"network": TINY.network.model_copy(update={"kind": "free"})})
     with pytest.raises(ConfigError, match="pooled"):
-        tts.trainee(free)
+        tts.training_task(free)
 
 
 def test_distances_of_what_is_alike_and_apart() -> None:
@@ -382,14 +384,14 @@ def test_distances_of_what_is_alike_and_apart() -> None:
 @pytest.mark.parametrize(("side", "share"), [(0, 0.2), (1, 0.3)])
 def test_each_side_wins_against_a_frozen_opponent(tmp_path: Path, side: int, share: float) -> None:
     """Its loss falls to a fifth; a generator, which reaches -1..1 alone, wins less."""
-    trainee = prepared(tmp_path)
-    (stage,) = trainee.stages()
-    for module in (trainee.critic, trainee.network):
+    training_task = prepared(tmp_path)
+    (stage,) = training_task.stages()
+    for module in (training_task.discriminator, training_task.network):
         module.eval()  # dropout would be in the way of learning by heart
     batch = stage.batches(np.random.default_rng(0))
-    if side:  # a critic that has an opinion to be won over
-        trainee.critic.head.bias.data.fill_(-1.0)
-        trainee.critic.head.weight.data.mul_(4.0)
+    if side:  # a discriminator that has an opinion to be won over
+        training_task.discriminator.head.bias.data.fill_(-1.0)
+        training_task.discriminator.head.weight.data.mul_(4.0)
     player = stage.players[side]
     adam = torch.optim.Adam([w for m in player.modules for w in m.parameters()], lr=2e-2)
     losses: list[float] = []
@@ -414,7 +416,7 @@ def test_a_file_gone_wrong_is_left_out(tmp_path: Path) -> None:
     endless = Score((Track("Drums", (Note(10**9, 36, 10),), is_drum=True),))
     music = corpus([endless, *(groove(seed) for seed in range(4))])
     told: list[str] = []
-    trainee = tts.trainee(TINY)
-    trainee.prepare([music], tmp_path, told.append)
-    assert trainee.facts["pieces"]["train"] == 3
+    training_task = tts.training_task(TINY)
+    training_task.prepare([music], tmp_path, told.append)
+    assert training_task.facts["pieces"]["train"] == 3
     assert any("left out" in text for text in told)

@@ -19,7 +19,7 @@ from partimento.representations.sound_conditions import (
 )
 from partimento.runtime.contract import Controls
 
-__all__ = ["Beat", "Conditions", "MusikaControls", "Told", "usual"]
+__all__ = ["Beat", "Conditioning", "Conditions", "MusikaControls", "usual"]
 
 F32 = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -75,7 +75,7 @@ class Beat:
 
 
 @dataclass(frozen=True)
-class Told:
+class Conditioning:
     """What is told of some places: conditions (n, 5); variation, movement and mix (n,)."""
 
     conditions: F32
@@ -86,20 +86,20 @@ class Told:
     def __len__(self) -> int:
         return len(self.conditions)
 
-    def part(self, first: int, stop: int | None = None) -> Told:
+    def part(self, first: int, stop: int | None = None) -> Conditioning:
         """Return some of the places."""
         where = slice(first, stop)
-        return Told(
+        return Conditioning(
             self.conditions[where], self.variation[where], self.movement[where], self.mix[where]
         )
 
-    def last(self, count: int) -> Told:
+    def last(self, count: int) -> Conditioning:
         """Return the last ``count`` places; all, if there are fewer."""
         return self.part(max(0, len(self) - count))
 
-    def then(self, other: Told) -> Told:
+    def then(self, other: Conditioning) -> Conditioning:
         """Return these places and others after them."""
-        return Told(
+        return Conditioning(
             np.concatenate([self.conditions, other.conditions]),
             np.concatenate([self.variation, other.variation]),
             np.concatenate([self.movement, other.movement]),
@@ -156,7 +156,7 @@ class Conditions:
         share = float(np.interp(float(density_condition(density)), among, shares))
         return float(np.interp(np.clip(share, _LEAST, _MOST), np.linspace(0, 1, len(tempi)), tempi))
 
-    def told(self, controls: Controls, start: int, stop: int, beat: Beat) -> Told:
+    def told(self, controls: Controls, start: int, stop: int, beat: Beat) -> Conditioning:
         """Return what is told of the places ``start`` to ``stop``."""
         middles = np.arange(start, stop, dtype=np.float64) + 0.5
         wander = self._path.coordinates(start, stop).astype(np.float64)
@@ -181,7 +181,7 @@ class Conditions:
         ones = np.ones(len(middles), dtype=np.float32)
         variation = float(getattr(controls, "variation", 1.0))
         movement, mix = (float(getattr(controls, name, 0.0)) for name in ("movement", "mix"))
-        return Told(
+        return Conditioning(
             out, ones * np.float32(variation), ones * np.float32(movement), ones * np.float32(mix)
         )
 

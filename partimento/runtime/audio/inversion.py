@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.representations.latent_coordinates import HOME, PATH, LatentCoordinates
-from partimento.runtime.audio.controls import Told
+from partimento.runtime.audio.controls import Conditioning
 from partimento.runtime.audio.generator import LatentGenerator
 
 __all__ = ["FoundPath", "find_path"]
@@ -50,7 +50,7 @@ def find_path(
     generator: LatentGenerator,
     path: LatentCoordinates,
     given: F32,
-    told: Told,
+    told: Conditioning,
     rng: np.random.Generator,
 ) -> FoundPath:
     """Return a path whose latents before place 0 are about like ``given`` (n, width).

@@ -22,7 +22,7 @@ from partimento.representations.spectra import (
     overlap_start,
 )
 from partimento.runtime.audio.codec import Codec, DecoderState
-from partimento.runtime.audio.controls import Beat, Conditions, MusikaControls, Told, usual
+from partimento.runtime.audio.controls import Beat, Conditioning, Conditions, MusikaControls, usual
 from partimento.runtime.audio.generator import LatentGenerator
 from partimento.runtime.audio.inversion import find_path
 from partimento.runtime.audio.stream import Source, in_small_pieces, loop, on_all_cores
@@ -182,7 +182,7 @@ class LatentAudioPerformer:
 
         return latents
 
-    def _made(self, path: LatentCoordinates, told: Told, start: int, stop: int) -> F32:
+    def _made(self, path: LatentCoordinates, told: Conditioning, start: int, stop: int) -> F32:
         """Return what the generator makes of the places, given what is told around them."""
         margin = self.generator.margin
         inputs = path.inputs(
@@ -259,7 +259,7 @@ class _Steered:
 
     def __init__(self, performer: LatentAudioPerformer, request: Request, scene: _Scene) -> None:
         self._performer, self._request, self._scene = performer, request, scene
-        self._told: Told | None = None
+        self._told: Conditioning | None = None
         self._beat = Beat()
 
     def latents(self, start: int, stop: int) -> F32:

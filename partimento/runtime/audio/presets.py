@@ -10,18 +10,17 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from partimento.config import Config
-from partimento.runtime.presets import Recipe
+from partimento.runtime.presets import Preset, TrainingConfig
 
 __all__ = ["AudioData", "CodecConfig", "GameConfig", "MusikaPreset"]
 
 _CHOIR = (52, 52, 52, 52)
 _STRINGS = (48, 48, 48, 48)
-# Of the minutes of a run: the codec, the codec with its critics, the latent game.
+# Of the minutes of a run: the codec, the codec with its discriminators, the latent game.
 _SHARES = (0.5, 0.2, 0.3)
 
 
-class AudioData(Config):
+class AudioData(Preset):
     """What sound is learnt from: recordings as they are, scores played with variation."""
 
     sample_rate_hz: int = Field(44_100, ge=8_000, le=96_000)
@@ -68,7 +67,7 @@ class AudioData(Config):
         return self
 
 
-class CodecConfig(Config):
+class CodecConfig(Preset):
     """Sizes of the codec between sound and latents."""
 
     kind: Literal["flowing", "two_level"] = "flowing"
@@ -85,10 +84,14 @@ class CodecConfig(Config):
     decoder_blocks: tuple[int, ...] = Field((2, 2, 4), min_length=1)
     joins: tuple[int, ...] = Field((2, 4), description="frames joined between encoder levels")
     noise: float = Field(0.1, ge=0, description="added to latents in training, standard deviation")
-    critic_sizes: tuple[int, ...] = Field(
-        (2048, 1024, 512), min_length=1, description="Fourier windows of the critics of sound"
+    discriminator_sizes: tuple[int, ...] = Field(
+        (2048, 1024, 512),
+        min_length=1,
+        description="Fourier windows of the discriminators of sound",
     )
-    critic_width: int = Field(32, ge=1, description="channels of each critic of sound")
+    discriminator_width: int = Field(
+        32, ge=1, description="channels of each discriminator of sound"
+    )
 
     @property
     def latent_samples(self) -> int:
@@ -109,8 +112,8 @@ class CodecConfig(Config):
         return self
 
 
-class GameConfig(Config):
-    """Sizes of the generator of latents and of its critic."""
+class GameConfig(Preset):
+    """Sizes of the generator of latents and of its discriminator."""
 
     kind: Literal["flowing", "halves"] = "flowing"
     coordinate: int = Field(64, ge=1, description="numbers of the latent coordinates")
@@ -120,20 +123,22 @@ class GameConfig(Config):
     anchor_every: int = Field(384, ge=2, description="latents between coordinate anchors")
     style_every: int = Field(768, ge=2, description="latents between anchors of the style track")
     interpolation: Literal["slerp", "linear"] = "slerp"
-    crop: int = Field(256, ge=8, description="latents the critic sees")
+    crop: int = Field(256, ge=8, description="latents the discriminator sees")
     width: int = Field(224, ge=8)
     expansion: int = Field(2, ge=1, description="width inside a block over its own")
     blocks: int = Field(6, ge=1)
     kernel: int = Field(7, ge=1)
-    critic_width: int = Field(256, ge=8)
-    critic_blocks: int = Field(4, ge=1, description="each halves the time")
+    discriminator_width: int = Field(256, ge=8)
+    discriminator_blocks: int = Field(4, ge=1, description="each halves the time")
     r1: tuple[float, float] = Field((10.0, 0.01), description="weight at first, and its step")
-    penalty_every: int = Field(4, ge=1, description="critic's steps between penalties, on average")
+    penalty_every: int = Field(
+        4, ge=1, description="discriminator's steps between penalties, on average"
+    )
     moments: float = Field(1.0, ge=0, description="weight of the moments over time")
     obey: float = Field(1.0, ge=0, description="weight of the conditions that are heard again")
-    matching: float = Field(0.0, ge=0, description="weight of the critic's mean features")
+    matching: float = Field(0.0, ge=0, description="weight of the discriminator's mean features")
     augment: bool | None = Field(
-        None, description="hide parts of what the critic sees; without: where data are few"
+        None, description="hide parts of what the discriminator sees; without: where data are few"
     )
 
     @property
@@ -142,47 +147,47 @@ class GameConfig(Config):
         return self.blocks * (self.kernel // 2)
 
 
-class MusikaPreset(Config):
+class MusikaPreset(Preset):
     """Everything that makes a Musika: data, codec, latent game, training, playing."""
 
     data: AudioData = AudioData()
     codec: CodecConfig = CodecConfig()
     game: GameConfig = GameConfig()
-    codec_recipe: Recipe = Recipe(
+    codec_training: TrainingConfig = TrainingConfig(
         length=16, batch_size=8, learning_rate=5e-4, warmup_steps=200, weight_decay=0.01,
         beta2=0.99, ema=0.999,
     )  # fmt: skip
-    critic_recipe: Recipe = Recipe(
+    discriminator_training: TrainingConfig = TrainingConfig(
         length=16, batch_size=8, learning_rate=2e-4, warmup_steps=100, weight_decay=0.0,
         beta2=0.99, ema=0.999,
     )  # fmt: skip
-    recipe: Recipe = Recipe(
+    training: TrainingConfig = TrainingConfig(
         length=256, batch_size=64, learning_rate=4e-4, warmup_steps=100, weight_decay=0.0,
         beta1=0.5, beta2=0.99, clip=10.0, ema=0.999, validate_every=500,
     )  # fmt: skip
     defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")
 
-    def recipes(self) -> tuple[Recipe, Recipe, Recipe]:
-        """Return the recipes of the codec, of its critics and of the latent game.
+    def trainings(self) -> tuple[TrainingConfig, TrainingConfig, TrainingConfig]:
+        """Return the training configs of the codec, of its discriminators and of the latent game.
 
-        Minutes of ``recipe`` are those of the whole run: half are the codec's, a fifth the
-        critics', the rest the latent game's. Without minutes, steps of ``recipe`` are the latent
-        game's alone; another stage that names nothing takes as many in that proportion.
+        Minutes of ``training`` are those of the whole run: half are the codec's, a fifth the
+        discriminators', the rest the latent game's. Without minutes, steps of ``training`` are the
+        latent game's alone; another stage that names nothing takes as many in that proportion.
         """
-        each = (self.codec_recipe, self.critic_recipe, self.recipe)
-        if self.recipe.minutes is None:
-            if self.recipe.steps is None:
+        each = (self.codec_training, self.discriminator_training, self.training)
+        if self.training.minutes is None:
+            if self.training.steps is None:
                 return each
-            whole = self.recipe.steps / _SHARES[2]
-            codec, critics = (
-                recipe
-                if recipe.steps or recipe.minutes
-                else recipe.model_copy(update={"steps": max(1, round(whole * share))})
-                for recipe, share in zip(each, _SHARES[:2], strict=False)
+            whole = self.training.steps / _SHARES[2]
+            codec, discriminators = (
+                training
+                if training.steps or training.minutes
+                else training.model_copy(update={"steps": max(1, round(whole * share))})
+                for training, share in zip(each, _SHARES[:2], strict=False)
             )
-            return codec, critics, self.recipe
-        codec, critics, game = (
-            recipe.model_copy(update={"steps": None, "minutes": self.recipe.minutes * share})
-            for recipe, share in zip(each, _SHARES, strict=True)
+            return codec, discriminators, self.training
+        codec, discriminators, game = (
+            training.model_copy(update={"steps": None, "minutes": self.training.minutes * share})
+            for training, share in zip(each, _SHARES, strict=True)
         )
-        return codec, critics, game
+        return codec, discriminators, game

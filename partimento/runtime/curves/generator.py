@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from partimento.config import Config
 from partimento.runtime.model_folder import ModelFolder
-from partimento.runtime.presets import Recipe
+from partimento.runtime.presets import Preset, TrainingConfig
 from partimento.runtime.sessions import open_session
 
 __all__ = ["SeriesGenerator", "SeriesNetwork", "SeriesPreset", "draw_grain"]
@@ -37,8 +36,8 @@ def draw_grain(rng: np.random.Generator, windows: int, steps: int, count: int) -
     return grain.astype(np.float32)
 
 
-class SeriesNetwork(Config):
-    """Sizes of a generator and its critic."""
+class SeriesNetwork(Preset):
+    """Sizes of a generator and its discriminator."""
 
     kind: Literal["free", "scored"] = Field(
         "scored", description="free: from noise alone, as published; scored: for given onsets"
@@ -49,29 +48,31 @@ class SeriesNetwork(Config):
     layers: int = Field(3, ge=1)
     heads: int = Field(4, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
-    critic_width: int = Field(64, ge=4)
-    critic_layers: int = Field(3, ge=1)
-    critic_heads: int = Field(4, ge=1)
-    critic_dropout: float = Field(0.1, ge=0, lt=1)
-    patch: int = Field(4, ge=1, description="steps that the critic reads as one")
+    discriminator_width: int = Field(64, ge=4)
+    discriminator_layers: int = Field(3, ge=1)
+    discriminator_heads: int = Field(4, ge=1)
+    discriminator_dropout: float = Field(0.1, ge=0, lt=1)
+    patch: int = Field(4, ge=1, description="steps that the discriminator reads as one")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
-        if self.width % self.heads or self.critic_width % self.critic_heads:
+        if self.width % self.heads or self.discriminator_width % self.discriminator_heads:
             raise ValueError(
                 f"{self.heads} heads must divide the width {self.width}, and "
-                f"{self.critic_heads} the critic's {self.critic_width}"
+                f"{self.discriminator_heads} the discriminator's {self.discriminator_width}"
             )
         return self
 
 
-class SeriesPreset(Config):
+class SeriesPreset(Preset):
     """Everything that makes a model of curves: representation, networks, training, playing."""
 
     representation: dict[str, Any]
     network: SeriesNetwork = SeriesNetwork()
-    recipe: Recipe = Recipe()
-    critic_rate: float = Field(1.0, gt=0, description="the critic's learning rate over the other's")
+    training: TrainingConfig = TrainingConfig()
+    discriminator_rate: float = Field(
+        1.0, gt=0, description="the discriminator's learning rate over the other's"
+    )
     energy: float = Field(
         0.0, ge=0, description="weight of the energy score beside the game; 0: as published"
     )

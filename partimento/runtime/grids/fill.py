@@ -1,4 +1,4 @@
-"""How a window of a grid is filled: unmasked, its lengths drawn again, its faults mended."""
+"""How a window of a grid is filled: unmasked, its lengths drawn again, its faults repair."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from partimento.representations.track_grid import EMPTY, Cells, TrackGrid
 from partimento.runtime.contract import Controls
 from partimento.samplers.picks import Pick
 from partimento.samplers.unmasking import TIMES, Predict, sharpened, unmask
-from partimento.samplers.voice_care import mended
+from partimento.samplers.voice_care import repair
 
 __all__ = ["Filling", "GridControls"]
 
@@ -129,4 +129,4 @@ class Filling:
             )
 
         care = self.controls.care
-        return mended(cells, targets, voices, is_padding, allowed, rewrite, care, self.rng)
+        return repair(cells, targets, voices, is_padding, allowed, rewrite, care, self.rng)

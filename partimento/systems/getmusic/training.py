@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from partimento.runtime.presets import GridPreset
 from partimento.systems.getmusic.networks import network
-from partimento.training.grids.task import GridTrainee
+from partimento.training.grids.task import GridTask
 
-__all__ = ["trainee"]
+__all__ = ["training_task"]
 
 
-def trainee(preset: GridPreset) -> GridTrainee:
-    """Return the trainee of a preset."""
-    return GridTrainee("getmusic", preset, network)
+def training_task(preset: GridPreset) -> GridTask:
+    """Return the training_task of a preset."""
+    return GridTask("getmusic", preset, network)

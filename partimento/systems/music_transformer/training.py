@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from partimento.runtime.presets import TokenPreset
 from partimento.systems.music_transformer.networks import network
-from partimento.training.tokens.task import TokenTrainee
+from partimento.training.tokens.task import TokenTask
 
-__all__ = ["trainee"]
+__all__ = ["training_task"]
 
 
-def trainee(preset: TokenPreset) -> TokenTrainee:
-    """Return the trainee of a preset."""
-    return TokenTrainee("music_transformer", preset, network)
+def training_task(preset: TokenPreset) -> TokenTask:
+    """Return the training_task of a preset."""
+    return TokenTask("music_transformer", preset, network)

@@ -1,4 +1,4 @@
-"""Training of Musika: the codec by spectral distances, then with critics, then the latent game."""
+"""Training of Musika: spectral codec, adversarial codec, then the latent GAN."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from partimento.training.audio.latent_gan import LatentGame
 from partimento.training.contract import Stage
 from partimento.training.export.codec_graph import decoder_graph, encoder_graph
 from partimento.training.export.latent_graph import latent_graph
-from partimento.training.nn.codec import FlowingCodec, log_features
-from partimento.training.nn.discriminators.stft import STFTCritics
+from partimento.training.nn.codec import StreamingCodec, log_features
+from partimento.training.nn.discriminators.stft import STFTDiscriminators
 
-__all__ = ["MusikaTrainee", "trainee"]
+__all__ = ["MusikaTask", "training_task"]
 
 _CONDITIONS = ("density", "loudness", "tempo")
 _QUANTILES = 11
@@ -38,8 +38,8 @@ _HEARD_CROPS, _HEARD_LATENTS = 12, 32
 F32 = npt.NDArray[np.float32]
 
 
-class MusikaTrainee:
-    """A codec, its critics, and a generator of latents with its critic, in training."""
+class MusikaTask:
+    """A codec with its discriminators, and a generator of latents with its own, in training."""
 
     system = "musika"
 
@@ -47,16 +47,18 @@ class MusikaTrainee:
         self.preset = preset
         self.network = codec(preset)
         self.codec: CodecStages | None = None
-        if isinstance(self.network, FlowingCodec):
-            critics = STFTCritics(preset.codec.critic_sizes, preset.codec.critic_width)
-            self.codec = CodecStages(self.network, critics, preset.data.sample_rate_hz)
+        if isinstance(self.network, StreamingCodec):
+            discriminators = STFTDiscriminators(
+                preset.codec.discriminator_sizes, preset.codec.discriminator_width
+            )
+            self.codec = CodecStages(self.network, discriminators, preset.data.sample_rate_hz)
         self.game = LatentGame(preset, self.network)
         self.sets: dict[str, AudioSet] = {}
         self.facts: dict[str, Any] = {}
 
-    def fresh(self) -> MusikaTrainee:
-        """Return another trainee of the same preset, its weights drawn anew."""
-        return MusikaTrainee(self.preset)
+    def fresh(self) -> MusikaTask:
+        """Return another training_task of the same preset, its weights drawn anew."""
+        return MusikaTask(self.preset)
 
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
         """Cut, play and resample the corpora into shards, or take those of an earlier run.
@@ -80,7 +82,7 @@ class MusikaTrainee:
         if not sets["train"].clips:
             raise TrainingError("no sound to learn from was found; see the preflight above")
         game = self.preset.game
-        needed = least_latents(game.crop, 2**game.critic_blocks)
+        needed = least_latents(game.crop, 2**game.discriminator_blocks)
         longest = max(clip.latents for clip in sets["train"].clips)
         if longest < needed:
             second = self.preset.data.sample_rate_hz / self.preset.codec.latent_samples
@@ -103,7 +105,7 @@ class MusikaTrainee:
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the stages: spectral, adversarial, latent."""
-        first, second, _ = self.preset.recipes()
+        first, second, _ = self.preset.trainings()
         return (*self._trained().stages(first, second), self.game.stage())
 
     def _trained(self) -> CodecStages:
@@ -158,7 +160,7 @@ class MusikaTrainee:
         }
         return write_audio_model(out, config, parts, preset, facts, precisions)
 
-    def _heard(self, network: FlowingCodec) -> tuple[list[F32], list[F32], list[F32]]:
+    def _heard(self, network: StreamingCodec) -> tuple[list[F32], list[F32], list[F32]]:
         """Return features, latents and the generator's inputs of held-out crops; [] if unknown."""
         if "valid" not in self.sets:
             return [], [], []
@@ -194,6 +196,6 @@ class MusikaTrainee:
         }
 
 
-def trainee(preset: MusikaPreset) -> MusikaTrainee:
-    """Return the trainee of a preset."""
-    return MusikaTrainee(preset)
+def training_task(preset: MusikaPreset) -> MusikaTask:
+    """Return the training_task of a preset."""
+    return MusikaTask(preset)

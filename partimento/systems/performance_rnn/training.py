@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from partimento.runtime.presets import TokenPreset
 from partimento.systems.performance_rnn.networks import network
-from partimento.training.tokens.task import TokenTrainee
+from partimento.training.tokens.task import TokenTask
 
-__all__ = ["trainee"]
+__all__ = ["training_task"]
 
 
-def trainee(preset: TokenPreset) -> TokenTrainee:
-    """Return the trainee of a preset."""
-    return TokenTrainee("performance_rnn", preset, network)
+def training_task(preset: TokenPreset) -> TokenTask:
+    """Return the training_task of a preset."""
+    return TokenTask("performance_rnn", preset, network)

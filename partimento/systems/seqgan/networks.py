@@ -3,22 +3,22 @@
 Equations and where they live::
 
     Eq. 9-12 of the appendix, the LSTM  -> training/nn/recurrent.py  CausalLSTM
-    the critic: CNN and highway         -> training/nn/discriminators/convolution.py    ConvCritic
+    D: CNN and highway -> training/nn/discriminators/convolution.py  ConvDiscriminator
 """
 
 from __future__ import annotations
 
 from partimento.runtime.presets import RecurrentConfig, TokenPreset
-from partimento.systems.seqgan import CriticConfig
-from partimento.training.nn.discriminators.convolution import ConvCritic
+from partimento.systems.seqgan.card import DiscriminatorConfig
+from partimento.training.nn.discriminators.convolution import ConvDiscriminator
 from partimento.training.nn.recurrent import CausalLSTM
 
-__all__ = ["critic", "network"]
+__all__ = ["discriminator", "network"]
 
 
-def critic(config: CriticConfig, vocabulary: int, length: int) -> ConvCritic:
-    """Return the critic: tokens (B, L) -> logits (B,) that they are real."""
-    return ConvCritic(vocabulary, length, config.width, config.kernels, config.dropout)
+def discriminator(config: DiscriminatorConfig, vocabulary: int, length: int) -> ConvDiscriminator:
+    """Return the discriminator: tokens (B, L) -> logits (B,) that they are real."""
+    return ConvDiscriminator(vocabulary, length, config.width, config.kernels, config.dropout)
 
 
 def network(preset: TokenPreset, vocabulary: int, feature_sizes: tuple[int, ...]) -> CausalLSTM:

@@ -3,15 +3,15 @@
 Lines of the algorithm and where they live::
 
     1      random weights                     -> SeqGan.__init__
-    2      pre-train G by likelihood          -> stage "likelihood"   TokenTrainee.stages
-    3      beta <- theta                      -> SeqGan._critic_alone
-    4, 5   pre-train D on made and real       -> stage "critic"       SeqGan._critic_alone
+    2      pre-train G by likelihood          -> stage "likelihood"   TokenTask.stages
+    3      beta <- theta                      -> SeqGan._discriminator_alone
+    4, 5   pre-train D on both      -> stage "discriminator"  SeqGan._discriminator_alone
     7-11   g-steps: sample, Q by Eq. 4, Eq. 8 -> stage "adversarial"  SeqGan._policy
-    12-15  d-steps: sample, Eq. 5             -> stage "adversarial"  SeqGan._criticise
+    12-15  d-steps: sample, Eq. 5             -> stage "adversarial"  SeqGan._discriminator_loss
     16     beta <- theta, lagging             -> SeqGan._policy
 
     Eq. 4      -> training/policy_gradient/reinforce.py  MonteCarlo.values
-    Eq. 5      -> training/policy_gradient/reinforce.py  critic_loss
+    Eq. 5      -> training/policy_gradient/reinforce.py  discriminator_loss
     Eq. 6 to 8 -> training/policy_gradient/reinforce.py  reinforce
 """
 
@@ -24,14 +24,14 @@ import numpy as np
 import torch
 
 from partimento.files.corpora.corpus import Corpus
-from partimento.systems.seqgan import SeqGanPreset
-from partimento.systems.seqgan.networks import critic, network
+from partimento.systems.seqgan.card import SeqGanPreset
+from partimento.systems.seqgan.networks import discriminator, network
 from partimento.training.contract import Batch, Loss, Player, Stage
 from partimento.training.device import autocast
 from partimento.training.policy_gradient.reinforce import (
     MonteCarlo,
     baseline_of,
-    critic_loss,
+    discriminator_loss,
     entropy,
     follow,
     lagging_copy,
@@ -40,51 +40,61 @@ from partimento.training.policy_gradient.reinforce import (
 )
 from partimento.training.policy_gradient.rollouts import TokenPolicy, policy_of, without_dropout
 from partimento.training.policy_gradient.windows import COLLAPSED, Windows
-from partimento.training.tokens.task import TokenTrainee
+from partimento.training.tokens.task import TokenTask
 
-__all__ = ["SeqGan", "trainee"]
+__all__ = ["SeqGan", "training_task"]
 
 
-class SeqGan(TokenTrainee):
-    """A melody model that learns by likelihood, and then from a critic."""
+class SeqGan(TokenTask):
+    """A melody model that learns by likelihood, and then from a discriminator."""
 
     preset: SeqGanPreset
 
     def __init__(self, preset: SeqGanPreset) -> None:
         super().__init__("seqgan", preset, network)
-        self.length = preset.recipe.length
-        self.critic = critic(preset.critic, self.vocabulary, self.length)
+        self.length = preset.training.length
+        self.discriminator = discriminator(preset.discriminator, self.vocabulary, self.length)
         self.behind = lagging_copy(self.network)  # the rollout policy's network
         self.baseline = baseline_of(preset.baseline, self.length)
         self.windows: Windows | None = None
         self.say: Callable[[str], None] = print
 
     def fresh(self) -> SeqGan:
-        """Return another trainee of the same preset, its weights drawn anew."""
+        """Return another training_task of the same preset, its weights drawn anew."""
         return type(self)(self.preset)
 
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
         """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.
 
         Raises:
-            TrainingError: if there is too little for a critic, or no piece has T tokens.
+            TrainingError: if there is too little for a discriminator, or no piece has T tokens.
         """
         super().prepare(corpora, folder, say)
         self.say, self.windows = say, Windows(self.sets, self.length, self.preset.validated)
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return likelihood, the critic alone, and the game."""
+        """Return likelihood, the discriminator alone, and the game."""
         preset = self.preset
         (first,) = super().stages()
-        alone = Player("critic", (self.critic,), self._critic_alone)
+        alone = Player("discriminator", (self.discriminator,), self._discriminator_alone)
         own = (self.network, self.behind, *self.baseline.modules_to_keep)
         g_steps = Player("generator", own, self._policy)
-        learns = preset.critic.recipe
-        d_steps = Player("critic", (self.critic,), self._criticise, preset.critic_updates, learns)
+        learns = preset.discriminator.training
+        d_steps = Player(
+            "discriminator",
+            (self.discriminator,),
+            self._discriminator_loss,
+            preset.discriminator_updates,
+            learns,
+        )
         return (
             first,
             Stage(
-                "critic", (alone,), learns, self._real(learns.batch_size), freezes=(self.network,)
+                "discriminator",
+                (alone,),
+                learns,
+                self._real(learns.batch_size),
+                freezes=(self.network,),
             ),
             Stage(
                 "adversarial",
@@ -96,7 +106,7 @@ class SeqGan(TokenTrainee):
         )
 
     def finish(self) -> dict[str, float]:
-        """Leave the weights as the critic left them: they are meant to be sampled as they are."""
+        """Keep the weights of the adversarial stage: they are to be sampled as they are."""
         return {}
 
     def policy(self) -> TokenPolicy:
@@ -112,28 +122,31 @@ class SeqGan(TokenTrainee):
             self.windows = Windows(self.sets, self.length, self.preset.validated)
         return self.windows
 
-    def _critic_alone(self, batch: Batch) -> Loss:
-        """Return the critic's loss; the rollout policy is the generator as it is."""
+    def _discriminator_alone(self, batch: Batch) -> Loss:
+        """Return the discriminator's loss; the rollout policy is the generator as it is."""
         follow(self.behind, self.network, 0.0)
-        return self._criticise(batch)
+        return self._discriminator_loss(batch)
 
-    def _criticise(self, batch: Batch) -> Loss:
-        """Return the critic's loss on real sequences and as many newly made."""
-        real = batch["targets"][: self.preset.critic.recipe.batch_size]
+    def _discriminator_loss(self, batch: Batch) -> Loss:
+        """Return the discriminator's loss on real sequences and as many newly made."""
+        real = batch["targets"][: self.preset.discriminator.training.batch_size]
         with autocast(real.device, enabled=False):
             made = self.policy().sample(*real.shape)
-            loss = critic_loss(self.critic(real), self.critic(made))
-            return Loss(loss.total + self.preset.critic.penalty * self.critic.penalty(), loss.parts)
+            loss = discriminator_loss(self.discriminator(real), self.discriminator(made))
+            return Loss(
+                loss.total + self.preset.discriminator.penalty * self.discriminator.penalty(),
+                loss.parts,
+            )
 
     def _policy(self, batch: Batch) -> Loss:
         """Return the generator's loss on sequences that it makes.
 
         Raises:
-            TrainingError: if the critic's reward is not finite.
+            TrainingError: if the discriminator's reward is not finite.
         """
         preset, policy = self.preset, self.policy()
         real = batch["targets"][: preset.game.batch_size]
-        with autocast(real.device, enabled=False), without_dropout(self.critic):
+        with autocast(real.device, enabled=False), without_dropout(self.discriminator):
             follow(self.behind, self.network, preset.lag)
             tokens = policy.sample(*real.shape)
             values = self._search().values(tokens)
@@ -154,7 +167,10 @@ class SeqGan(TokenTrainee):
         lagging = policy_of(self.behind, self.representation, self.local_width)
         starts = range(preset.spacing, self.length, preset.spacing)
         return MonteCarlo(
-            lagging, lambda tokens: torch.sigmoid(self.critic(tokens)), preset.rollouts, starts
+            lagging,
+            lambda tokens: torch.sigmoid(self.discriminator(tokens)),
+            preset.rollouts,
+            starts,
         )
 
     @torch.no_grad()
@@ -163,9 +179,11 @@ class SeqGan(TokenTrainee):
         windows, device = self._prepared, next(self.network.parameters()).device
         uniforms = windows.uniforms().to(device)
         real = torch.from_numpy(windows.valid).to(device)
-        with autocast(device, enabled=False), without_dropout(self.critic):
+        with autocast(device, enabled=False), without_dropout(self.discriminator):
             made = self.policy().sample(len(uniforms), self.length, uniforms)
-            beliefs = [float(torch.sigmoid(self.critic(each)).mean()) for each in (real, made)]
+            beliefs = [
+                float(torch.sigmoid(self.discriminator(each)).mean()) for each in (real, made)
+            ]
         figures = windows.figures(made.cpu().numpy())
         figures |= {"score_real": beliefs[0], "score_made": beliefs[1]}
         told = "  ".join(f"{name} {figures[name]:.3f}" for name in figures if name != "loss")
@@ -179,6 +197,6 @@ class SeqGan(TokenTrainee):
         return figures
 
 
-def trainee(preset: SeqGanPreset) -> SeqGan:
-    """Return the trainee of a preset."""
+def training_task(preset: SeqGanPreset) -> SeqGan:
+    """Return the training_task of a preset."""
     return SeqGan(preset)

@@ -1,18 +1,18 @@
-"""The two networks of the game: a causal generator and a causal critic.
+"""The two networks of the game: a causal generator and a causal discriminator.
 
 Where they live::
 
     the generator, relative attention -> training/nn/transformer.py      CausalTransformer
-    the critic: global and local head -> training/nn/discriminators/sequence.py  SequenceCritic
+    D: global and local head -> training/nn/discriminators/sequence.py  SequenceDiscriminator
 """
 
 from __future__ import annotations
 
 from partimento.runtime.presets import TokenPreset, TransformerConfig
-from partimento.training.nn.discriminators.sequence import Intervals, SequenceCritic
+from partimento.training.nn.discriminators.sequence import Intervals, SequenceDiscriminator
 from partimento.training.nn.transformer import CausalTransformer
 
-__all__ = ["critic", "network"]
+__all__ = ["discriminator", "network"]
 
 
 def network(
@@ -23,13 +23,15 @@ def network(
     return CausalTransformer(preset.network, vocabulary, feature_sizes)
 
 
-def critic(
+def discriminator(
     config: TransformerConfig,
     local_width: int,
     vocabulary: int,
     feature_sizes: tuple[int, ...],
     intervals: Intervals,
-) -> SequenceCritic:
-    """Return a critic of the generator's columns (B, L, C), so many tokens each, and tokens."""
+) -> SequenceDiscriminator:
+    """Return a discriminator of columns (B, L, C), ``tokens`` of them at a time, and tokens."""
     columns = {"local_width": local_width}
-    return SequenceCritic(config.model_copy(update=columns), vocabulary, feature_sizes, intervals)
+    return SequenceDiscriminator(
+        config.model_copy(update=columns), vocabulary, feature_sizes, intervals
+    )

@@ -1,14 +1,14 @@
-"""Training of a Transformer GAN: likelihood, the critic alone, then the two against each other.
+"""Training of a Transformer GAN: likelihood, D alone, then G against D.
 
 Equations and where they live::
 
     J = E[R] and its gradient        -> training/policy_gradient/reinforce.py         reinforce
-    the reward of each step (REGS)   -> policy_gradient/critic_gradients.py  regs
-    its expectation over all tokens  -> policy_gradient/critic_gradients.py  ExpectedSteps
-    the same, anchored               -> policy_gradient/critic_gradients.py  AnchoredSteps
-    Monte-Carlo search               -> policy_gradient/critic_gradients.py  searching
-    straight-through Gumbel-softmax  -> policy_gradient/critic_gradients.py  StraightGumbel
-    the critic's loss, global, local -> policy_gradient/critic_gradients.py  critic_of_pairs
+    the reward of each step (REGS)   -> policy_gradient/discriminator_gradients.py  regs
+    its expectation over all tokens  -> policy_gradient/discriminator_gradients.py  ExpectedSteps
+    the same, anchored               -> policy_gradient/discriminator_gradients.py  AnchoredSteps
+    Monte-Carlo search               -> policy_gradient/discriminator_gradients.py  searching
+    straight-through Gumbel-softmax  -> policy_gradient/discriminator_gradients.py  StraightGumbel
+    loss of D, global, local -> policy_gradient/discriminator_gradients.py  discriminator_of_pairs
 """
 
 from __future__ import annotations
@@ -21,40 +21,44 @@ from partimento.errors import TrainingError
 from partimento.files.corpora.corpus import Corpus
 from partimento.metrics.copying import CopyIndex
 from partimento.runtime.model_folder import ModelFolder
-from partimento.systems.transformer_gan import GamePreset
-from partimento.systems.transformer_gan.networks import critic, network
+from partimento.systems.transformer_gan.card import GamePreset
+from partimento.systems.transformer_gan.networks import discriminator, network
 from partimento.training.contract import Player, Stage
 from partimento.training.export.writer import COPIES, export_token_model
-from partimento.training.policy_gradient.critic_gradients import AnchoredSteps, Route, route_of
+from partimento.training.policy_gradient.discriminator_gradients import (
+    AnchoredSteps,
+    Route,
+    route_of,
+)
 from partimento.training.policy_gradient.game import Game, GameState
 from partimento.training.policy_gradient.reinforce import baseline_of, lagging_copy
 from partimento.training.policy_gradient.sample_metrics import COLLAPSED, MadeFigures
 from partimento.training.policy_gradient.steps import GamePlay
-from partimento.training.tokens.task import TokenTrainee
+from partimento.training.tokens.task import TokenTask
 
-__all__ = ["TransformerGan", "trainee"]
+__all__ = ["TransformerGan", "training_task"]
 
 
 class TransformerGan(GamePlay):
-    """A token model that learns by likelihood where its preset says so, and then from a critic."""
+    """A token model trained by likelihood where its preset says so, then adversarially."""
 
     system = "transformer_gan"
 
     def __init__(self, preset: GamePreset) -> None:
         self.preset = preset
-        own = preset.model_copy(update={"recipe": preset.likelihood or preset.recipe})
-        self.model = TokenTrainee(self.system, own, network)
+        own = preset.model_copy(update={"training": preset.likelihood or preset.training})
+        self.model = TokenTask(self.system, own, network)
         self.network = self.model.network
         self.representation, self.vocabulary = self.model.representation, self.model.vocabulary
         self.local_width = self.model.local_width
-        block = preset.recipe.batch_size * preset.served_in
+        block = preset.training.batch_size * preset.served_in
         width = len(self.representation.feature_sizes)
-        self.state = GameState(block, preset.kept, preset.recipe.length, width)
-        self.game = Game(self.model, preset.recipe.length, preset.from_nothing)
+        self.state = GameState(block, preset.kept, preset.training.length, width)
+        self.game = Game(self.model, preset.training.length, preset.from_nothing)
         sizes = self.vocabulary, self.representation.feature_sizes, self.game.intervals
-        self.critic = critic(preset.critic.network, self.local_width, *sizes)
-        self.reference = lagging_copy(self.network)  # the generator as the critic hears it
-        self.baseline = baseline_of(preset.baseline, preset.recipe.length)
+        self.discriminator = discriminator(preset.discriminator.network, self.local_width, *sizes)
+        self.reference = lagging_copy(self.network)  # the generator as the discriminator hears it
+        self.baseline = baseline_of(preset.baseline, preset.training.length)
         self.route = self._route()
         self.figures: MadeFigures | None = None
         self.index: CopyIndex | None = None
@@ -67,7 +71,7 @@ class TransformerGan(GamePlay):
         return route_of(preset.route, self.baseline, preset.rollouts, preset.spacing)
 
     def fresh(self) -> TransformerGan:
-        """Return another trainee of the same preset, its weights drawn anew."""
+        """Return another training_task of the same preset, its weights drawn anew."""
         return type(self)(self.preset)
 
     @property
@@ -84,7 +88,7 @@ class TransformerGan(GamePlay):
         """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.
 
         Raises:
-            TrainingError: if nothing can be learnt from, or a critic has too little to hear.
+            TrainingError: if nothing can be learnt from, or a discriminator has too little to hear.
         """
         self.model.prepare(corpora, folder, say)
         self.game.check()
@@ -95,27 +99,31 @@ class TransformerGan(GamePlay):
         self.model.recall(folder)
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return likelihood where the preset has it, the critic alone, and the game."""
+        """Return likelihood where the preset has it, the discriminator alone, and the game."""
         preset = self.preset
-        learns = preset.critic.recipe
-        alone = Player("critic", (self.critic, self.state), self._critic_alone)
-        critic = Player(
-            "critic", (self.critic, self.state), self._critic_loss, preset.critic.updates, learns
+        learns = preset.discriminator.training
+        alone = Player("discriminator", (self.discriminator, self.state), self._discriminator_alone)
+        discriminator = Player(
+            "discriminator",
+            (self.discriminator, self.state),
+            self._discriminator_loss,
+            preset.discriminator.updates,
+            learns,
         )
         heard = (self.reference,) if self.is_anchored else self.baseline.modules_to_keep
         own = (self.network, *heard)
         other = Player("generator", own, self._generator_loss)
-        players = (other,) if self.is_anchored else (critic, other)
-        resting = (self.critic,) if self.is_anchored else ()
+        players = (other,) if self.is_anchored else (discriminator, other)
+        resting = (self.discriminator,) if self.is_anchored else ()
         game = Stage(
-            "adversarial", players, preset.recipe, self._batch, self._validate, freezes=resting
+            "adversarial", players, preset.training, self._batch, self._validate, freezes=resting
         )
-        before = Stage("critic", (alone,), learns, self._batch, freezes=(self.network,))
+        before = Stage("discriminator", (alone,), learns, self._batch, freezes=(self.network,))
         first = self.model.stages() if preset.likelihood else ()
         return (*first, before, game)
 
     def finish(self) -> dict[str, float]:
-        """Leave the weights as the critic left them: they are meant to be sampled as they are."""
+        """Keep the weights of the adversarial stage: they are to be sampled as they are."""
         return {}
 
     def export(
@@ -129,7 +137,7 @@ class TransformerGan(GamePlay):
         return export_token_model(self, out, facts, precisions, run)
 
     def _validate(self) -> Mapping[str, float]:
-        """Return the figures of what the generator makes, and of the critic, and tell them.
+        """Return the figures of what the generator makes, and of the discriminator, and tell them.
 
         Raises:
             TrainingError: if it has collapsed.
@@ -143,11 +151,11 @@ class TransformerGan(GamePlay):
             raise TrainingError(
                 f"the generator collapsed: its diversity is {found['diversity']:.2f} of the data's;"
                 " the last good weights are kept (partimento export takes them); begin again with "
-                "a lower recipe.learning_rate or a higher teacher_weight"
+                "a lower training.learning_rate or a higher teacher_weight"
             )
         return found
 
 
-def trainee(preset: GamePreset) -> TransformerGan:
-    """Return the trainee of a preset."""
+def training_task(preset: GamePreset) -> TransformerGan:
+    """Return the training_task of a preset."""
     return TransformerGan(preset)

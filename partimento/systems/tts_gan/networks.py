@@ -2,9 +2,9 @@
 
 The parts that the paper names and where they live::
 
-    the game, by least squares    -> training.py  TTSGANTrainee.critic_loss, game_loss
+    the game, by least squares    -> training.py  TTSGANTask.discriminator_loss, game_loss
     figure 2, generator           -> FreeGenerator
-    figure 2, discriminator       -> Critic
+    figure 2, discriminator       -> Discriminator
     scaled dot-product attention  -> training/nn/encoder.py  EncoderAttention.forward
 
 Shapes: B windows, L steps, V values a step, F features a step, C channels, Z and N noise. The
@@ -23,10 +23,10 @@ from partimento.training.nn.encoder import EncoderBlock
 from partimento.training.nn.quantiles import Calibration
 
 __all__ = [
-    "Critic",
+    "Discriminator",
     "FreeGenerator",
     "ScoredGenerator",
-    "critic",
+    "discriminator",
     "network",
 ]
 
@@ -88,24 +88,24 @@ class ScoredGenerator(nn.Module):
         return out
 
 
-class Critic(nn.Module):
-    """The published critic: one logit (B,) of a window (B, L, values), read in patches.
+class Discriminator(nn.Module):
+    """The published discriminator: one logit (B,) of a window (B, L, values), read in patches.
 
     Patches are projected, a token of its own stands before them, and the mean over all is judged.
     """
 
     def __init__(self, config: SeriesNetwork, steps: int, values: int) -> None:
         super().__init__()
-        width = config.critic_width
+        width = config.discriminator_width
         self.patch = config.patch
         self.embedding = nn.Linear(config.patch * values, width)
-        # The authors draw these at a deviation of 1, which drowns the patches: the critic then
-        # says one half of everything for thousands of steps.
+        # The authors draw these at a deviation of 1, which drowns the patches: the discriminator
+        # then says one half of everything for thousands of steps.
         self.token = nn.Parameter(torch.randn(1, 1, width) * _SMALL)
         self.places = nn.Parameter(torch.randn(steps // config.patch + 1, width) * _SMALL)
         self.blocks = nn.ModuleList(
-            EncoderBlock(width, config.critic_heads, config.critic_dropout)
-            for _ in range(config.critic_layers)
+            EncoderBlock(width, config.discriminator_heads, config.discriminator_dropout)
+            for _ in range(config.discriminator_layers)
         )
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, 1)
@@ -130,10 +130,10 @@ def network(preset: SeriesPreset) -> FreeGenerator | ScoredGenerator:
     return ScoredGenerator(preset.network, curves)
 
 
-def critic(preset: SeriesPreset) -> Critic:
-    """Return the critic of a preset; a scored one reads the score beside the values."""
+def discriminator(preset: SeriesPreset) -> Discriminator:
+    """Return the discriminator of a preset; a scored one reads the score beside the values."""
     curves = PerformanceCurves.of_spec(preset.representation)
     values = _FREE_VALUES
     if preset.network.kind == "scored":
         values = 2 * curves.channel_count + curves.feature_count
-    return Critic(preset.network, curves.steps, values)
+    return Discriminator(preset.network, curves.steps, values)

@@ -9,39 +9,39 @@ import torch
 from torch import Tensor, nn
 
 from partimento.runtime.curves.generator import SeriesPreset
-from partimento.systems.tts_gan.networks import critic, network
+from partimento.systems.tts_gan.networks import discriminator, network
 from partimento.training.contract import Batch, Loss, Player, Stage
-from partimento.training.curves.task import SeriesTrainee
+from partimento.training.curves.task import CurveTask
 from partimento.training.device import autocast
 from partimento.training.objectives.energy import energy_score
 
-__all__ = ["TTSGANTrainee", "trainee"]
+__all__ = ["TTSGANTask", "training_task"]
 
 
-class TTSGANTrainee(SeriesTrainee):
-    """The generator and the critic of TTS-GAN in training."""
+class TTSGANTask(CurveTask):
+    """The generator and the discriminator of TTS-GAN in training."""
 
     def __init__(self, preset: SeriesPreset) -> None:
-        super().__init__("tts_gan", preset, network(preset), critic(preset))
+        super().__init__("tts_gan", preset, network(preset), discriminator(preset))
 
-    def fresh(self) -> TTSGANTrainee:
-        """Return another trainee of the same preset, its weights drawn anew."""
-        return TTSGANTrainee(self.preset)
+    def fresh(self) -> TTSGANTask:
+        """Return another training_task of the same preset, its weights drawn anew."""
+        return TTSGANTask(self.preset)
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return the one stage: the critic moves, then the generator."""
-        recipe = self.preset.recipe
-        faster = recipe.learning_rate * self.preset.critic_rate
+        """Return the one stage: the discriminator moves, then the generator."""
+        training = self.preset.training
+        faster = training.learning_rate * self.preset.discriminator_rate
         players = (
             Player(
-                "critic",
-                (self.critic,),
-                self.critic_loss,
-                recipe=recipe.model_copy(update={"learning_rate": faster}),
+                "discriminator",
+                (self.discriminator,),
+                self.discriminator_loss,
+                training=training.model_copy(update={"learning_rate": faster}),
             ),
             Player("generator", (self.network,), self.game_loss),
         )
-        return (Stage("adversarial", players, recipe, self.batch, self.validate),)
+        return (Stage("adversarial", players, training, self.batch, self.validate),)
 
     def _draws(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return two draws for the same windows, the second empty where it is not needed."""
@@ -53,8 +53,8 @@ class TTSGANTrainee(SeriesTrainee):
         first, second = self.made(twice).chunk(2)
         return first, second
 
-    def critic_loss(self, batch: Batch) -> Loss:
-        """Return the critic's side of the game: (D(x) - 1)^2 + D(G(z))^2."""
+    def discriminator_loss(self, batch: Batch) -> Loss:
+        """Return the discriminator's side of the game: (D(x) - 1)^2 + D(G(z))^2."""
         with autocast(batch["values"].device, enabled=False):
             with torch.no_grad():
                 made = self.made(batch)
@@ -67,7 +67,7 @@ class TTSGANTrainee(SeriesTrainee):
         """Return the generator's side: (D(G(z)) - 1)^2, and the energy score where it is asked."""
         with autocast(batch["values"].device, enabled=False):
             made, other = self._draws(batch)
-            with _still(self.critic):
+            with _still(self.discriminator):
                 game = (self.judged(made, batch) - 1).square().mean()
             total, parts = game, {"game": game.detach()}
             if self.preset.energy:
@@ -91,6 +91,6 @@ def _still(module: nn.Module) -> Iterator[None]:
             weight.requires_grad_(True)
 
 
-def trainee(preset: SeriesPreset) -> TTSGANTrainee:
-    """Return the trainee of a preset."""
-    return TTSGANTrainee(preset)
+def training_task(preset: SeriesPreset) -> TTSGANTask:
+    """Return the training_task of a preset."""
+    return TTSGANTask(preset)

@@ -1,4 +1,4 @@
-"""The two stages in which a codec learns: by spectral distances, then with critics beside them."""
+"""The two stages of codec training: spectral distances alone, then with discriminators."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from partimento.runtime.presets import Recipe
+from partimento.runtime.presets import TrainingConfig
 from partimento.training.audio.gpu_dataset import ResidentSound
 from partimento.training.audio.samples import Demos
 from partimento.training.contract import Batch, Loss, Player, Stage
 from partimento.training.device import autocast
-from partimento.training.nn.codec import FlowingCodec, Frames, log_features
-from partimento.training.nn.discriminators.stft import STFTCritics
+from partimento.training.nn.codec import Frames, StreamingCodec, log_features
+from partimento.training.nn.discriminators.stft import STFTDiscriminators
 from partimento.training.nn.spectral import mel_distance, mid_side
 
 __all__ = ["CodecStages", "Sounds"]
@@ -45,10 +45,12 @@ class Sounds(Protocol):
 
 
 class CodecStages:
-    """Losses and validation of a flowing codec and its critics, over a train and a valid set."""
+    """Losses and validation of a streaming codec and its discriminators."""
 
-    def __init__(self, codec: FlowingCodec, critics: STFTCritics, sample_rate_hz: int) -> None:
-        self.codec, self.critics, self.rate = codec, critics, sample_rate_hz
+    def __init__(
+        self, codec: StreamingCodec, discriminators: STFTDiscriminators, sample_rate_hz: int
+    ) -> None:
+        self.codec, self.discriminators, self.rate = codec, discriminators, sample_rate_hz
         self.sets: Mapping[str, Sounds] = {}
         self._held: Tensor | None = None
         self._resident: ResidentSound | None = None
@@ -68,7 +70,7 @@ class CodecStages:
         with torch.no_grad():
             self.codec.measure(self.codec.spectra(torch.from_numpy(samples).to(device)))
 
-    def stages(self, codec: Recipe, critics: Recipe) -> tuple[Stage, Stage]:
+    def stages(self, codec: TrainingConfig, discriminators: TrainingConfig) -> tuple[Stage, Stage]:
         """Return the spectral stage and the adversarial one."""
         self._batch_size = codec.batch_size
         first = Stage(
@@ -79,25 +81,25 @@ class CodecStages:
             self.validate,
         )
         second = Stage(
-            "critic",
+            "discriminator",
             (
-                Player("critic", (self.critics,), self.critic_loss),
+                Player("discriminator", (self.discriminators,), self.discriminator_loss),
                 Player("codec", (self.codec,), self.game_loss),
             ),
-            critics,
-            lambda draw: self.batch(draw, critics),
+            discriminators,
+            lambda draw: self.batch(draw, discriminators),
             self.validate,
         )
         return first, second
 
-    def batch(self, draw: np.random.Generator, recipe: Recipe) -> Batch:
+    def batch(self, draw: np.random.Generator, training: TrainingConfig) -> Batch:
         """Return crops of the training sound."""
         if self._resident is None:
             device = next(self.codec.parameters()).device
             self._resident = ResidentSound.of(self.sets["train"], device)
         if self._resident:
-            return {"samples": self._resident.crops(draw, recipe.batch_size, recipe.length)}
-        samples, _ = self.sets["train"].crops(draw, recipe.batch_size, recipe.length)
+            return {"samples": self._resident.crops(draw, training.batch_size, training.length)}
+        samples, _ = self.sets["train"].crops(draw, training.batch_size, training.length)
         return {"samples": torch.from_numpy(samples)}
 
     def _made(self, samples: Tensor) -> tuple[Frames, Tensor, Tensor, Tensor]:
@@ -150,12 +152,12 @@ class CodecStages:
         """Return the distances of levels, of phase advances, and of the mel spectra of sound."""
         return self._spectral(*self._made(batch["samples"]))
 
-    def critic_loss(self, batch: Batch) -> Loss:
-        """Return the critics' side of the game: hinges."""
+    def discriminator_loss(self, batch: Batch) -> Loss:
+        """Return the discriminators' side of the game: hinges."""
         with torch.no_grad():
             _, _, made, true = self._made(batch["samples"])
-        real, _ = self.critics(true)
-        fake, _ = self.critics(made)
+        real, _ = self.discriminators(true)
+        fake, _ = self.discriminators(made)
         losses = [
             torch.relu(1 - x.float()).mean() + torch.relu(1 + y.float()).mean()
             for x, y in zip(real, fake, strict=True)
@@ -164,13 +166,13 @@ class CodecStages:
         return Loss(total, {})
 
     def game_loss(self, batch: Batch) -> Loss:
-        """Return the codec's side: the spectral distances, the game, the critics' features."""
+        """Return the codec's loss: spectral distances, adversarial loss, feature matching."""
         said, spectra, made, true = self._made(batch["samples"])
         spectral = self._spectral(said, spectra, made, true)
-        with _still(self.critics):
-            fake, seen = self.critics(made)
+        with _still(self.discriminators):
+            fake, seen = self.discriminators(made)
             with torch.no_grad():
-                _, wanted = self.critics(true)
+                _, wanted = self.discriminators(true)
         game = torch.stack([-x.float().mean() for x in fake]).mean()
         apart = [
             (x.float() - y.float()).abs().mean() / (y.float().abs().mean() + 1e-6)

@@ -1,8 +1,8 @@
-"""The latent game as a stage of training: a generator of latents against its critic.
+"""The latent game as a stage of training: a generator of latents against its discriminator.
 
 ::
 
-    critic:     hinge + w R1 (lazily: every few steps, times their number)  -> critic_loss
+    discriminator: hinge + w R1 (lazily: every few steps, scaled up)  -> discriminator_loss
     generator:  hinge + moments over time + conditions heard again          -> generator_loss
 
 Every window is made for the conditions of a real one, so what is made and what is real differ in
@@ -39,14 +39,19 @@ from partimento.training.audio.latent_metrics import Reference
 from partimento.training.audio.samples import Demos
 from partimento.training.contract import Batch, Loss, Player, Stage
 from partimento.training.device import autocast
-from partimento.training.nn.latent_gan import FlowingGenerator, LatentCritic, Listener, draw_inputs
-from partimento.training.nn.latent_gan_halves import HalvesCritic, HalvesGenerator
+from partimento.training.nn.latent_gan import (
+    ConditionPredictor,
+    LatentDiscriminator,
+    StreamingGenerator,
+    draw_inputs,
+)
+from partimento.training.nn.latent_gan_halves import HalvesDiscriminator, HalvesGenerator
 from partimento.training.objectives.adversarial import (
     Moments,
     adapted_share,
     adapted_weight,
     certainty,
-    critic_hinge,
+    discriminator_hinge,
     feature_distance,
     generator_hinge,
     gradient_penalty,
@@ -57,9 +62,9 @@ __all__ = ["LatentGame"]
 _SPLITS = ("train", "valid")
 _LAGS = (0, 1, 2, 4, 8, 16)
 _FAINT = 0.3  # deviations far below this are noise to the codec, and not blown up by whitening
-_FEW_LATENTS = 20_000  # half an hour: below it parts of what the critic sees are hidden
+_FEW_LATENTS = 20_000  # half an hour: below it parts of what the discriminator sees are hidden
 _HIDDEN = 0.25  # of a window, at most
-_OVERFIT = 0.6  # of the way from made to real lie real windows that the critic never saw
+_OVERFIT = 0.6  # of the way from made to real lie real windows that the discriminator never saw
 _NORMAL = 2048  # windows that say what is normal
 _UNTRAINED = 1e3
 _JUDGED = 192  # windows a validation
@@ -70,23 +75,23 @@ _LISTENED = 0.99  # memory of how well conditions are heard
 
 
 class LatentGame:
-    """Generator, critic and listener in training; ``take`` gives it the sound it learns from."""
+    """Generator, discriminator and condition predictor in training; ``take`` sets their data."""
 
     def __init__(self, preset: MusikaPreset, codec: nn.Module) -> None:
         self.preset, self.config, self.codec = preset, preset.game, codec
         conditions = preset.game.conditions
         channels = 2 if preset.codec.kind == "two_level" else 1  # that one hears each by itself
         width = channels * preset.codec.latent_width
-        self.network: FlowingGenerator | HalvesGenerator
-        self.critic: LatentCritic | HalvesCritic
+        self.network: StreamingGenerator | HalvesGenerator
+        self.discriminator: LatentDiscriminator | HalvesDiscriminator
         if preset.game.kind == "flowing":
-            self.network = FlowingGenerator(preset.game, width)
-            self.critic = LatentCritic(preset.game, width)
+            self.network = StreamingGenerator(preset.game, width)
+            self.discriminator = LatentDiscriminator(preset.game, width)
         else:
             self.network = HalvesGenerator(preset.game, width)
-            self.critic = HalvesCritic(preset.game, width)
+            self.discriminator = HalvesDiscriminator(preset.game, width)
         self.margin = self.network.margin
-        self.listener = Listener(width, conditions, preset.game.critic_width // 2)
+        self.listener = ConditionPredictor(width, conditions, preset.game.discriminator_width // 2)
         self.moments = Moments(width + conditions, _LAGS)
         self.sets: dict[str, LatentSet] = {}
         self.crop = preset.game.crop
@@ -105,24 +110,29 @@ class LatentGame:
         self._demos = Demos(folder, "latents", self.preset.data.sample_rate_hz)
 
     def stage(self) -> Stage:
-        """Return the stage: the critic moves, then the generator."""
-        recipe = self.preset.recipes()[2]
-        sharper = {"learning_rate": recipe.learning_rate * _CRITIC_FASTER, "ema": 0.0}
-        critic = Player(
-            "critic",
-            (self.critic, self.listener, self.moments),
-            self.critic_loss,
-            recipe=recipe.model_copy(update=sharper),
+        """Return the stage: the discriminator moves, then the generator."""
+        training = self.preset.trainings()[2]
+        sharper = {"learning_rate": training.learning_rate * _CRITIC_FASTER, "ema": 0.0}
+        discriminator = Player(
+            "discriminator",
+            (self.discriminator, self.listener, self.moments),
+            self.discriminator_loss,
+            training=training.model_copy(update=sharper),
         )
         generator = Player("generator", (self.network,), self.generator_loss)
         return Stage(
-            "latents", (critic, generator), recipe, self.batch, self.validate, (self.codec,)
+            "latents",
+            (discriminator, generator),
+            training,
+            self.batch,
+            self.validate,
+            (self.codec,),
         )
 
     def batch(self, draw: np.random.Generator) -> Batch:
-        """Return where real windows are, and whether the critic's slopes are to be penalised."""
+        """Return where real windows are, and whether the gradient penalty applies."""
         self._ready()
-        count = self.preset.recipe.batch_size
+        count = self.preset.training.batch_size
         places = self.sets["train"].draw(draw, count, self.crop)
         penalised = draw.random() * self.config.penalty_every < 1
         return {**places._asdict(), "penalised": torch.tensor(penalised)}
@@ -135,35 +145,39 @@ class LatentGame:
             places.around(self._conditions, self.crop, self.margin),
         )
 
-    def critic_loss(self, batch: Batch) -> Loss:
-        """Return hinge + w R1 of the critic, and the listener's error on real windows."""
+    def discriminator_loss(self, batch: Batch) -> Loss:
+        """Return hinge + w R1 of the discriminator, and the listener's error on real windows."""
         every, (latents, around) = self.config.penalty_every, self.windows(batch)
         conditions = self._level(self._inside(around))
         with autocast(around.device, enabled=False):
-            real = self.critic.standard(latents)
+            real = self.discriminator.standard(latents)
             with torch.no_grad():
-                made = self.critic.standard(self.made(around))
+                made = self.discriminator.standard(self.made(around))
             seen = self._hidden(torch.cat([real, made]), torch.cat([conditions, conditions]))
             own, other = seen[0].chunk(2)
             told, told_other = seen[1].chunk(2)
             penalised = bool(batch["penalised"])
             own = own.detach().requires_grad_(penalised)
-            verdict, on_made = self.critic(own, told), self.critic(other, told_other)
-            total = critic_hinge(verdict, on_made)
+            verdict, on_made = self.discriminator(own, told), self.discriminator(other, told_other)
+            total = discriminator_hinge(verdict, on_made)
             certain = certainty(verdict, on_made)
-            parts = {"hinge": total.detach(), "certainty": certain, "r1_weight": self.critic.r1}
+            parts = {
+                "hinge": total.detach(),
+                "certainty": certain,
+                "r1_weight": self.discriminator.r1,
+            }
             if penalised:
                 penalty = gradient_penalty(verdict, own)
-                total = total + every * self.critic.r1 * penalty
+                total = total + every * self.discriminator.r1 * penalty
                 parts["r1"] = penalty.detach()
             heard = self._heard(real, conditions)
             total = total + heard.sum()
         with torch.no_grad():
             start, step = self.config.r1
-            adapted = adapted_share(self.critic.r1, certain, step)
+            adapted = adapted_share(self.discriminator.r1, certain, step)
             if self.config.kind == "halves":
-                adapted = adapted_weight(self.critic.r1, certain, step, start)
-            self.critic.r1.copy_(adapted)
+                adapted = adapted_weight(self.discriminator.r1, certain, step, start)
+            self.discriminator.r1.copy_(adapted)
             skill = (1 - heard.detach()).clamp(0, 1)
             self.listener.skill.lerp_(skill, 1 - _LISTENED)
         return Loss(total, {name: value.clone() for name, value in parts.items()})
@@ -172,11 +186,11 @@ class LatentGame:
         """Return hinge, and how far moments and heard conditions are from what was told."""
         config, (latents, around) = self.config, self.windows(batch)
         conditions = self._level(self._inside(around))
-        with autocast(around.device, enabled=False), _still(self.critic, self.listener):
-            made = self.critic.standard(self.made(around))
+        with autocast(around.device, enabled=False), _still(self.discriminator, self.listener):
+            made = self.discriminator.standard(self.made(around))
             seen, told = self._hidden(made, conditions)
-            features = self.critic.features(seen, told)
-            total = generator_hinge(self.critic.heads(features))
+            features = self.discriminator.features(seen, told)
+            total = generator_hinge(self.discriminator.heads(features))
             parts = {"hinge": total.detach()}
             if config.moments:
                 joined = torch.cat([made, conditions], dim=-1)
@@ -191,8 +205,8 @@ class LatentGame:
                 parts["disobeyed"] = kept.detach()
             if config.matching:
                 with torch.no_grad():
-                    real = self.critic.standard(latents)
-                    theirs = self.critic.features(*self._hidden(real, conditions))
+                    real = self.discriminator.standard(latents)
+                    theirs = self.discriminator.features(*self._hidden(real, conditions))
                 close = feature_distance(theirs, features)
                 total = total + config.matching * close
                 parts["matching"] = close.detach()
@@ -206,7 +220,7 @@ class LatentGame:
 
     @torch.no_grad()
     def validate(self) -> Mapping[str, float]:
-        """Return how far what is made lies from held-out latents, and what the critic says."""
+        """Return distances of generated to held-out latents, and discriminator scores."""
         self._ready()
         assert self._reference is not None
         device = next(self.network.parameters()).device
@@ -222,7 +236,7 @@ class LatentGame:
         return figures
 
     def _verdicts(self, real: Tensor, made: Tensor, conditions: Tensor) -> dict[str, float]:
-        """Return the critic's means, and how well conditions are heard in what was made."""
+        """Return the discriminator's means, and how well conditions are heard in what was made."""
         count = len(real)
         seen, told_seen = self._spread("train", count)
         groups = {
@@ -232,21 +246,21 @@ class LatentGame:
         }
         verdicts = {}
         for name, (latents, told) in groups.items():
-            heads = self.critic(self.critic.standard(latents), told)
+            heads = self.discriminator(self.discriminator.standard(latents), told)
             verdicts[name] = float(torch.stack([each.mean() for each in heads]).mean())
         far = verdicts["seen"] - verdicts["made"]
         missed = (verdicts["seen"] - verdicts["held"]) / far if far > 0.1 else 0.0
         if missed > _OVERFIT and not self._warned:
             self._warned = True
             self._say(
-                "the critic knows its windows by heart: it takes real music that it never heard "
+                "the discriminator has memorised its windows: it takes unseen real music "
                 "for made; more music helps, or fewer steps"
             )
-        kept = self._heard(self.critic.standard(made), conditions)
+        kept = self._heard(self.discriminator.standard(made), conditions)
         disobeyed = dict(zip(CONDITIONS, kept.tolist(), strict=False))
         return (
-            {f"critic_{name}": value for name, value in verdicts.items()}
-            | {"critic_by_heart": missed}
+            {f"discriminator_{name}": value for name, value in verdicts.items()}
+            | {"discriminator_by_heart": missed}
             | {f"disobeyed_{name}": value for name, value in disobeyed.items()}
         )
 
@@ -287,10 +301,10 @@ class LatentGame:
         train, valid = self.sets["train"], self.sets["valid"]
         if not len(train):
             raise TrainingError("there are no latents to learn from; train on longer recordings")
-        step = 2**self.config.critic_blocks
+        step = 2**self.config.discriminator_blocks
         self.crop = train.crop_that_fits(self.config.crop, step)
         if self.crop < self.config.crop:
-            self._say(f"most clips are short: the critic hears {self.crop} latents at once")
+            self._say(f"most clips are short: the discriminator hears {self.crop} latents at once")
         if sum(valid.starts(self.crop)[1][-1:]) < _LEAST_PLACES:
             self.sets["valid"] = train
             self._say("too little is held out to judge by: the training music is used for it")
@@ -310,7 +324,7 @@ class LatentGame:
             self.listener: {"mean": told[0], "deviation": told[1]},
         }
         if self.config.kind == "flowing":  # the published game sees latents as they are
-            values[self.critic] = {"mean": mean, "whiten": _power(covariance, -0.5)}
+            values[self.discriminator] = {"mean": mean, "whiten": _power(covariance, -0.5)}
             spread = _power(np.cov(inner.T), 0.5)
             values[self.network] = {
                 "center": inner.mean(axis=0),
@@ -327,7 +341,7 @@ class LatentGame:
         seen, around = self._spread("train", _NORMAL)
         # Whoever asks first, a validation in half precision or a step, must find the same.
         with torch.no_grad(), autocast(device, enabled=False):
-            joined = [self.critic.standard(seen.to(device)), self._level(around.to(device))]
+            joined = [self.discriminator.standard(seen.to(device)), self._level(around.to(device))]
             self.moments.settle(torch.cat(joined, dim=-1))
         held = self._spread("valid", _JUDGED)[0].numpy()
         self._reference = Reference(seen.numpy(), held, mean, latents.std(axis=0) + _FAINT)

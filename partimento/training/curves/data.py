@@ -129,11 +129,12 @@ def require_life(train: SeriesSet) -> None:
     """Check that a set can teach what a hand does.
 
     Raises:
-        TrainingError: if it is too small for a critic, or has no dynamics or no timing.
+        TrainingError: if it is too small for a discriminator, or has no dynamics or no timing.
     """
     if train.window_count < _LEAST_WINDOWS:
         raise TrainingError(
-            f"{train.window_count} windows of {train.steps} sixteenths are too few for a critic, "
+            f"{train.window_count} windows of {train.steps} sixteenths are too few for a "
+            "discriminator, "
             f"which would know them by heart; give music of at least {_LEAST_WINDOWS}"
         )
     loud = np.concatenate([piece.velocity[piece.onset] for piece in train.pieces])

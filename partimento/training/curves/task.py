@@ -30,7 +30,7 @@ from partimento.training.export.curve_graph import generator_graph
 from partimento.training.export.writer import write_model
 from partimento.training.nn.quantiles import Calibration
 
-__all__ = ["COLLAPSED", "SeriesTrainee"]
+__all__ = ["COLLAPSED", "CurveTask"]
 
 COLLAPSED = 0.5  # of the data's spread: below it the generator has one thing to say
 _VALID_WINDOWS = 256
@@ -39,11 +39,11 @@ _CALIBRATED_WINDOWS = 512
 _LEVEL = 0.55  # the mean velocity of Groove MIDI, for a network without data
 
 
-class SeriesTrainee(ABC):
-    """A generator of curves and its critic in training; a system fills ``stages``."""
+class CurveTask(ABC):
+    """A generator of curves and its discriminator in training; a system fills ``stages``."""
 
     def __init__(
-        self, system: str, preset: SeriesPreset, network: nn.Module, critic: nn.Module
+        self, system: str, preset: SeriesPreset, network: nn.Module, discriminator: nn.Module
     ) -> None:
         self.system, self.preset = system, preset
         self.curves = PerformanceCurves.of_spec(preset.representation)
@@ -51,7 +51,7 @@ class SeriesTrainee(ABC):
             raise ConfigError("representation.channels", "a free network makes one, pooled")
         if self.curves.steps % preset.network.patch:
             raise ConfigError("network.patch", f"must divide the {self.curves.steps} steps")
-        self.network, self.critic = network, critic
+        self.network, self.discriminator = network, discriminator
         self.sets: dict[str, SeriesSet] = {}
         self.facts: dict[str, Any] = {}
         self.level = _LEVEL
@@ -60,7 +60,7 @@ class SeriesTrainee(ABC):
 
     @abstractmethod
     def fresh(self) -> Self:
-        """Return another trainee of the same preset, its weights drawn anew."""
+        """Return another training_task of the same preset, its weights drawn anew."""
 
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
@@ -70,7 +70,8 @@ class SeriesTrainee(ABC):
         """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.
 
         Raises:
-            TrainingError: if there is no music, too little for a critic, or none that was played.
+            TrainingError: if there is no music, too little for a discriminator, or none that was
+            played.
         """
         made_from = {
             "corpora": [[corpus.name, len(corpus.items)] for corpus in corpora],
@@ -131,7 +132,7 @@ class SeriesTrainee(ABC):
 
     def batch(self, draw: np.random.Generator) -> Batch:
         """Return windows of the training music."""
-        windows = self.sets["train"].draw(draw, self.preset.recipe.batch_size)
+        windows = self.sets["train"].draw(draw, self.preset.training.batch_size)
         return self._tensors(windows, draw)
 
     def _tensors(self, windows: SeriesPiece, draw: np.random.Generator) -> Batch:
@@ -179,10 +180,10 @@ class SeriesTrainee(ABC):
         return made
 
     def judged(self, values: Tensor, batch: Batch) -> Tensor:
-        """Return (B,): what the critic makes of values; 1 is real, 0 is made."""
+        """Return (B,): what the discriminator makes of values; 1 is real, 0 is made."""
         if self.preset.network.kind == "scored":
             values = torch.cat([values, batch["condition"]], dim=-1)
-        out: Tensor = self.critic(values)
+        out: Tensor = self.discriminator(values)
         return out
 
     def validate(self) -> Mapping[str, float]:
@@ -198,7 +199,7 @@ class SeriesTrainee(ABC):
         return figures
 
     def _figures(self) -> dict[str, float]:
-        """Return how far made windows lie from held-out ones, and what the critic holds of both."""
+        """Return distances of generated to held-out windows, and discriminator scores of both."""
         held = self._held
         assert held is not None
         batch = self._tensors(held, np.random.default_rng(0))
@@ -220,8 +221,8 @@ class SeriesTrainee(ABC):
             "js_velocity_autocorrelation": apart.velocity_autocorrelation,
             "js_offset_autocorrelation": apart.offset_autocorrelation,
             "spread": share,
-            "critic_real": float(scores[0]),
-            "critic_made": float(scores[1]),
+            "discriminator_real": float(scores[0]),
+            "discriminator_made": float(scores[1]),
         }
 
     def played(
@@ -240,7 +241,7 @@ class SeriesTrainee(ABC):
         """
         if not self.sets or not self.sets["train"].pieces:
             return {}
-        for module in (self.network, self.critic):
+        for module in (self.network, self.discriminator):
             module.eval()
         calibration = self.network.calibration
         assert isinstance(calibration, Calibration)
@@ -263,7 +264,7 @@ class SeriesTrainee(ABC):
                 if played.any():
                     calibration.fit(value, made[..., value][played], real[..., value][played])
             figures = self._figures()
-        for module in (self.network, self.critic):
+        for module in (self.network, self.discriminator):
             module.train()
         return {f"valid_{name}": value for name, value in figures.items()}
 
@@ -311,5 +312,5 @@ def _require_spread(share: float) -> None:
         raise TrainingError(
             f"the generator's curves vary {share:.0%} as much as the data's at its best "
             "validation: it collapsed from the start, so no model is written; begin again with a "
-            "lower recipe.learning_rate"
+            "lower training.learning_rate"
         )

@@ -22,14 +22,14 @@ from torch import nn
 from partimento.representations.spectra import LOG_SCALE
 from partimento.runtime.audio.presets import CodecConfig
 from partimento.training.export.graph_builder import Graph
-from partimento.training.nn.codec import NOISE_BANDS, SURE, UNSURE, FlowingCodec
+from partimento.training.nn.codec import NOISE_BANDS, SURE, UNSURE, StreamingCodec
 
 __all__ = ["decoder_graph", "encoder_graph"]
 
 F32 = npt.NDArray[np.float32]
 
 
-def decoder_graph(codec: FlowingCodec) -> onnx.ModelProto:
+def decoder_graph(codec: StreamingCodec) -> onnx.ModelProto:
     """Return the graph of the decoder."""
     config = codec.config
     weights = _weights(codec.decoder)
@@ -65,7 +65,7 @@ def decoder_graph(codec: FlowingCodec) -> onnx.ModelProto:
     return graph.finished()
 
 
-def encoder_graph(codec: FlowingCodec) -> onnx.ModelProto:
+def encoder_graph(codec: StreamingCodec) -> onnx.ModelProto:
     """Return the graph of the encoder."""
     config = codec.config
     weights = _weights(codec.encoder)

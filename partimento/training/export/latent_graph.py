@@ -14,7 +14,7 @@ from torch import nn
 
 from partimento.errors import ConfigError
 from partimento.training.export.graph_builder import Graph
-from partimento.training.nn.latent_gan import FlowingGenerator
+from partimento.training.nn.latent_gan import StreamingGenerator
 
 __all__ = ["latent_graph"]
 
@@ -25,7 +25,7 @@ def latent_graph(network: nn.Module) -> onnx.ModelProto:
     Raises:
         ConfigError: for a generator that cannot make any piece of a stream by itself.
     """
-    if not isinstance(network, FlowingGenerator):
+    if not isinstance(network, StreamingGenerator):
         raise ConfigError("game.kind", "only a flowing generator can be played; train that one")
     config = network.config
     weights = {

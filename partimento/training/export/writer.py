@@ -93,15 +93,18 @@ def _relative_products(model: onnx.ModelProto) -> list[str]:
     ]
 
 
-def token_graph(trainee: TokenModel) -> tuple[onnx.ModelProto, dict[str, Any]]:
+def token_graph(training_task: TokenModel) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """Return the fp32 graph of a token network and what the runtime must know of it."""
-    config = trainee.preset.network
+    config = training_task.preset.network
     weights: dict[str, npt.NDArray[np.float32]] = {
         name: value.detach().float().cpu().numpy()
-        for name, value in trainee.network.state_dict().items()
+        for name, value in training_task.network.state_dict().items()
     }
-    features = len(trainee.representation.feature_sizes)
-    facts: dict[str, Any] = {"vocabulary": trainee.vocabulary, "local_width": config.local_width}
+    features = len(training_task.representation.feature_sizes)
+    facts: dict[str, Any] = {
+        "vocabulary": training_task.vocabulary,
+        "local_width": config.local_width,
+    }
     if isinstance(config, RecurrentConfig):
         facts |= {"kind": "recurrent", "layers": config.layers, "width": config.width}
         return recurrent_graph(config, weights, features), facts
@@ -119,23 +122,23 @@ def token_graph(trainee: TokenModel) -> tuple[onnx.ModelProto, dict[str, Any]]:
 
 
 def export_token_model(
-    trainee: TokenModel,
+    training_task: TokenModel,
     out: Path,
     facts: Mapping[str, Any],
     precisions: tuple[str, ...] = ("int8",),
     run: Path | None = None,
 ) -> ModelFolder:
     """Write the model folder of a token network; see ``write_model``."""
-    full, network = token_graph(trainee)
+    full, network = token_graph(training_task)
     config: dict[str, Any] = {
-        "system": trainee.system,
-        "representation": trainee.representation.spec(),
+        "system": training_task.system,
+        "representation": training_task.representation.spec(),
         "network": network,
-        "defaults": {**trainee.preset.defaults, **facts.get("defaults", {})},
+        "defaults": {**training_task.preset.defaults, **facts.get("defaults", {})},
     }
-    if trainee.instruments:
-        config["instruments"] = trainee.instruments
-    return write_model(out, config, full, trainee, facts, precisions, run)
+    if training_task.instruments:
+        config["instruments"] = training_task.instruments
+    return write_model(out, config, full, training_task, facts, precisions, run)
 
 
 class _Trained(Protocol):
@@ -149,7 +152,7 @@ def write_model(
     out: Path,
     config: Mapping[str, Any],
     graph: onnx.ModelProto,
-    trainee: _Trained,
+    training_task: _Trained,
     facts: Mapping[str, Any],
     precisions: tuple[str, ...],
     run: Path | None,
@@ -165,13 +168,13 @@ def write_model(
     index = (run or out) / "training" / COPIES
     if index.exists():
         files[COPIES] = index.read_bytes()
-    assert isinstance(trainee.preset, Config)
+    assert isinstance(training_task.preset, Config)
     whole: dict[str, Any] = {
         "name": out.name,
         **config,
         "graphs": {kind: f"decoder.{kind}.onnx" for kind in precisions},
-        "parameters": sum(weight.numel() for weight in trainee.network.parameters()),
-        "preset": trainee.preset.model_dump(mode="json"),
+        "parameters": sum(weight.numel() for weight in training_task.network.parameters()),
+        "preset": training_task.preset.model_dump(mode="json"),
         "trained": {key: value for key, value in facts.items() if key != "defaults"},
         "partimento": __version__,
     }

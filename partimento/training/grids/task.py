@@ -37,7 +37,7 @@ from partimento.training.objectives.absorbing import (
     q_sample,
 )
 
-__all__ = ["GridNetwork", "GridTrainee", "draw_task", "known"]
+__all__ = ["GridNetwork", "GridTask", "draw_task", "known"]
 
 _STRING_PROGRAMS = range(40, 48)
 _CACHE = "grids.npz"
@@ -65,7 +65,7 @@ class GridNetwork(Protocol):
         ...
 
 
-class GridTrainee:
+class GridTask:
     """A grid model in training: its preset, its network, its data."""
 
     def __init__(
@@ -79,8 +79,8 @@ class GridTrainee:
         self.sets: dict[str, GridSet] = {}
         self.facts: dict[str, Any] = {}
 
-    def fresh(self) -> GridTrainee:
-        """Return another trainee of the same preset, its weights drawn anew."""
+    def fresh(self) -> GridTask:
+        """Return another training_task of the same preset, its weights drawn anew."""
         return type(self)(self.system, self.preset, self.factory)
 
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
@@ -162,11 +162,11 @@ class GridTrainee:
     def stages(self) -> tuple[Stage, ...]:
         """Return the one stage: the variational bound of absorbing diffusion."""
         player = Player("model", (self.network, self.times), self._loss)
-        return (Stage("diffusion", (player,), self.preset.recipe, self._batch, self._validate),)
+        return (Stage("diffusion", (player,), self.preset.training, self._batch, self._validate),)
 
     def _batch(self, draw: np.random.Generator) -> Batch:
-        recipe = self.preset.recipe
-        return self._examples(self.sets["train"], draw, recipe.batch_size)
+        training = self.preset.training
+        return self._examples(self.sets["train"], draw, training.batch_size)
 
     def _examples(self, grids: GridSet, draw: np.random.Generator, size: int) -> Batch:
         made = [self._example(grids, draw) for _ in range(size)]
@@ -176,7 +176,7 @@ class GridTrainee:
         self, grids: GridSet, draw: np.random.Generator
     ) -> dict[str, npt.NDArray[np.generic]]:
         """Return one crop, which of its cells are to be found, and the noise that masks them."""
-        cells, features, ensemble = grids.crop(draw, self.preset.recipe.length)
+        cells, features, ensemble = grids.crop(draw, self.preset.training.length)
         if ensemble == 0:
             voices = [slots[:1] for slots in self.grid.slots_of]
         else:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from partimento.errors import FileError, TrainingError
 from partimento.files.atomic import atomic_path
+from partimento.runtime.presets import current_name
 
 __all__ = ["load_module", "read_checkpoint", "tensors_under", "write_checkpoint"]
 
@@ -45,13 +46,20 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            state = json.loads((file.metadata() or {})["state"])
+            tensors = {current_name(n): file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
+            state = _current(json.loads((file.metadata() or {})["state"]))
     except FileNotFoundError:
         raise TrainingError(f"{path} does not exist; start without --resume") from None
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         raise TrainingError(f"{path} is damaged ({error}); start without --resume") from None
     return tensors, state
+
+
+def _current(state: Any) -> Any:
+    """Return a state of version 0.1.0 with today's names of players and stages."""
+    if isinstance(state, dict):
+        return {current_name(name): _current(value) for name, value in state.items()}
+    return [_current(value) for value in state] if isinstance(state, list) else state
 
 
 def tensors_under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -9,30 +9,30 @@ import torch
 from torch import Tensor, nn
 
 from partimento.errors import TrainingError
-from partimento.runtime.presets import Recipe
+from partimento.runtime.presets import TrainingConfig
 from partimento.training import distributed
 from partimento.training.contract import Loss, Player
 
 __all__ = ["PlayerOptimizer", "learning_rate_at"]
 
 
-def learning_rate_at(recipe: Recipe, step: int, total_steps: int) -> float:
+def learning_rate_at(training: TrainingConfig, step: int, total_steps: int) -> float:
     """Return the learning rate of a step: linear warm-up, then the schedule."""
-    warm = min(1.0, (step + 1) / max(1, recipe.warmup_steps))
-    if recipe.schedule == "constant":
+    warm = min(1.0, (step + 1) / max(1, training.warmup_steps))
+    if training.schedule == "constant":
         shape = 1.0
-    elif recipe.schedule == "inverse_sqrt":
-        shape = math.sqrt(max(1, recipe.warmup_steps) / max(step + 1, recipe.warmup_steps, 1))
+    elif training.schedule == "inverse_sqrt":
+        shape = math.sqrt(max(1, training.warmup_steps) / max(step + 1, training.warmup_steps, 1))
     else:
         shape = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, total_steps))))
-    return recipe.learning_rate * warm * shape
+    return training.learning_rate * warm * shape
 
 
 class PlayerOptimizer:
     """AdamW over one player's weights (no decay on vectors), with their moving average."""
 
-    def __init__(self, player: Player, recipe: Recipe) -> None:
-        self.player, self.recipe = player, recipe
+    def __init__(self, player: Player, training: TrainingConfig) -> None:
+        self.player, self.training = player, training
         self.named = [
             (f"{index}.{name}", weight)
             for index, module in enumerate(player.modules)
@@ -42,17 +42,17 @@ class PlayerOptimizer:
         matrices = [weight for _, weight in self.named if weight.ndim >= 2]
         vectors = [weight for _, weight in self.named if weight.ndim < 2]
         groups = [
-            {"params": matrices, "weight_decay": recipe.weight_decay},
+            {"params": matrices, "weight_decay": training.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
         self.adam = torch.optim.AdamW(
             [group for group in groups if group["params"]],
-            lr=recipe.learning_rate,
-            betas=(recipe.beta1, recipe.beta2),
+            lr=training.learning_rate,
+            betas=(training.beta1, training.beta2),
             fused=True,
         )
         self.average = (
-            {name: weight.detach().clone() for name, weight in self.named} if recipe.ema else {}
+            {name: weight.detach().clone() for name, weight in self.named} if training.ema else {}
         )
 
     def update(self, loss: Loss, step: int, total_steps: int) -> float:
@@ -62,16 +62,16 @@ class PlayerOptimizer:
             weight.grad = None
         loss.total.backward()  # type: ignore[no-untyped-call]
         distributed.average_gradients(weights)
-        norm = float(nn.utils.clip_grad_norm_(weights, self.recipe.clip))
+        norm = float(nn.utils.clip_grad_norm_(weights, self.training.clip))
         if not math.isfinite(norm):
             return norm  # the caller stops; the weights are still those of the last good step
-        rate = learning_rate_at(self.recipe, step, total_steps)
+        rate = learning_rate_at(self.training, step, total_steps)
         for group in self.adam.param_groups:
             group["lr"] = rate
         self.adam.step()
         if self.average:
             # A young average would remember its random start, so it warms up with the steps.
-            decay = min(self.recipe.ema, (step + 1) / (step + 10))
+            decay = min(self.training.ema, (step + 1) / (step + 10))
             with torch.no_grad():
                 torch._foreach_lerp_(list(self.average.values()), weights, 1 - decay)
         return norm

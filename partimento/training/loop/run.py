@@ -18,7 +18,7 @@ from partimento.errors import FileError, TrainingError
 from partimento.files.atomic import atomic_path
 from partimento.files.corpora.corpus import Corpus
 from partimento.training import distributed
-from partimento.training.contract import Trainee
+from partimento.training.contract import TrainingTask
 from partimento.training.device import set_threads
 from partimento.training.loop.checkpoints import (
     load_module,
@@ -34,7 +34,7 @@ __all__ = ["finish_best", "load_best", "told", "train"]
 
 
 def train(
-    trainee: Trainee,
+    training_task: TrainingTask,
     corpora: Sequence[Corpus],
     out: Path,
     *,
@@ -60,23 +60,23 @@ def train(
         if distributed.rank() == 0:
             _make_folder(folder, resume)
             if resume:
-                _check_preset(folder / "preset.json", trainee)
-            _remember(folder / "preset.json", trainee)
+                _check_preset(folder / "preset.json", training_task)
+            _remember(folder / "preset.json", training_task)
         distributed.barrier()
         if distributed.rank() != 0:
             progress = Progress(quiet=True)
         torch.manual_seed(int(seeds.generator(seed).integers(2**62)))
-        _reset(trainee)
-        trainee.prepare(corpora, folder, progress.say)
+        _reset(training_task)
+        training_task.prepare(corpora, folder, progress.say)
         if start_from is not None and not resume:
-            begin_from(trainee, start_from)
-        trainer = Trainer(trainee.stages(), folder, seed, progress)
+            begin_from(training_task, start_from)
+        trainer = Trainer(training_task.stages(), folder, seed, progress)
         outcome = trainer.run(resume=resume)
         if distributed.rank() == 0:
             if (folder / BEST).exists():
-                state = finish_best(trainee, out)
-                facts = {**trainee.facts, "seed": seed, "steps": outcome.steps}
-                trainee.export(out, facts | told(state))
+                state = finish_best(training_task, out)
+                facts = {**training_task.facts, "seed": seed, "steps": outcome.steps}
+                training_task.export(out, facts | told(state))
                 progress.say(f"{out} is a model now: partimento describe {out}")
                 if outcome.to_come:
                     progress.say(
@@ -92,10 +92,10 @@ def train(
     return outcome
 
 
-def _reset(trainee: Trainee) -> None:
+def _reset(training_task: TrainingTask) -> None:
     """Draw the initial weights anew, so that they come from the seed alone."""
-    fresh = all_modules(trainee.fresh().stages())
-    for name, module in all_modules(trainee.stages()).items():
+    fresh = all_modules(training_task.fresh().stages())
+    for name, module in all_modules(training_task.stages()).items():
         module.load_state_dict(fresh[name].state_dict())
 
 
@@ -112,7 +112,7 @@ def _make_folder(folder: Path, resume: bool) -> None:
         raise FileError(folder, f"cannot be made ({error.strerror})", "choose another -o") from None
 
 
-def _check_preset(path: Path, trainee: Trainee) -> None:
+def _check_preset(path: Path, training_task: TrainingTask) -> None:
     """Hold the preset against the one that the run began with.
 
     Raises:
@@ -120,12 +120,12 @@ def _check_preset(path: Path, trainee: Trainee) -> None:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        began = type(trainee.preset).model_validate(json.loads(text)["preset"])
+        began = type(training_task.preset).model_validate(json.loads(text)["preset"])
     except (OSError, ValueError, KeyError):
         return  # a run without its preset: the weights themselves tell whether they fit
     before, now = (
         _flat(began.model_dump(mode="json")),
-        _flat(trainee.preset.model_dump(mode="json")),
+        _flat(training_task.preset.model_dump(mode="json")),
     )
     changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     if changed:
@@ -148,26 +148,27 @@ def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return leaves
 
 
-def _remember(path: Path, trainee: Trainee) -> None:
+def _remember(path: Path, training_task: TrainingTask) -> None:
     text = json.dumps(
-        {"system": trainee.system, "preset": trainee.preset.model_dump(mode="json")}, indent=1
+        {"system": training_task.system, "preset": training_task.preset.model_dump(mode="json")},
+        indent=1,
     )
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def finish_best(trainee: Trainee, out: Path) -> dict[str, Any]:
+def finish_best(training_task: TrainingTask, out: Path) -> dict[str, Any]:
     """Put the last touch on the best weights of a run, once, and keep them so.
 
     Returns the saved state, with what was ``finished``.
     """
-    state = load_best(trainee, out)
+    state = load_best(training_task, out)
     if "finished" not in state:
-        state["finished"], state["played"] = finite(trainee.finish()), _played(trainee)
+        state["finished"], state["played"] = finite(training_task.finish()), _played(training_task)
         path = out / "training" / BEST
         tensors, _ = read_checkpoint(path)
         played = state["played"]
-        tensors |= {f"{played}/{k}": v for k, v in trainee.network.state_dict().items()}
+        tensors |= {f"{played}/{k}": v for k, v in training_task.network.state_dict().items()}
         write_checkpoint(path, tensors, state)
     return state
 
@@ -178,8 +179,8 @@ def told(state: dict[str, Any]) -> dict[str, Any]:
     return finite({**figures, **state.get("finished", {})})
 
 
-def load_best(trainee: Trainee, out: Path) -> dict[str, Any]:
-    """Load the best weights of a run into the trainee's modules; returns the saved state.
+def load_best(training_task: TrainingTask, out: Path) -> dict[str, Any]:
+    """Load the best weights of a run into the training_task's modules; returns the saved state.
 
     Raises:
         TrainingError: if there are none yet, or the network has another shape.
@@ -190,12 +191,12 @@ def load_best(trainee: Trainee, out: Path) -> dict[str, Any]:
         )
     tensors, state = read_checkpoint(out / "training" / BEST)
     state["figures"] = finite(state["figures"])
-    for prefix, module in all_modules(trainee.stages()).items():
+    for prefix, module in all_modules(training_task.stages()).items():
         load_module(module, tensors_under(tensors, prefix), out)
     return state
 
 
-def _played(trainee: Trainee) -> str:
+def _played(training_task: TrainingTask) -> str:
     """Return the name under which checkpoints keep the network that is played."""
-    modules = all_modules(trainee.stages())
-    return next(name for name, module in modules.items() if module is trainee.network)
+    modules = all_modules(training_task.stages())
+    return next(name for name, module in modules.items() if module is training_task.network)

@@ -115,11 +115,11 @@ class Trainer:
     def _run_stage(
         self, stage: Stage, restored: dict[str, Tensor], stop: _StopSign
     ) -> tuple[Mapping[str, float], bool]:
-        if stage.recipe.steps is None and stage.recipe.minutes is None:
-            raise TrainingError(f"{stage.name}: a recipe names steps or minutes")
+        if stage.training.steps is None and stage.training.minutes is None:
+            raise TrainingError(f"{stage.name}: its training config needs steps or minutes")
         with _frozen(stage.freezes):
             optimizers = self._optimizers(stage, restored)
-            self.total_steps = self.total_steps or stage.recipe.steps
+            self.total_steps = self.total_steps or stage.training.steps
             if not restored:
                 self.best = None
                 if self.stage_index and self._leads:
@@ -144,7 +144,7 @@ class Trainer:
         for module in self.modules.values():
             distributed.share(module)
         optimizers = [
-            PlayerOptimizer(player, player.recipe or stage.recipe) for player in stage.players
+            PlayerOptimizer(player, player.training or stage.training) for player in stage.players
         ]
         for optimizer in optimizers:
             prefix = f"{optimizer.player.name}/"
@@ -180,7 +180,7 @@ class Trainer:
                     stage, taken - _WARM_STEPS, time.monotonic() - started
                 )
             is_last = self.step == self.total_steps
-            if stage.validate and (self.step % stage.recipe.validate_every == 0 or is_last):
+            if stage.validate and (self.step % stage.training.validate_every == 0 or is_last):
                 figures = self._validate(stage, optimizers)
                 line |= {f"valid_{key}": value for key, value in figures.items()}
                 history.append(figures["loss"])
@@ -194,12 +194,12 @@ class Trainer:
                 saved = time.monotonic()
             if distributed.any_rank(stop.asked):
                 raise KeyboardInterrupt
-        if stage.recipe.patience and self.stale >= stage.recipe.patience:
+        if stage.training.patience and self.stale >= stage.training.patience:
             self.progress.say(f"no gain in {self.stale} validations: stopped at the best")
         return figures, len(history) > 3 and min(history) < history[-1] - 0.05
 
     def _is_over(self, stage: Stage) -> bool:
-        if stage.recipe.patience and self.stale >= stage.recipe.patience:
+        if stage.training.patience and self.stale >= stage.training.patience:
             return True
         return self.total_steps is not None and self.step >= self.total_steps
 
@@ -244,7 +244,9 @@ class Trainer:
             line |= {f"{name}_{key}": float(value) for key, value in loss.parts.items()}
             line[f"{name}_loss"] = float(loss.total.detach())
             line[f"{name}_gradient_norm"] = norm
-        line["learning_rate"] = learning_rate_at(stage.recipe, self.step, self.total_steps or 10**9)
+        line["learning_rate"] = learning_rate_at(
+            stage.training, self.step, self.total_steps or 10**9
+        )
         line["seconds"] = time.monotonic() - began
         return line
 
@@ -253,12 +255,12 @@ class Trainer:
 
     def _steps_for(self, stage: Stage, taken: int, elapsed: float) -> int | None:
         """Return how many steps the minutes give; None until that can be told."""
-        assert stage.recipe.minutes is not None
+        assert stage.training.minutes is not None
         is_told = taken >= _MEASURED_STEPS and elapsed >= _MEASURED_SECONDS
         if not distributed.any_rank(is_told):
             return None
         speed = taken / max(1e-6, elapsed)
-        steps = max(self.step + 1, int(stage.recipe.minutes * 60 * speed))
+        steps = max(self.step + 1, int(stage.training.minutes * 60 * speed))
         return int(distributed.agree(float(steps)))
 
     def _validate(self, stage: Stage, optimizers: Sequence[PlayerOptimizer]) -> Mapping[str, float]:

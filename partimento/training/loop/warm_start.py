@@ -18,7 +18,7 @@ from partimento.errors import ConfigError, TrainingError
 from partimento.representations import make_representation
 from partimento.representations.performance_curves import PerformanceCurves
 from partimento.runtime.model_folder import CONFIG_FILE, ModelFolder
-from partimento.training.contract import Trainee
+from partimento.training.contract import TrainingTask
 from partimento.training.export.read_weights import read_graph_weights
 from partimento.training.loop.checkpoints import load_module, read_checkpoint, tensors_under
 from partimento.training.loop.trainer import BEST
@@ -37,8 +37,8 @@ _FREE = {
 Spec = Mapping[str, Any]
 
 
-def begin_from(trainee: Trainee, start: Path) -> None:
-    """Load the played network of a run, or of a model folder, into the trainee's.
+def begin_from(training_task: TrainingTask, start: Path) -> None:
+    """Load the played network of a run, or of a model folder, into the training_task's.
 
     The network may have feature tables that the other had not; they start at zero, so that it
     begins as the very function that was learnt. A countdown may be longer or shorter. What
@@ -52,7 +52,7 @@ def begin_from(trainee: Trainee, start: Path) -> None:
     run = start / "training"
     if not (run / BEST).is_file() and not (start / CONFIG_FILE).is_file():
         raise TrainingError(f"{start} is no run with validated weights and no model folder")
-    theirs, ours = _spec_of(start), getattr(trainee.preset, "representation", None)
+    theirs, ours = _spec_of(start), getattr(training_task.preset, "representation", None)
     if theirs and ours:
         _check(_plain(theirs), _plain(ours), start)
     if (run / BEST).is_file():
@@ -63,12 +63,12 @@ def begin_from(trainee: Trainee, start: Path) -> None:
         weights = read_graph_weights(start)
     if theirs and ours:
         _count_down(weights, theirs, ours)
-    for name, value in trainee.network.state_dict().items():
+    for name, value in training_task.network.state_dict().items():
         if name.startswith(_FEATURES) and name not in weights:
             weights[name] = torch.zeros_like(value)
         if name.startswith(_CALIBRATION):
             weights[name] = value
-    load_module(trainee.network, weights, start)
+    load_module(training_task.network, weights, start)
 
 
 def _spec_of(start: Path) -> Spec | None:

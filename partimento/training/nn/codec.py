@@ -34,8 +34,8 @@ __all__ = [
     "UNSURE",
     "Decoder",
     "Encoder",
-    "FlowingCodec",
     "Frames",
+    "StreamingCodec",
     "log_features",
     "stacks_of",
 ]
@@ -179,7 +179,7 @@ class Decoder(nn.Module):
         return Frames(level, said[..., 1::2, :], certainty), after
 
 
-class FlowingCodec(nn.Module):
+class StreamingCodec(nn.Module):
     """Sound (B, 2, N) to latents (B, n, latent_width) and back; n latents are N samples."""
 
     def __init__(self, config: CodecConfig) -> None:

@@ -1,4 +1,4 @@
-"""The flowing generator of latents, its critic, and what listens whether conditions are kept.
+"""The streaming generator of latents, its discriminator, and a predictor of conditions.
 
 Shapes: B windows, T latents, F inputs a latent, L numbers a latent, C conditions. Arrays are
 (B, T, .) outside, channel-last.
@@ -8,10 +8,10 @@ Shapes: B windows, T latents, F inputs a latent, L numbers a latent, C condition
     inputs: coordinates, style, noise, conditions     -> draw_inputs  (of any place: see
                                                          representations/latent_coordinates.py)
     generator: ConvNeXt blocks, scaled and shifted
-        by the style of each latent                   -> FlowingGenerator, StyledBlock
-    critic of two adjacent windows and their
-        conditions: strided residual network          -> LatentCritic
-    conditions heard from latents                     -> Listener
+        by the style of each latent                   -> StreamingGenerator, StyledBlock
+    discriminator of two adjacent windows and their
+        conditions: strided residual network          -> LatentDiscriminator
+    conditions heard from latents                     -> ConditionPredictor
 
 The generator knows no places: latents a to b depend on the inputs a - margin to b + margin alone,
 so that any piece of an endless stream can be made by itself.
@@ -30,9 +30,9 @@ from partimento.runtime.audio.presets import GameConfig
 from partimento.training.device import autocast
 
 __all__ = [
-    "FlowingGenerator",
-    "LatentCritic",
-    "Listener",
+    "ConditionPredictor",
+    "LatentDiscriminator",
+    "StreamingGenerator",
     "StyledBlock",
     "draw_inputs",
     "draw_path",
@@ -41,8 +41,8 @@ __all__ = [
 _SCALE = 0.2  # of a fresh block's part in the sum
 _WHISPER = 0.3
 _STRAIGHT = 1e-4
-_SLOPE = 0.2  # of the critic's leaky units
-_FINE = 2  # halvings of time after which the critic's near-sighted head judges
+_SLOPE = 0.2  # of the discriminator's leaky units
+_FINE = 2  # halvings of time after which the discriminator's near-sighted head judges
 _DILATIONS = (1, 2, 4)
 
 
@@ -115,7 +115,7 @@ class StyledBlock(nn.Module):
         return out
 
 
-class FlowingGenerator(nn.Module):
+class StreamingGenerator(nn.Module):
     """Latents (B, T, L) of inputs (B, T, F); those nearer than ``margin`` to an edge are not whole.
 
     ``center`` (L,) and ``mix`` (L, L) say how the music's latents lie before the tanh, so that
@@ -176,7 +176,7 @@ class _Halving(nn.Module):
         return out
 
 
-class LatentCritic(nn.Module):
+class LatentDiscriminator(nn.Module):
     """Verdicts on windows of white latents (B, T, L) with their conditions (B, T, C).
 
     Three heads: near-sighted (a verdict every fourth latent), far-sighted (after all halvings) and
@@ -185,9 +185,9 @@ class LatentCritic(nn.Module):
 
     def __init__(self, config: GameConfig, latents: int) -> None:
         super().__init__()
-        width = config.critic_width
+        width = config.discriminator_width
         self.enter = nn.Conv1d(latents + config.conditions, width, 3, padding=1)
-        self.blocks = nn.ModuleList(_Halving(width) for _ in range(config.critic_blocks))
+        self.blocks = nn.ModuleList(_Halving(width) for _ in range(config.discriminator_blocks))
         self.fine = nn.Conv1d(width, 1, 1)
         self.last = nn.Conv1d(width, width, 3, padding=1)
         self.coarse = nn.Conv1d(width, 1, 1)
@@ -209,7 +209,7 @@ class LatentCritic(nn.Module):
         return self.heads(self.features(latents, conditions))
 
     def standard(self, latents: Tensor) -> Tensor:
-        """Return latents as the critic is to see them: over the music, white."""
+        """Return latents as the discriminator is to see them: over the music, white."""
         with autocast(latents.device, enabled=False):
             return (latents.float() - self.mean) @ self.whiten
 
@@ -233,7 +233,7 @@ class LatentCritic(nn.Module):
         return self.fine(fine)[:, 0], self.coarse(last)[:, 0], whole
 
 
-class Listener(nn.Module):
+class ConditionPredictor(nn.Module):
     """What conditions (B, T, C) are heard in white latents (B, T, L)."""
 
     def __init__(self, latents: int, conditions: int, width: int = 128) -> None:

@@ -1,4 +1,4 @@
-"""The published generator and critic of latents (Pasini and Schlueter 2022, official code, 44 kHz).
+"""The published GAN of latents (Pasini and Schlueter 2022, official code, 44 kHz).
 
 ::
 
@@ -6,10 +6,10 @@
     coordinates and style, averaged for each level -> HalvesGenerator.forward
     x / deviation over time, scaled by them        -> _Scaled
     x2 upsamplings with pixel-shuffle skips        -> _Doubling
-    strided residual critic over both halves       -> HalvesCritic
+    strided residual discriminator over both halves       -> HalvesDiscriminator
 
-Both halves are seen by the critic together, which is how the seam between them is learnt. Shapes as
-in ``latent_gan.py``; arrays inside are (B, W, T).
+Both halves are seen by the discriminator together, which is how the seam between them is learnt.
+Shapes as in ``latent_gan.py``; arrays inside are (B, W, T).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from partimento.errors import ConfigError
 from partimento.runtime.audio.presets import GameConfig
 
-__all__ = ["BASE", "HalvesCritic", "HalvesGenerator"]
+__all__ = ["BASE", "HalvesDiscriminator", "HalvesGenerator"]
 
 BASE = 128
 _UP = (7, 6, 5, 4, 3, 2)  # times the base: widths from 4 latents to 128
@@ -138,7 +138,7 @@ class _Residual(nn.Module):
         return out
 
 
-class HalvesCritic(nn.Module):
+class HalvesDiscriminator(nn.Module):
     """One verdict (B, 1) on crops of latents (B, crop, L); it hears no conditions but its own.
 
     ``mean`` and ``whiten`` are there for the game; as published, latents are seen as they are.
@@ -167,7 +167,7 @@ class HalvesCritic(nn.Module):
         return self.heads(self.features(latents, conditions))
 
     def standard(self, latents: Tensor) -> Tensor:
-        """Return latents as the critic is to see them."""
+        """Return latents as the discriminator is to see them."""
         return (latents - self.mean) @ self.whiten
 
     def features(self, latents: Tensor, conditions: Tensor) -> tuple[Tensor, ...]:

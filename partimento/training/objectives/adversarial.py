@@ -1,13 +1,13 @@
-"""Losses of a game between a generator and a critic with one or several heads.
+"""Losses of a game between a generator and a discriminator with one or several heads.
 
 Heads are logits (B, n), one tensor a head; every head counts alike, however many places it judges.
 
 ::
 
-    hinge loss (Lim and Ye 2017, arXiv 1705.02894)     -> critic_hinge, generator_hinge
+    hinge loss (Lim and Ye 2017, arXiv 1705.02894)     -> discriminator_hinge, generator_hinge
     R1, |grad D(x)|^2 on what is real
         (Mescheder et al. 2018, arXiv 1801.04406)      -> gradient_penalty
-    its weight, up while the critic is certain
+    its weight, up while the discriminator is certain
         (Pasini and Schlueter 2022, official code)     -> certainty, adapted_weight
         or by shares, ours                             -> adapted_share
     feature matching (Salimans et al. 2016)            -> feature_distance
@@ -27,7 +27,7 @@ __all__ = [
     "adapted_share",
     "adapted_weight",
     "certainty",
-    "critic_hinge",
+    "discriminator_hinge",
     "feature_distance",
     "generator_hinge",
     "gradient_penalty",
@@ -39,7 +39,7 @@ _WEIGHTS = 1e-2, 1e5
 _STABLE = 0.9  # the certainty above which the published penalty grows
 
 
-def critic_hinge(real: Heads, made: Heads) -> Tensor:
+def discriminator_hinge(real: Heads, made: Heads) -> Tensor:
     """Return (max(0, 1 - D(x)) + max(0, 1 + D(G(z)))) / 2."""
     terms = [
         (F.relu(1 - x).mean() + F.relu(1 + y).mean()) / 2 for x, y in zip(real, made, strict=True)
@@ -64,13 +64,13 @@ def gradient_penalty(real: Heads, latents: Tensor) -> Tensor:
 
 
 def certainty(real: Heads, made: Heads) -> Tensor:
-    """Return 0 (the critic cannot tell) to 1 (both sides are beyond the hinge)."""
+    """Return 0 (the discriminator cannot tell) to 1 (both sides are beyond the hinge)."""
     apart = torch.stack([x.mean() - y.mean() for x, y in zip(real, made, strict=True)]).mean()
     return apart.detach().float().clamp(0, 2) / 2
 
 
 def adapted_weight(weight: Tensor, certain: Tensor, step: float, largest: float) -> Tensor:
-    """Return the penalty's weight after a step: up if the critic is certain, down if not."""
+    """Return the penalty's weight after a step: up if the discriminator is certain, down if not."""
     moved = torch.where(certain > _STABLE, weight + step, weight - step)
     return moved.clamp(0.0, largest)
 
@@ -78,8 +78,8 @@ def adapted_weight(weight: Tensor, certain: Tensor, step: float, largest: float)
 def adapted_share(weight: Tensor, certain: Tensor, share: float) -> Tensor:
     """Return the weight a share up or down: the right size is found from afar, and held.
 
-    The goal is a critic half certain: its slopes then tell a generator where to go, while one that
-    is beyond the hinge on both sides tells it little.
+    The goal is a discriminator half certain: its slopes then tell a generator where to go, while
+    one that is beyond the hinge on both sides tells it little.
     """
     moved = torch.where(certain > _BALANCE, weight * (1 + share), weight / (1 + share))
     return moved.clamp(*_WEIGHTS)

@@ -4,7 +4,7 @@ Shapes: B sequences, L tokens, C columns, F features, V the vocabulary.
 
 Real sequences are crops of the training pieces. A made one shares with a real one its features and,
 in some of the batches, its first tokens: what the generator continues is then music, not its own
-beginning, and the critic has nothing to tell the two by but what was made.
+beginning, and the discriminator has nothing to tell the two by but what was made.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from partimento.training.policy_gradient.rollouts import (
     without_dropout,
 )
 from partimento.training.tokens.data import TokenSet
-from partimento.training.tokens.task import TokenTrainee
+from partimento.training.tokens.task import TokenTask
 
 __all__ = ["Game", "GameState", "GivenWalks", "Sequences", "distinct_share"]
 
@@ -43,9 +43,10 @@ class GameState(nn.Module):
     ``begun``: whether it has begun; ``steps``: how many the generator took. The rest is a store of
     N made sequences beside the real ones that they match, in blocks: a block is made at once, which
     costs little more than one sequence, and takes the place of the oldest. The generator learns
-    from the newest block, part by part; the critic from all, or it would know a block by heart.
-    ``real`` and ``made`` are (N, L), ``features`` (N, L, F); the first ``prompt`` (N,) tokens are
-    the same in both. ``blocks`` were made so far; ``served`` rows of the newest are used up.
+    from the newest block, part by part; the discriminator from all, or it would know a block by
+    heart. ``real`` and ``made`` are (N, L), ``features`` (N, L, F); the first ``prompt`` (N,)
+    tokens are the same in both. ``blocks`` were made so far; ``served`` rows of the newest are used
+    up.
     """
 
     begun: Tensor
@@ -124,7 +125,8 @@ class Sequences:
     """Sequences as both sides see them.
 
     - ``tokens``: (B, L); ``columns``: (B, L, C), known before each of them;
-    - ``heard``: (B, L), where the critic listens: past the prompt, up to the end of the piece;
+    - ``heard``: (B, L), where the discriminator listens: past the prompt, up to the end of the
+      piece;
     - ``features``: (B, L, F), those of the columns; ``prompt``: (B,), how many tokens were given.
     """
 
@@ -138,7 +140,7 @@ class Sequences:
 class Game:
     """The real and the made sequences of one token model."""
 
-    def __init__(self, model: TokenTrainee, length: int, from_nothing: float) -> None:
+    def __init__(self, model: TokenTask, length: int, from_nothing: float) -> None:
         self.model, self.length, self.from_nothing = model, length, from_nothing
         base = getattr(model.representation, "base", model.representation)
         self.is_grid = isinstance(base, FourVoiceGrid)
@@ -149,7 +151,7 @@ class Game:
         self.intervals = Intervals(span.start, span.stop - 1, voices)
 
     def check(self) -> None:
-        """Hold the corpus against what a critic needs.
+        """Hold the corpus against what a discriminator needs.
 
         Raises:
             TrainingError: if pieces are too few or too short.
@@ -159,8 +161,9 @@ class Game:
         fitting = len(self._fitting(self.model.sets["train"]))
         if fitting < _LEAST_PIECES:
             raise TrainingError(
-                f"a critic needs {_LEAST_PIECES} pieces of {self.length} tokens or more, not "
-                f"{fitting}; the longest has {longest}: lower recipe.length, or add music"
+                f"a discriminator needs {_LEAST_PIECES} pieces of {self.length} tokens or more, "
+                "not "
+                f"{fitting}; the longest has {longest}: lower training.length, or add music"
             )
 
     def _fitting(self, tokens: TokenSet) -> list[int]:

@@ -6,7 +6,7 @@ Equations of Yu et al. 2016 (SeqGAN, arXiv 1609.05473)::
 
     Eq. 2  J = E[R]; its gradient -> reinforce
     Eq. 4  action values by search -> MonteCarlo.values
-    Eq. 5  the critic's loss       -> critic_loss
+    Eq. 5  the discriminator's loss       -> discriminator_loss
     Eq. 6, 7, 8  policy gradient   -> reinforce
 
 A credit gives each token of a sequence its value; a baseline or a ranking shapes the values into
@@ -42,7 +42,7 @@ __all__ = [
     "StepRewards",
     "TerminalReward",
     "baseline_of",
-    "critic_loss",
+    "discriminator_loss",
     "entropy",
     "finite_rewards",
     "follow",
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 M = TypeVar("M", bound=nn.Module)
-_ROWS = 512  # sequences that a critic reads at once: what it makes of more leaves the cache
+_ROWS = 512  # sequences that a discriminator reads at once: what it makes of more leaves the cache
 Reward = Callable[[Tensor], Tensor]  # tokens (R, L) -> rewards (R,) or (R, L)
 
 
@@ -118,7 +118,7 @@ class MonteCarlo(Credit):
 
 
 class StepRewards(Credit):
-    """REGS: a critic of prefixes gives each token its reward, in one pass over the sequence.
+    """REGS: a discriminator of prefixes gives each token its reward, in one pass over the sequence.
 
     ``reward`` takes tokens (B, L) to (B, L), the value of the prefix that ends at each place.
     """
@@ -128,7 +128,7 @@ class StepRewards(Credit):
 
     @torch.no_grad()
     def values(self, tokens: Tensor) -> Tensor:
-        """Return the critic's rewards (B, L)."""
+        """Return the discriminator's rewards (B, L)."""
         rewards = finite_rewards(self.reward(tokens))
         if rewards.shape != tokens.shape:
             raise ValueError(f"a reward a step is {tuple(tokens.shape)}, not {rewards.shape}")
@@ -223,7 +223,8 @@ def ranked(values: Tensor, sharpness: float = 12.0) -> Tensor:
     """Return (B, L) in 0..1: each place's values by rank, sigma(sharpness (1/2 - rank/B)).
 
     Rank 0 is the best of the batch; equal values share the mean of their ranks. The scale of a
-    critic that grew sure of itself is gone (Guo et al. 2018, LeakGAN, arXiv 1709.08624, Eq. 9).
+    discriminator that grew sure of itself is gone (Guo et al. 2018, LeakGAN, arXiv 1709.08624, Eq.
+    9).
     """
     rows = len(values)
     above = (values[None] > values[:, None]).sum(1)  # (B, L): how many are better
@@ -259,10 +260,10 @@ def with_teacher(policy: Loss, teacher: Loss, weight: float) -> Loss:
     return Loss(policy.total + weight * teacher.total, parts)
 
 
-def critic_loss(real: Tensor, fake: Tensor) -> Loss:  # Eq. 5
-    """Return the cross-entropy of a critic's logits on real and made sequences, any shape.
+def discriminator_loss(real: Tensor, fake: Tensor) -> Loss:  # Eq. 5
+    """Return the cross-entropy of a discriminator's logits on real and made sequences, any shape.
 
-    The parts are the critic's mean beliefs that each is real, and how often it is right.
+    The parts are the discriminator's mean beliefs that each is real, and how often it is right.
     """
     of_real = F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
     of_fake = F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
@@ -282,7 +283,7 @@ def finite_rewards(rewards: Tensor) -> Tensor:
     """
     if not bool(torch.isfinite(rewards).all()):
         raise TrainingError(
-            "the critic's reward is not finite; the last checkpoint is kept; start with a lower "
+            "the reward is not finite; the last checkpoint is kept; start with a lower "
             "learning_rate"
         )
     return rewards.detach().float()

@@ -1,7 +1,8 @@
 """Is what a generator makes still like its music, and still manifold? Cheap: for each validation.
 
 It compares features of short sequences (Yang and Lerch's overlapped areas) and asks no judge and no
-critic: the figures of a benchmark's judge stay independent of how the best weights were chosen.
+discriminator: the figures of a benchmark's judge stay independent of how the best weights were
+chosen.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from partimento.metrics.features import features
 from partimento.music import Score
 from partimento.training.contract import Batch
 from partimento.training.objectives.likelihood import next_token_loss
-from partimento.training.policy_gradient.critic_gradients import Pair
+from partimento.training.policy_gradient.discriminator_gradients import Pair
 from partimento.training.policy_gradient.game import Game, distinct_share
 from partimento.training.policy_gradient.rollouts import without_dropout
 

@@ -1,4 +1,4 @@
-"""What generator and critic of sequences do in each step: whom they hear, what they descend."""
+"""One step of generator and discriminator of sequences: their inputs and losses."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import nn
 from partimento.errors import TrainingError
 from partimento.training.contract import Batch, Loss
 from partimento.training.objectives.likelihood import next_token_loss
-from partimento.training.policy_gradient.critic_gradients import (
+from partimento.training.policy_gradient.discriminator_gradients import (
     Pair,
     Route,
-    critic_of_pairs,
+    discriminator_of_pairs,
     scores_told,
 )
 from partimento.training.policy_gradient.game import Game, GameState, Sequences
@@ -29,12 +29,12 @@ _UNTAUGHT = 0.7  # of the loss of blind guessing: a generator at it has learnt n
 
 
 class GamePlay:
-    """The losses of both sides; a trainee that has these parts plays by them."""
+    """The losses of both sides; a training_task that has these parts plays by them."""
 
     preset: Any
     network: nn.Module
-    critic: nn.Module
-    reference: nn.Module  # the generator as the critic hears it
+    discriminator: nn.Module
+    reference: nn.Module  # the generator as the discriminator hears it
     state: GameState
     game: Game
     route: Route
@@ -42,40 +42,42 @@ class GamePlay:
 
     @property
     def is_anchored(self) -> bool:
-        """Whether the critic rests while the generator learns."""
+        """Whether the discriminator rests while the generator learns."""
         return bool(self.preset.route == "anchored_steps")
 
     def _batch(self, draw: np.random.Generator) -> Batch:
         return self.game.real(draw, self.state.block)
 
-    def _critic_alone(self, batch: Batch) -> Loss:
-        """Return the critic's loss; the store is used up more slowly than by a generator."""
-        loss = self._critic_loss(batch)
-        self.state.serve(self.preset.recipe.batch_size // 2)
+    def _discriminator_alone(self, batch: Batch) -> Loss:
+        """Return the discriminator's loss; the store is used up more slowly than by a generator."""
+        loss = self._discriminator_loss(batch)
+        self.state.serve(self.preset.training.batch_size // 2)
         return loss
 
-    def _critic_loss(self, batch: Batch) -> Loss:
+    def _discriminator_loss(self, batch: Batch) -> Loss:
         """Return the loss on real against made: of each prefix (local) and of the whole."""
         if not self.state.begun:
             self._begin(batch)
-        self.state.renew(self.game, batch, self.preset.recipe.batch_size)
-        rows = self.state.some(self.preset.critic.recipe.batch_size)
+        self.state.renew(self.game, batch, self.preset.training.batch_size)
+        rows = self.state.some(self.preset.discriminator.training.batch_size)
         real, made = self.state.pair(self.game, rows)
-        of_real, of_made = (self.critic(x.columns, x.tokens, x.heard) for x in (real, made))
-        return critic_of_pairs(of_real, of_made, real.heard | made.heard)
+        of_real, of_made = (self.discriminator(x.columns, x.tokens, x.heard) for x in (real, made))
+        return discriminator_of_pairs(of_real, of_made, real.heard | made.heard)
 
     @torch.no_grad()
     def _heard(self, pairs: Iterable[Pair]) -> dict[str, float]:
-        """Return how often the critic is right, and the mean log-odds that it gives what is made.
+        """Return the accuracy of the discriminator, and its mean log-odds of generated sequences.
 
         Of the pairs that are held out, not of those that either side learnt from.
         """
         found: list[dict[str, float]] = []
-        with without_dropout(self.critic):
+        with without_dropout(self.discriminator):
             for real, made in pairs:
-                of_real, of_made = (self.critic(x.columns, x.tokens, x.heard) for x in (real, made))
-                right = critic_of_pairs(of_real, of_made, real.heard | made.heard).parts
-                parts = {f"critic_{name}": value for name, value in right.items()}
+                of_real, of_made = (
+                    self.discriminator(x.columns, x.tokens, x.heard) for x in (real, made)
+                )
+                right = discriminator_of_pairs(of_real, of_made, real.heard | made.heard).parts
+                parts = {f"discriminator_{name}": value for name, value in right.items()}
                 parts |= scores_told(of_made, made)
                 found.append({name: float(value) for name, value in parts.items()})
         return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
@@ -104,16 +106,16 @@ class GamePlay:
 
     def _generator_loss(self, batch: Batch) -> Loss:
         """Return the loss by the preset's route, and teacher forcing in the same step."""
-        preset, size = self.preset, self.preset.recipe.batch_size
+        preset, size = self.preset, self.preset.training.batch_size
         if self.is_anchored:
-            rows = self.state.some(size)  # what the critic heard last
+            rows = self.state.some(size)  # what the discriminator heard last
         else:
             self.state.renew(self.game, batch, size)
             rows = self.state.serve(size)
         pair = self.state.pair(self.game, rows)
-        progress = int(self.state.steps) / (preset.recipe.steps or 1000)
-        with without_dropout(self.critic):
-            loss = self.route.loss(self.game, self.critic, pair, min(1.0, progress))
+        progress = int(self.state.steps) / (preset.training.steps or 1000)
+        with without_dropout(self.discriminator):
+            loss = self.route.loss(self.game, self.discriminator, pair, min(1.0, progress))
         self.state.steps += 1
         weight = 1.0 if self.is_anchored else preset.reward_weight
         total, parts = weight * loss.total, dict(loss.parts)

@@ -16,7 +16,7 @@ from partimento.training.tokens.data import TokenSet
 __all__ = ["COLLAPSED", "Windows"]
 
 COLLAPSED = 0.5  # of the data's diversity; below it a generator repeats itself
-_LEAST = 8  # sequences side by side that a critic needs
+_LEAST = 8  # sequences side by side that a discriminator needs
 _HEARD = 2048  # training sequences in which what is made may be found
 
 
@@ -26,7 +26,8 @@ class Windows:
     Figures are told of ``validated`` made sequences, against as many real ones.
 
     Raises:
-        TrainingError: if no training piece is long enough, or there is too little for a critic.
+        TrainingError: if no training piece is long enough, or there is too little for a
+        discriminator.
     """
 
     def __init__(self, sets: Mapping[str, TokenSet], length: int, validated: int) -> None:
@@ -37,12 +38,12 @@ class Windows:
             longest = max(len(piece.tokens) for piece in sets["train"].pieces)
             raise TrainingError(
                 f"no piece has the {length} steps of a sequence (the longest has {longest}); "
-                "set recipe.length lower, or add longer pieces"
+                "set training.length lower, or add longer pieces"
             )
         if count < _LEAST:
             raise TrainingError(
-                f"a critic needs {_LEAST} sequences of {length} steps to learn from, and there "
-                f"are {count}; add music, or set recipe.length lower"
+                f"a discriminator needs {_LEAST} sequences of {length} steps to learn from; there "
+                f"are {count}; add music, or set training.length lower"
             )
         if not self.sets["valid"].pieces:
             self.sets["valid"] = self.sets["train"]

@@ -29,7 +29,7 @@ from partimento.training.tokens import data as token_data
 from partimento.training.tokens.data import TokenPiece, TokenSet
 from partimento.training.tokens.temperature_scaling import best_temperature, divide_head
 
-__all__ = ["TokenTrainee", "sequence_nll"]
+__all__ = ["TokenTask", "sequence_nll"]
 
 _VALID_CROPS = 48
 _VALID_BATCH = 8
@@ -39,7 +39,7 @@ _RARE = 0.001
 NetworkFactory = Callable[[TokenPreset, int, tuple[int, ...]], nn.Module]
 
 
-class TokenTrainee:
+class TokenTask:
     """One token model in training: its preset, its network, its data."""
 
     def __init__(self, system: str, preset: TokenPreset, network: NetworkFactory) -> None:
@@ -51,8 +51,8 @@ class TokenTrainee:
         self.sets: dict[str, TokenSet] = {}
         self.facts: dict[str, Any] = {}
 
-    def fresh(self) -> TokenTrainee:
-        """Return another trainee of the same preset, its weights drawn anew."""
+    def fresh(self) -> TokenTask:
+        """Return another training_task of the same preset, its weights drawn anew."""
         return type(self)(self.system, self.preset, self.factory)
 
     @property
@@ -163,12 +163,12 @@ class TokenTrainee:
     def stages(self) -> tuple[Stage, ...]:
         """Return the one stage: maximum likelihood."""
         player = Player("model", (self.network,), self._loss)
-        return (Stage("likelihood", (player,), self.preset.recipe, self._batch, self._validate),)
+        return (Stage("likelihood", (player,), self.preset.training, self._batch, self._validate),)
 
     def _batch(self, draw: np.random.Generator) -> Batch:
-        recipe = self.preset.recipe
+        training = self.preset.training
         return self.sets["train"].batch(
-            draw, recipe.batch_size, recipe.length, self.local_width, self.align
+            draw, training.batch_size, training.length, self.local_width, self.align
         )
 
     def _loss(self, batch: Batch) -> Loss:
@@ -186,11 +186,11 @@ class TokenTrainee:
     def _valid_batches(self) -> Iterator[Batch]:
         """Yield a fixed, even choice of crops of the validation pieces."""
         draw = np.random.default_rng(0)
-        recipe = self.preset.recipe
+        training = self.preset.training
         device = next(self.network.parameters()).device
         for _ in range(0, _VALID_CROPS, _VALID_BATCH):
             batch = self.sets["valid"].batch(
-                draw, _VALID_BATCH, recipe.length, self.local_width, self.align
+                draw, _VALID_BATCH, training.length, self.local_width, self.align
             )
             yield {key: value.to(device) for key, value in batch.items()}
 
@@ -234,7 +234,7 @@ class TokenTrainee:
     def test_nll(self, split: str = "test", window: int | None = None) -> float:
         """Return the mean NLL, nats a token, over every token of a split, in fp32."""
         self.network.eval()
-        window = window or self.preset.recipe.length
+        window = window or self.preset.training.length
         tokens = self.sets[split]
         total, count = 0.0, 0
         for index in range(len(tokens.pieces)):

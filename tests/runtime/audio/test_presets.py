@@ -40,18 +40,18 @@ def test_what_does_not_fit_is_refused(schema: type, values: dict[str, Any], told
 
 def test_minutes_are_shared_out() -> None:
     steps = MusikaPreset()
-    assert steps.recipes() == (steps.codec_recipe, steps.critic_recipe, steps.recipe)
-    timed = MusikaPreset(recipe=steps.recipe.model_copy(update={"minutes": 60.0}))
-    assert [recipe.minutes for recipe in timed.recipes()] == pytest.approx([30, 12, 18])
-    assert [recipe.steps for recipe in timed.recipes()] == [None] * 3
-    assert timed.recipes()[0].learning_rate == steps.codec_recipe.learning_rate
+    assert steps.trainings() == (steps.codec_training, steps.discriminator_training, steps.training)
+    timed = MusikaPreset(training=steps.training.model_copy(update={"minutes": 60.0}))
+    assert [each.minutes for each in timed.trainings()] == pytest.approx([30, 12, 18])
+    assert [each.steps for each in timed.trainings()] == [None] * 3
+    assert timed.trainings()[0].learning_rate == steps.codec_training.learning_rate
 
 
 def test_a_stage_that_names_nothing_takes_steps_in_proportion() -> None:
     plain = MusikaPreset()
-    counted = MusikaPreset(recipe=plain.recipe.model_copy(update={"steps": 3}))
-    assert [recipe.steps for recipe in counted.recipes()] == [5, 2, 3]
+    counted = MusikaPreset(training=plain.training.model_copy(update={"steps": 3}))
+    assert [each.steps for each in counted.trainings()] == [5, 2, 3]
     own = counted.model_copy(
-        update={"codec_recipe": plain.codec_recipe.model_copy(update={"steps": 7})}
+        update={"codec_training": plain.codec_training.model_copy(update={"steps": 7})}
     )
-    assert [recipe.steps for recipe in own.recipes()] == [7, 2, 3]
+    assert [each.steps for each in own.trainings()] == [7, 2, 3]

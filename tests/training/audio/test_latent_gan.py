@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from partimento.errors import TrainingError
 from partimento.runtime.audio.presets import AudioData, CodecConfig, GameConfig, MusikaPreset
-from partimento.runtime.presets import Recipe
+from partimento.runtime.presets import TrainingConfig
 from partimento.training.audio import latent_data
 from partimento.training.audio import latent_gan as latent_stage
 from partimento.training.audio.latent_data import (
@@ -35,7 +35,7 @@ from partimento.training.loop.trainer import CHECKPOINT, Trainer
 
 STEP = 16  # samples a latent
 WIDTH = 6
-RECIPE = Recipe(
+RECIPE = TrainingConfig(
     steps=6, batch_size=8, learning_rate=1e-3, warmup_steps=1, beta1=0.5, weight_decay=0.0,
     ema=0.5, validate_every=3,
 )  # fmt: skip
@@ -46,9 +46,9 @@ PRESET = MusikaPreset(
     ),
     game=GameConfig(
         coordinate=4, style=4, noise=3, anchor_every=16, style_every=16, crop=32, width=12,
-        blocks=2, critic_width=12, critic_blocks=2, penalty_every=2,
+        blocks=2, discriminator_width=12, discriminator_blocks=2, penalty_every=2,
     ),
-    recipe=RECIPE,
+    training=RECIPE,
 )  # fmt: skip
 
 
@@ -241,7 +241,7 @@ def test_a_resumed_game_is_the_unbroken_one(tmp_path: Path) -> None:
     assert len(resumed) == 6
     for key in keys:
         assert resumed[-1][key] == pytest.approx(unbroken[-1][key], abs=1e-6), key
-    assert {"critic_r1_weight", "generator_moments", "valid_frechet_steps"} <= set(keys)
+    assert {"discriminator_r1_weight", "generator_moments", "valid_frechet_steps"} <= set(keys)
 
 
 def test_a_run_leaves_latents_and_a_demo(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_networks_begin_amid_the_music(tmp_path: Path) -> None:
     assert real.shape == (8, 32, WIDTH)
     assert around.shape == (8, 32 + 2 * made.margin, 5)
     music = torch.from_numpy(made.sets["train"].latents.astype(np.float32))
-    white = made.critic.standard(music)
+    white = made.discriminator.standard(music)
     assert float(white.mean(dim=0).abs().max()) < 1e-3
     assert 0.1 < float(torch.cov(white.T).diagonal().max()) <= 1.01  # what is faint stays faint
     with torch.no_grad():
@@ -295,12 +295,12 @@ def test_windows_known_by_heart_are_told_once(
     monkeypatch.setattr(latent_stage, "_OVERFIT", -1e9)
     for _ in range(2):
         made.validate()
-    assert sum("by heart" in text for text in told) == 1
+    assert sum("memorised" in text for text in told) == 1
 
 
 def test_short_clips_and_nothing_held_out_are_told(tmp_path: Path) -> None:
     told: list[str] = []
-    made = game(tmp_path, told, crop=256, critic_blocks=4)
+    made = game(tmp_path, told, crop=256, discriminator_blocks=4)
     made.take({"train": sounds()["train"], "valid": Sound(())}, tmp_path, told.append)
     made.batch(np.random.default_rng(0))
     assert made.crop == 48
@@ -337,13 +337,13 @@ def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_published_game_takes_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HalvesGenerator", "HalvesCritic"):
+    for name in ("HalvesGenerator", "HalvesDiscriminator"):
         monkeypatch.setattr(latent_stage, name, partial(getattr(latent_stage, name), base=2))
     preset = PRESET.model_copy(
         update={
             "game": GameConfig(
                 kind="halves", coordinate=4, style=4, noise=0, conditions=0, moments=0, obey=0,
-                crop=256, critic_width=8, interpolation="linear", penalty_every=1,
+                crop=256, discriminator_width=8, interpolation="linear", penalty_every=1,
             )
         }
     )  # fmt: skip

@@ -14,7 +14,14 @@ from partimento.runtime.presets import RecurrentConfig, TransformerConfig
 from partimento.training.export import int8_weights as rounding
 from partimento.training.export.read_weights import read_graph_weights
 
-from support.tiny_models import ATTENTIONS, grid_preset, lstm, roughen, trainee_of, transformer
+from support.tiny_models import (
+    ATTENTIONS,
+    grid_preset,
+    lstm,
+    roughen,
+    training_task_of,
+    transformer,
+)
 
 NETWORKS = [*(transformer(attention) for attention in ATTENTIONS), lstm()]
 NAMES = [*ATTENTIONS, "lstm"]
@@ -24,11 +31,11 @@ NAMES = [*ATTENTIONS, "lstm"]
 def test_full_precision_comes_back_as_it_was(
     network: TransformerConfig | RecurrentConfig, tmp_path: Path
 ) -> None:
-    trainee = trainee_of(grid_preset(network))
-    roughen(trainee.network)
-    trainee.export(tmp_path / "model", {}, ("fp32",))
+    training_task = training_task_of(grid_preset(network))
+    roughen(training_task.network)
+    training_task.export(tmp_path / "model", {}, ("fp32",))
     weights = read_graph_weights(tmp_path / "model")
-    wanted = trainee.network.state_dict()
+    wanted = training_task.network.state_dict()
     assert set(weights) == set(wanted)
     for name, value in wanted.items():
         torch.testing.assert_close(weights[name], value, rtol=1e-6, atol=1e-6)
@@ -43,33 +50,33 @@ def test_int8_comes_back_within_a_step_of_its_scale(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rounding, "_LEAST", least)
-    trainee = trainee_of(grid_preset(network))
-    roughen(trainee.network)
-    trainee.export(tmp_path / "model", {})
+    training_task = training_task_of(grid_preset(network))
+    roughen(training_task.network)
+    training_task.export(tmp_path / "model", {})
     weights = read_graph_weights(tmp_path / "model")
-    wanted = trainee.network.state_dict()
+    wanted = training_task.network.state_dict()
     assert set(weights) == set(wanted)
     for name, value in wanted.items():
         assert (weights[name] - value).abs().max() <= value.abs().max() / 100, name
-    trainee.network.load_state_dict(weights)
+    training_task.network.load_state_dict(weights)
 
 
 def test_a_model_that_was_read_back_exports_the_same_again(tmp_path: Path) -> None:
-    trainee = trainee_of(grid_preset(transformer()))
-    roughen(trainee.network)
-    trainee.export(tmp_path / "one", {})
-    trainee.network.load_state_dict(read_graph_weights(tmp_path / "one"))
-    trainee.export(tmp_path / "two", {})
+    training_task = training_task_of(grid_preset(transformer()))
+    roughen(training_task.network)
+    training_task.export(tmp_path / "one", {})
+    training_task.network.load_state_dict(read_graph_weights(tmp_path / "one"))
+    training_task.export(tmp_path / "two", {})
     again = read_graph_weights(tmp_path / "two")
-    for name, value in trainee.network.state_dict().items():
+    for name, value in training_task.network.state_dict().items():
         np.testing.assert_allclose(again[name], value, rtol=1e-5, atol=1e-6)
 
 
 def test_what_is_no_token_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model folder"):
         read_graph_weights(tmp_path / "nothing")
-    trainee = trainee_of(grid_preset(transformer()))
-    model = trainee.export(tmp_path / "model", {})
+    training_task = training_task_of(grid_preset(transformer()))
+    model = training_task.export(tmp_path / "model", {})
     broken = tmp_path / "model" / str(model.config["graphs"]["int8"])
     broken.write_bytes(b"no graph")
     with pytest.raises(ModelError, match="altered"):

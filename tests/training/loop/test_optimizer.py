@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from partimento.runtime.presets import Recipe
+from partimento.runtime.presets import TrainingConfig
 from partimento.training.contract import Loss, Player
 from partimento.training.loop.optimizer import PlayerOptimizer, learning_rate_at
 
 
 def rates(total: int = 100, **changes: object) -> list[float]:
-    recipe = Recipe.model_validate({"learning_rate": 2.0, "warmup_steps": 10, **changes})
-    return [learning_rate_at(recipe, step, total) for step in range(total)]
+    training = TrainingConfig.model_validate({"learning_rate": 2.0, "warmup_steps": 10, **changes})
+    return [learning_rate_at(training, step, total) for step in range(total)]
 
 
 def test_constant() -> None:
@@ -31,7 +31,7 @@ def test_cosine() -> None:
     assert found[25] == pytest.approx(1 + math.cos(math.pi / 4))
     assert 0 < found[99] < 0.001
     assert found == sorted(found, reverse=True)
-    assert learning_rate_at(Recipe(learning_rate=2.0), 1000, 100) == pytest.approx(0)
+    assert learning_rate_at(TrainingConfig(learning_rate=2.0), 1000, 100) == pytest.approx(0)
 
 
 def test_inverse_square_root_as_in_the_transformer() -> None:
@@ -56,7 +56,7 @@ def loss_of(network: nn.Linear) -> Loss:
 
 def test_gradients_are_clipped_by_their_common_norm() -> None:
     network = nn.Linear(1, 1)
-    optimizer = PlayerOptimizer(player(network), Recipe(clip=1.0))
+    optimizer = PlayerOptimizer(player(network), TrainingConfig(clip=1.0))
     assert optimizer.update(loss_of(network), 0, 10) == pytest.approx(5.0)
     assert network.weight.grad is not None
     assert network.bias.grad is not None
@@ -66,7 +66,9 @@ def test_gradients_are_clipped_by_their_common_norm() -> None:
 
 def test_vectors_do_not_decay() -> None:
     network = nn.Linear(2, 2)
-    optimizer = PlayerOptimizer(player(network), Recipe(weight_decay=0.5, learning_rate=0.1))
+    optimizer = PlayerOptimizer(
+        player(network), TrainingConfig(weight_decay=0.5, learning_rate=0.1)
+    )
     decays = {
         id(weight): group["weight_decay"]
         for group in optimizer.adam.param_groups
@@ -77,8 +79,8 @@ def test_vectors_do_not_decay() -> None:
 
 def test_the_average_follows_with_its_decay_and_swaps_twice() -> None:
     network = nn.Linear(1, 1)
-    recipe = Recipe(ema=0.7, learning_rate=0.1, warmup_steps=0)
-    optimizer = PlayerOptimizer(player(network), recipe)
+    training = TrainingConfig(ema=0.7, learning_rate=0.1, warmup_steps=0)
+    optimizer = PlayerOptimizer(player(network), training)
     wanted = float(network.weight.detach())
     for step in range(30):
         optimizer.update(loss_of(network), step, 100)
@@ -94,7 +96,7 @@ def test_the_average_follows_with_its_decay_and_swaps_twice() -> None:
 def test_a_gradient_that_is_not_finite_moves_nothing() -> None:
     network = nn.Linear(1, 1)
     before = float(network.weight.detach())
-    optimizer = PlayerOptimizer(player(network), Recipe())
+    optimizer = PlayerOptimizer(player(network), TrainingConfig())
     loss = loss_of(network)
     norm = optimizer.update(Loss(loss.total * float("inf")), 0, 10)
     assert not math.isfinite(norm)
@@ -104,11 +106,11 @@ def test_a_gradient_that_is_not_finite_moves_nothing() -> None:
 def test_state_is_given_and_taken_back() -> None:
     torch.manual_seed(0)
     first, second = nn.Linear(2, 2), nn.Linear(2, 2)
-    giving = PlayerOptimizer(player(first), Recipe(learning_rate=0.1))
+    giving = PlayerOptimizer(player(first), TrainingConfig(learning_rate=0.1))
     for step in range(3):
         giving.update(loss_of(first), step, 10)
     second.load_state_dict(first.state_dict())
-    taking = PlayerOptimizer(player(second), Recipe(learning_rate=0.1))
+    taking = PlayerOptimizer(player(second), TrainingConfig(learning_rate=0.1))
     taking.load(dict(giving.tensors()))
     for optimizer, network in ((giving, first), (taking, second)):
         optimizer.update(loss_of(network), 3, 10)

@@ -10,21 +10,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from partimento.runtime.presets import Recipe
+from partimento.runtime.presets import TrainingConfig
 from partimento.training.contract import Batch, Loss, Player, Stage
 
 from support.games import trainer
 
-RECIPE = Recipe(steps=6, learning_rate=0.02, warmup_steps=0, ema=0.5, weight_decay=0.5)
+RECIPE = TrainingConfig(steps=6, learning_rate=0.02, warmup_steps=0, ema=0.5, weight_decay=0.5)
 
 
 class Game:
-    """A generator of two linear layers, the first frozen, against a critic that moves thrice."""
+    """A generator of two linear layers, the first frozen; the discriminator updates thrice."""
 
     def __init__(self) -> None:
         torch.manual_seed(1)
         self.encoder, self.decoder = nn.Linear(2, 4), nn.Linear(4, 3)
-        self.critic = nn.Linear(3, 1)
+        self.discriminator = nn.Linear(3, 1)
         self.turns: list[str] = []
 
     def batches(self, draw: np.random.Generator) -> Batch:
@@ -36,19 +36,22 @@ class Game:
         made: Tensor = self.decoder(torch.tanh(self.encoder(batch["noise"])))
         return made.float()
 
-    def critic_loss(self, batch: Batch) -> Loss:
-        self.turns.append("critic")
-        real, fake = self.critic(batch["real"]), self.critic(self.fake(batch).detach())
+    def discriminator_loss(self, batch: Batch) -> Loss:
+        self.turns.append("discriminator")
+        real, fake = (
+            self.discriminator(batch["real"]),
+            self.discriminator(self.fake(batch).detach()),
+        )
         total = torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
         return Loss(total, {"real": real.mean().detach()})
 
     def generator_loss(self, batch: Batch) -> Loss:
         self.turns.append("generator")
-        return Loss(-self.critic(self.fake(batch)).mean())
+        return Loss(-self.discriminator(self.fake(batch)).mean())
 
     def stage(self) -> Stage:
         players = (
-            Player("critic", (self.critic,), self.critic_loss, updates=3),
+            Player("discriminator", (self.discriminator,), self.discriminator_loss, updates=3),
             Player("generator", (self.encoder, self.decoder), self.generator_loss),
         )
         return Stage("game", players, RECIPE, self.batches, freezes=(self.encoder,))
@@ -66,16 +69,18 @@ def moved(module: nn.Module, before: list[Tensor]) -> list[bool]:
 def test_players_take_their_turns(tmp_path: Path) -> None:
     game = Game()
     trainer(tmp_path, game.stage()).run()
-    assert game.turns == ["critic", "critic", "critic", "generator"] * 6
+    assert game.turns == ["discriminator", "discriminator", "discriminator", "generator"] * 6
 
 
 def test_every_side_learns_and_the_frozen_part_does_not(tmp_path: Path) -> None:
     game = Game()
-    frozen, decoder, critic = (copied(m) for m in (game.encoder, game.decoder, game.critic))
+    frozen, decoder, discriminator = (
+        copied(m) for m in (game.encoder, game.decoder, game.discriminator)
+    )
     trainer(tmp_path, game.stage()).run()
     assert not any(moved(game.encoder, frozen))
     assert all(moved(game.decoder, decoder))
-    assert all(moved(game.critic, critic))
+    assert all(moved(game.discriminator, discriminator))
 
 
 def test_what_was_frozen_learns_in_the_next_stage(tmp_path: Path) -> None:
@@ -89,13 +94,17 @@ def test_what_was_frozen_learns_in_the_next_stage(tmp_path: Path) -> None:
 
 
 def test_each_side_beats_a_frozen_opponent(tmp_path: Path) -> None:
-    """The critic's loss falls below a tenth, the generator pushes its fakes up the critic."""
+    """D's loss falls below a tenth, and G raises the score of its fakes."""
     game = Game()
-    recipe = RECIPE.model_copy(update={"steps": 60, "weight_decay": 0.0, "learning_rate": 0.1})
+    training = RECIPE.model_copy(update={"steps": 60, "weight_decay": 0.0, "learning_rate": 0.1})
     whole = game.stage()
-    for index, opponent in enumerate(((game.encoder, game.decoder), (game.critic,))):
+    for index, opponent in enumerate(((game.encoder, game.decoder), (game.discriminator,))):
         stage = replace(
-            whole, name=str(index), players=(whole.players[index],), recipe=recipe, freezes=opponent
+            whole,
+            name=str(index),
+            players=(whole.players[index],),
+            training=training,
+            freezes=opponent,
         )
         batch = game.batches(np.random.default_rng(0))
         before = float(whole.players[index].loss(batch).total.detach())
@@ -115,9 +124,9 @@ def test_a_game_resumes_exactly_after_a_crash(tmp_path: Path) -> None:
     trainer(tmp_path / "whole", whole.stage()).run()
 
     def crash(batch: Batch) -> Loss:
-        if len(broken.turns) == 4 * 3 + 2:  # in the critic's third turn of the fourth step
+        if len(broken.turns) == 4 * 3 + 2:  # in the discriminator's third turn of the fourth step
             raise Crash
-        return broken.critic_loss(batch)
+        return broken.discriminator_loss(batch)
 
     stage = broken.stage()
     stage = replace(stage, players=(replace(stage.players[0], loss=crash), stage.players[1]))
@@ -125,5 +134,5 @@ def test_a_game_resumes_exactly_after_a_crash(tmp_path: Path) -> None:
         trainer(tmp_path / "broken", stage).run()
     trainer(tmp_path / "broken", again.stage()).run(resume=True)
     assert len(again.turns) == 4 * 3
-    for name in ("encoder", "decoder", "critic"):
+    for name in ("encoder", "decoder", "discriminator"):
         assert not any(moved(getattr(again, name), copied(getattr(whole, name))))

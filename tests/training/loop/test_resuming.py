@@ -22,7 +22,7 @@ from support.tiny_models import song
 
 BEGIN = (
     "train music_transformer music -o out --preset tiny --steps 4 --seed 3 --threads 1 "
-    "--set transpose=0 --set network.width=16 --set recipe.validate_every=2"
+    "--set transpose=0 --set network.width=16 --set training.validate_every=2"
 )
 
 

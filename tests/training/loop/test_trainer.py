@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from partimento.errors import PartimentoError, TrainingError
-from partimento.runtime.presets import Recipe
+from partimento.runtime.presets import TrainingConfig
 from partimento.training.contract import Batch, Loss
 from partimento.training.loop import trainer as trainer_module
 from partimento.training.loop.checkpoints import read_checkpoint, write_checkpoint
@@ -306,9 +306,9 @@ def test_a_loss_that_is_not_finite(tmp_path: Path) -> None:
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
 
-def test_a_recipe_without_an_end(tmp_path: Path) -> None:
-    game = Regression(Recipe())
-    with pytest.raises(TrainingError, match="a recipe names steps or minutes"):
+def test_a_config_without_an_end(tmp_path: Path) -> None:
+    game = Regression(TrainingConfig())
+    with pytest.raises(TrainingError, match="its training config needs steps or minutes"):
         trainer(tmp_path, game.stage()).run()
     assert game.losses == 0
 
@@ -317,7 +317,7 @@ def test_minutes_become_steps_once_the_speed_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainer_module, "_MEASURED_SECONDS", 0.0)
-    game = Regression(Recipe(minutes=1e-5, validate_every=1000))
+    game = Regression(TrainingConfig(minutes=1e-5, validate_every=1000))
     outcome = trainer(tmp_path, game.stage()).run()
     # 4 steps to warm up and 12 to measure; then it is over at once
     assert (outcome.finished, outcome.steps) == (True, 17)
@@ -327,9 +327,17 @@ def test_minutes_become_steps_once_the_speed_is_known(
 def test_patience_stops_at_the_best_and_a_restart_knows(tmp_path: Path) -> None:
     def game() -> Regression:
         return Regression(
-            Recipe(steps=40, batch_size=4, learning_rate=1.0, warmup_steps=0, schedule="constant",
-                   validate_every=1, patience=2, ema=0.0)
-        )  # fmt: skip
+            TrainingConfig(
+                steps=40,
+                batch_size=4,
+                learning_rate=1.0,
+                warmup_steps=0,
+                schedule="constant",
+                validate_every=1,
+                patience=2,
+                ema=0.0,
+            )
+        )
 
     first = game()
     outcome = trainer(tmp_path, first.stage()).run()

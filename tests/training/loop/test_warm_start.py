@@ -11,23 +11,30 @@ import torch
 
 from partimento.errors import ModelError, TrainingError
 from partimento.training.loop.warm_start import begin_from
-from partimento.training.tokens.task import TokenTrainee
+from partimento.training.tokens.task import TokenTask
 
-from support.tiny_models import GRID, grid_preset, roughen, system_trainee, trainee_of, transformer
+from support.tiny_models import (
+    GRID,
+    grid_preset,
+    roughen,
+    system_task,
+    training_task_of,
+    transformer,
+)
 
 EVENTS = {"name": "bar_events"}
 MELODY = {"name": "melody_steps", "lowest": 60, "highest": 66}
 
 
-def model(representation: dict[str, Any], **changes: Any) -> TokenTrainee:
-    return trainee_of(grid_preset(transformer(**changes), representation=representation))
+def model(representation: dict[str, Any], **changes: Any) -> TokenTask:
+    return training_task_of(grid_preset(transformer(**changes), representation=representation))
 
 
-def exported(representation: dict[str, Any], folder: Path) -> tuple[Path, TokenTrainee]:
-    trainee = model(representation)
-    roughen(trainee.network)
-    trainee.export(folder, {}, ("fp32",))
-    return folder, trainee
+def exported(representation: dict[str, Any], folder: Path) -> tuple[Path, TokenTask]:
+    training_task = model(representation)
+    roughen(training_task.network)
+    training_task.export(folder, {}, ("fp32",))
+    return folder, training_task
 
 
 @pytest.mark.parametrize(
@@ -64,14 +71,14 @@ def test_weights_of_another_representation_are_refused(
 def test_names_and_metres_are_free(
     first: dict[str, Any], second: dict[str, Any], tmp_path: Path
 ) -> None:
-    folder, trainee = exported(first, tmp_path / "model")
+    folder, training_task = exported(first, tmp_path / "model")
     later = model(second)
     begin_from(later, folder)
-    assert_same(later, trainee)
+    assert_same(later, training_task)
 
 
-def assert_same(later: TokenTrainee, trainee: TokenTrainee, but: str = "none") -> None:
-    learnt = trainee.network.state_dict()
+def assert_same(later: TokenTask, training_task: TokenTask, but: str = "none") -> None:
+    learnt = training_task.network.state_dict()
     for name, value in later.network.state_dict().items():
         if name != but:
             torch.testing.assert_close(value, learnt[name], rtol=1e-6, atol=1e-6)
@@ -79,12 +86,14 @@ def assert_same(later: TokenTrainee, trainee: TokenTrainee, but: str = "none") -
 
 @pytest.mark.parametrize("bars", [2, 6])
 def test_a_countdown_may_be_longer_or_shorter(bars: int, tmp_path: Path) -> None:
-    folder, trainee = exported({"name": "countdown", "base": GRID, "bars": 4}, tmp_path / "model")
+    folder, training_task = exported(
+        {"name": "countdown", "base": GRID, "bars": 4}, tmp_path / "model"
+    )
     later = model({"name": "countdown", "base": GRID, "bars": bars})
     begin_from(later, folder)
     name = "embedding.features.2.weight"
-    assert_same(later, trainee, but=name)
-    old, new = (each.network.get_parameter(name) for each in (trainee, later))
+    assert_same(later, training_task, but=name)
+    old, new = (each.network.get_parameter(name) for each in (training_task, later))
     both = min(bars, 4) + 1
     torch.testing.assert_close(new[:both], old[:both])
     torch.testing.assert_close(new[both:], old[:1].expand(bars + 1 - both, -1))
@@ -93,11 +102,11 @@ def test_a_countdown_may_be_longer_or_shorter(bars: int, tmp_path: Path) -> None
 
 
 def test_a_countdown_begins_at_a_model_without_one(tmp_path: Path) -> None:
-    folder, trainee = exported(GRID, tmp_path / "model")
+    folder, training_task = exported(GRID, tmp_path / "model")
     later = model({"name": "countdown", "base": GRID, "bars": 4})
     begin_from(later, folder)
     name = "embedding.features.2.weight"
-    assert_same(later, trainee, but=name)
+    assert_same(later, training_task, but=name)
     assert not later.network.get_parameter(name).any()
 
 
@@ -108,7 +117,7 @@ def test_a_network_of_another_shape_is_refused(tmp_path: Path) -> None:
 
 
 def test_grids_are_told_apart_by_their_tracks(tmp_path: Path) -> None:
-    grids = system_trainee("getmusic")
+    grids = system_task("getmusic")
     roughen(grids.network)
     grids.export(tmp_path / "model", {}, ("fp32",))
     tracks = grids.preset.representation["tracks"]

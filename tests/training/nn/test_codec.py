@@ -21,22 +21,22 @@ from partimento.representations.spectra import (
     overlap_start,
 )
 from partimento.runtime.audio.presets import CodecConfig
-from partimento.runtime.presets import Recipe
+from partimento.runtime.presets import TrainingConfig
 from partimento.runtime.sessions import session_of
 from partimento.training.audio.codec_stages import CodecStages
 from partimento.training.export.codec_graph import decoder_graph, encoder_graph
 from partimento.training.export.int8_weights import rounded
 from partimento.training.loop.optimizer import PlayerOptimizer
-from partimento.training.nn.codec import FlowingCodec, log_features
+from partimento.training.nn.codec import StreamingCodec, log_features
 from partimento.training.nn.codec_two_level import TwoLevelCodec
-from partimento.training.nn.discriminators.stft import STFTCritics
+from partimento.training.nn.discriminators.stft import STFTDiscriminators
 
 from support.tiny_models import roughen
 
 CONFIG = CodecConfig(
     size=256, hop=64, latent_width=6, expansion=2, kernel=3, encoder_widths=(16, 16, 24),
     decoder_widths=(24, 16, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 2, 1),
-    critic_sizes=(128, 64), critic_width=4,
+    discriminator_sizes=(128, 64), discriminator_width=4,
 )  # fmt: skip
 STEP = CONFIG.latent_samples
 COUNT = 12
@@ -52,16 +52,16 @@ def sound(seed: int = 0, count: int = COUNT) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def codec() -> FlowingCodec:
+def codec() -> StreamingCodec:
     torch.manual_seed(0)
-    made = FlowingCodec(CONFIG).eval()
+    made = StreamingCodec(CONFIG).eval()
     roughen(made, 0.5)
     made.measure(made.spectra(sound()))
     return made
 
 
 @torch.no_grad()
-def test_shapes_and_ranges(codec: FlowingCodec) -> None:
+def test_shapes_and_ranges(codec: StreamingCodec) -> None:
     latents = codec.encode(sound())
     assert latents.shape == (1, COUNT, 6)
     assert latents.abs().max() <= 1
@@ -70,7 +70,7 @@ def test_shapes_and_ranges(codec: FlowingCodec) -> None:
 
 
 @torch.no_grad()
-def test_a_latent_hears_nothing_that_comes_after_it(codec: FlowingCodec) -> None:
+def test_a_latent_hears_nothing_that_comes_after_it(codec: StreamingCodec) -> None:
     changed = sound()
     changed[..., 7 * STEP :] += 0.3
     one, other = codec.encode(sound()), codec.encode(changed)
@@ -79,7 +79,7 @@ def test_a_latent_hears_nothing_that_comes_after_it(codec: FlowingCodec) -> None
 
 
 @torch.no_grad()
-def test_a_stream_with_its_states_is_the_whole(codec: FlowingCodec) -> None:
+def test_a_stream_with_its_states_is_the_whole(codec: StreamingCodec) -> None:
     features = log_features(codec.spectra(sound()))
     whole, _ = codec.encoder(features, codec.encoder.start(1))
     states, parts = codec.encoder.start(1), []
@@ -139,7 +139,7 @@ def played(frames: np.ndarray, noise: np.ndarray, step: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def test_the_graphs_are_the_networks_however_a_stream_is_cut(codec: FlowingCodec) -> None:
+def test_the_graphs_are_the_networks_however_a_stream_is_cut(codec: StreamingCodec) -> None:
     encoder, decoder = encoder_graph(codec), decoder_graph(codec)
     latents = codec.encode(sound())
     heard = [run(encoder, "features", features_of(sound()), s, ["latents"])[0] for s in (8, 96)]
@@ -157,7 +157,7 @@ def test_the_graphs_are_the_networks_however_a_stream_is_cut(codec: FlowingCodec
 
 
 @torch.no_grad()
-def test_the_sound_of_numpy_is_that_of_torch(codec: FlowingCodec) -> None:
+def test_the_sound_of_numpy_is_that_of_torch(codec: StreamingCodec) -> None:
     latents = codec.encode(sound())
     given = torch.cat([latents, latents[:, -1:]], dim=1)
     said, _ = codec.decoder(given, codec.decoder.start(1))
@@ -170,7 +170,7 @@ def test_the_sound_of_numpy_is_that_of_torch(codec: FlowingCodec) -> None:
 
 
 @torch.no_grad()
-def test_rounded_weights_sound_the_same(codec: FlowingCodec) -> None:
+def test_rounded_weights_sound_the_same(codec: StreamingCodec) -> None:
     full = decoder_graph(codec)
     small = rounded(full)
     assert len(small.SerializeToString()) < 0.85 * len(full.SerializeToString())
@@ -191,13 +191,17 @@ class Sounds:
 
 def test_the_losses_fall() -> None:
     torch.manual_seed(0)
-    codec = FlowingCodec(CONFIG)
-    stages = CodecStages(codec, STFTCritics(CONFIG.critic_sizes, CONFIG.critic_width), 44_100)
+    codec = StreamingCodec(CONFIG)
+    stages = CodecStages(
+        codec, STFTDiscriminators(CONFIG.discriminator_sizes, CONFIG.discriminator_width), 44_100
+    )
     stages.take({"train": Sounds(), "valid": Sounds()})
-    recipe = Recipe(steps=25, batch_size=2, length=6, learning_rate=5e-3, warmup_steps=3, ema=0.9)
-    first, second = stages.stages(recipe, recipe)
+    training = TrainingConfig(
+        steps=25, batch_size=2, length=6, learning_rate=5e-3, warmup_steps=3, ema=0.9
+    )
+    first, second = stages.stages(training, training)
     draw = np.random.default_rng(0)
-    optimizer = PlayerOptimizer(first.players[0], recipe)
+    optimizer = PlayerOptimizer(first.players[0], training)
     losses = []
     for step in range(25):
         loss = first.players[0].loss(first.batches(draw))
@@ -209,16 +213,16 @@ def test_the_losses_fall() -> None:
     assert set(figures) == {"loss", "mel", "contrast"}
     assert np.isfinite(list(figures.values())).all()
     batch = second.batches(draw)
-    critic, game = (player.loss(batch) for player in second.players)
-    assert torch.isfinite(critic.total)
+    discriminator, game = (player.loss(batch) for player in second.players)
+    assert torch.isfinite(discriminator.total)
     assert {"game", "features", "mel"} <= set(game.parts)
     game.total.backward()
-    assert all(weight.grad is None for weight in stages.critics.parameters())
+    assert all(weight.grad is None for weight in stages.discriminators.parameters())
 
 
 def test_the_first_sound_is_as_loud_as_the_music() -> None:
     torch.manual_seed(0)
-    codec = FlowingCodec(CONFIG).eval()
+    codec = StreamingCodec(CONFIG).eval()
     music = torch.cat([sound(seed) for seed in range(4)])
     with torch.no_grad():
         codec.measure(codec.spectra(music))
@@ -226,7 +230,7 @@ def test_the_first_sound_is_as_loud_as_the_music() -> None:
     assert 0.05 < made.square().mean().sqrt() / music.square().mean().sqrt() < 2
 
 
-def test_gradients_reach_advances_through_the_sound(codec: FlowingCodec) -> None:
+def test_gradients_reach_advances_through_the_sound(codec: StreamingCodec) -> None:
     latents = torch.rand(1, 4, 6) * 2 - 1
     said = codec.frames(latents)
     start = torch.rand(1, 2, codec.framing.bins) * pi

@@ -12,24 +12,24 @@ from partimento.runtime.audio.presets import GameConfig
 from partimento.runtime.sessions import session_of
 from partimento.training.export.latent_graph import latent_graph
 from partimento.training.nn.latent_gan import (
-    FlowingGenerator,
-    LatentCritic,
-    Listener,
+    ConditionPredictor,
+    LatentDiscriminator,
+    StreamingGenerator,
     draw_inputs,
     draw_path,
 )
-from partimento.training.nn.latent_gan_halves import HalvesCritic, HalvesGenerator
+from partimento.training.nn.latent_gan_halves import HalvesDiscriminator, HalvesGenerator
 from partimento.training.objectives.adversarial import gradient_penalty
 
 LATENTS = 8
 SMALL = GameConfig(
     coordinate=6, style=5, noise=3, anchor_every=20, style_every=30, width=16, blocks=2,
-    critic_width=16, critic_blocks=3, crop=32,
+    discriminator_width=16, discriminator_blocks=3, crop=32,
 )  # fmt: skip
 
 
-def generator() -> FlowingGenerator:
-    network = FlowingGenerator(SMALL, LATENTS)
+def generator() -> StreamingGenerator:
+    network = StreamingGenerator(SMALL, LATENTS)
     with torch.no_grad():
         network.mix.copy_(torch.randn(LATENTS, LATENTS) * 0.3)
         network.center.normal_()
@@ -70,10 +70,10 @@ def test_the_published_generator_is_not_played() -> None:
 
 
 def test_published_sizes() -> None:
-    """The official generator has 15.5 M and its critic 20.8 M weights, over 2 x 64 latents."""
+    """The official generator has 15.5 M and its discriminator 20.8 M weights."""
     config = GameConfig(kind="halves", noise=0, conditions=0)
     with torch.device("meta"):
-        networks = HalvesGenerator(config, 128), HalvesCritic(config, 128)
+        networks = HalvesGenerator(config, 128), HalvesDiscriminator(config, 128)
     counts = [sum(weight.numel() for weight in network.parameters()) for network in networks]
     assert counts == [15_499_530, 20_786_689]
     assert [round(count / 1e6, 1) for count in counts] == [15.5, 20.8]
@@ -89,8 +89,8 @@ def test_the_published_halves_know_nothing_of_each_other() -> None:
     assert one.shape == (2, 256, 6)
     assert torch.allclose(one[:, :128], other[:, :128])
     assert not torch.allclose(one[:, 128:], other[:, 128:])
-    critic = HalvesCritic(config, 6, base=4)
-    assert [each.shape for each in critic(one, one[..., :0])] == [(2, 1)]
+    discriminator = HalvesDiscriminator(config, 6, base=4)
+    assert [each.shape for each in discriminator(one, one[..., :0])] == [(2, 1)]
 
 
 def test_the_published_game_is_of_256_latents() -> None:
@@ -120,22 +120,22 @@ def test_drawn_inputs_are_as_varied_as_those_of_the_stream() -> None:
         assert 0.9 < float(part.std()) < 1.1
 
 
-def test_the_critic_judges_near_far_and_whole() -> None:
-    critic = LatentCritic(SMALL, LATENTS)
-    verdict = critic(torch.randn(3, 32, LATENTS), torch.rand(3, 32, 5))
+def test_the_discriminator_judges_near_far_and_whole() -> None:
+    discriminator = LatentDiscriminator(SMALL, LATENTS)
+    verdict = discriminator(torch.randn(3, 32, LATENTS), torch.rand(3, 32, 5))
     assert [tuple(each.shape) for each in verdict] == [(3, 8), (3, 4), (3, 1)]
 
 
 def test_the_penalty_reaches_all_weights_but_biases() -> None:
-    critic = LatentCritic(SMALL, LATENTS)
+    discriminator = LatentDiscriminator(SMALL, LATENTS)
     latents = torch.randn(3, 32, LATENTS, requires_grad=True)
-    gradient_penalty(critic(latents, torch.rand(3, 32, 5)), latents).backward()
-    for name, weight in critic.named_parameters():
+    gradient_penalty(discriminator(latents, torch.rand(3, 32, 5)), latents).backward()
+    for name, weight in discriminator.named_parameters():
         assert name.endswith("bias") or weight.grad is not None, name
 
 
 def test_the_listener_hears_each_latent() -> None:
-    listener = Listener(LATENTS, 5, 16)
+    listener = ConditionPredictor(LATENTS, 5, 16)
     assert listener(torch.randn(2, 30, LATENTS)).shape == (2, 30, 5)
 
 

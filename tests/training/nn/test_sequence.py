@@ -1,4 +1,4 @@
-"""The critic of sequences: causal by step, the same in every key, soft as it is hard."""
+"""The discriminator of sequences: causal by step, the same in every key, soft as it is hard."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from partimento.training.nn.discriminators.sequence import Intervals, SequenceCritic
+from partimento.training.nn.discriminators.sequence import Intervals, SequenceDiscriminator
 
 from support.tiny_models import ATTENTIONS, roughen, transformer
 
@@ -17,11 +17,11 @@ LENGTH, BACK = 24, 8
 GRID = Intervals(0, PITCHES - 1, voices=4)
 
 
-def built(attention: str = "relative") -> SequenceCritic:
+def built(attention: str = "relative") -> SequenceDiscriminator:
     config = transformer(attention, local_width=BACK)
-    critic = SequenceCritic(config, PITCHES + 2, FEATURES, GRID)
-    roughen(critic, 0.3)
-    return critic.eval()
+    discriminator = SequenceDiscriminator(config, PITCHES + 2, FEATURES, GRID)
+    roughen(discriminator, 0.3)
+    return discriminator.eval()
 
 
 def columns_of(tokens: Tensor) -> Tensor:
@@ -41,10 +41,13 @@ def music() -> Tensor:
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_a_step_is_told_by_its_prefix_alone(attention: str) -> None:
-    critic, tokens = built(attention), music()
+    discriminator, tokens = built(attention), music()
     other = tokens.clone()
     other[:, 12] += 1
-    first, second = critic(columns_of(tokens), tokens), critic(columns_of(other), other)
+    first, second = (
+        discriminator(columns_of(tokens), tokens),
+        discriminator(columns_of(other), other),
+    )
     torch.testing.assert_close(first.values[:, :13], second.values[:, :13])
     torch.testing.assert_close(first.steps[:, :12], second.steps[:, :12])
     assert (first.steps[:, 12] != second.steps[:, 12]).all()  # its own token counts
@@ -53,20 +56,25 @@ def test_a_step_is_told_by_its_prefix_alone(attention: str) -> None:
 
 
 def test_a_prefix_is_the_sum_of_what_its_tokens_add() -> None:
-    critic, tokens = built(), music()
-    scores = critic(columns_of(tokens), tokens)
+    discriminator, tokens = built(), music()
+    scores = discriminator(columns_of(tokens), tokens)
     gained = scores.values.gather(-1, tokens[..., None])[..., 0]
     torch.testing.assert_close(scores.steps, gained.cumsum(1))
 
 
 def test_music_in_another_key_is_the_same_music() -> None:
-    critic, tokens = built(), music()
+    discriminator, tokens = built(), music()
     with torch.no_grad():  # what it knows of absolute pitch aside
-        critic.embedding.token.weight.zero_()
-        critic.token.weight.zero_()
-    critic.blocks = nn.ModuleList()  # they hear the first notes too, which have none before them
+        discriminator.embedding.token.weight.zero_()
+        discriminator.token.weight.zero_()
+    discriminator.blocks = (
+        nn.ModuleList()
+    )  # they hear the first notes too, which have none before them
     higher = torch.where(tokens < PITCHES, tokens + 5, tokens)
-    first, second = critic(columns_of(tokens), tokens), critic(columns_of(higher), higher)
+    first, second = (
+        discriminator(columns_of(tokens), tokens),
+        discriminator(columns_of(higher), higher),
+    )
     torch.testing.assert_close(first.steps[:, 8:].diff(), second.steps[:, 8:].diff())
     torch.testing.assert_close(
         first.values[:, 8:, 10:20], second.values[:, 8:, 15:25], rtol=1e-4, atol=1e-4
@@ -89,10 +97,10 @@ def test_a_pitch_is_seen_from_the_last_one_of_its_voice() -> None:
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_one_hot_tokens_score_as_integers_do(attention: str) -> None:
-    critic, tokens = built(attention), music()
+    discriminator, tokens = built(attention), music()
     columns = columns_of(tokens)
     soft = F.one_hot(tokens, PITCHES + 2).float().requires_grad_()
-    wanted, found = critic(columns, tokens), critic(columns, soft)
+    wanted, found = discriminator(columns, tokens), discriminator(columns, soft)
     torch.testing.assert_close(found.steps, wanted.steps, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(found.whole, wanted.whole, rtol=1e-4, atol=1e-4)
     gradient = torch.autograd.grad(found.steps[:, 9].sum(), soft)[0]
@@ -101,16 +109,16 @@ def test_one_hot_tokens_score_as_integers_do(attention: str) -> None:
 
 
 def test_it_listens_where_the_mask_says() -> None:
-    critic, tokens = built(), music()
+    discriminator, tokens = built(), music()
     columns = columns_of(tokens)
     mask = torch.ones(2, LENGTH, dtype=torch.bool)
     mask[:, :6] = False
     mask[:, 15:] = False
-    scores = critic(columns, tokens, mask)
+    scores = discriminator(columns, tokens, mask)
     assert (scores.steps[:, :6] == 0).all()
     assert (scores.steps[:, 15:] == scores.steps[:, 14:15]).all()
     other = tokens.clone()
     other[:, 15:] = 0
-    assert torch.equal(critic(columns, other, mask).whole, scores.whole)
-    whole = critic(columns, tokens).whole
-    torch.testing.assert_close(whole, critic(columns, tokens, mask | True).whole)
+    assert torch.equal(discriminator(columns, other, mask).whole, scores.whole)
+    whole = discriminator(columns, tokens).whole
+    torch.testing.assert_close(whole, discriminator(columns, tokens, mask | True).whole)

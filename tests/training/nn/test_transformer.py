@@ -10,7 +10,7 @@ from torch import Tensor
 from partimento.representations.base import input_columns
 from partimento.runtime.presets import RecurrentConfig, TransformerConfig
 from partimento.training.nn.embedding import ColumnEmbedding, sinusoids
-from partimento.training.tokens.task import TokenTrainee
+from partimento.training.tokens.task import TokenTask
 
 from support.tiny_models import (
     ATTENTIONS,
@@ -18,7 +18,7 @@ from support.tiny_models import (
     grid_preset,
     lstm,
     roughen,
-    trainee_of,
+    training_task_of,
     transformer,
 )
 
@@ -30,31 +30,31 @@ NETWORKS: list[TransformerConfig | RecurrentConfig] = [
 ]
 
 
-def piece_columns(trainee: TokenTrainee, length: int = LENGTH) -> Tensor:
-    tokens = trainee.representation.encode(chorale(0))[:length]
-    features = trainee.representation.features(tokens)
-    start = trainee.representation.start_token
-    return torch.from_numpy(input_columns(tokens, features, start, trainee.local_width))[None]
+def piece_columns(training_task: TokenTask, length: int = LENGTH) -> Tensor:
+    tokens = training_task.representation.encode(chorale(0))[:length]
+    features = training_task.representation.features(tokens)
+    start = training_task.representation.start_token
+    return torch.from_numpy(input_columns(tokens, features, start, training_task.local_width))[None]
 
 
 @pytest.mark.parametrize("config", NETWORKS)
 def test_the_gradient_to_the_future_is_exactly_zero(
     config: TransformerConfig | RecurrentConfig,
 ) -> None:
-    trainee = trainee_of(grid_preset(config))
-    roughen(trainee.network)
+    training_task = training_task_of(grid_preset(config))
+    roughen(training_task.network)
     kept: list[Tensor] = []
 
     def keep(_module: torch.nn.Module, _given: object, made: Tensor) -> None:
         made.retain_grad()
         kept.append(made)
 
-    trainee.network.embedding.register_forward_hook(keep)
-    columns = piece_columns(trainee)
+    training_task.network.embedding.register_forward_hook(keep)
+    columns = piece_columns(training_task)
     for at in (0, 5, LENGTH - 1):
         kept.clear()
-        weight = torch.randn(trainee.vocabulary, generator=torch.Generator().manual_seed(at))
-        (trainee.network(columns)[0, at] @ weight).backward()
+        weight = torch.randn(training_task.vocabulary, generator=torch.Generator().manual_seed(at))
+        (training_task.network(columns)[0, at] @ weight).backward()
         reach = kept[0].grad
         assert reach is not None
         by_place = reach[0].abs().sum(-1)
@@ -93,9 +93,9 @@ def test_sinusoids_are_those_of_the_paper() -> None:
 
 def test_dropout_sleeps_in_evaluation_and_wakes_in_training() -> None:
     for config in (transformer(dropout=0.5), lstm(dropout=0.5)):
-        trainee = trainee_of(grid_preset(config))
-        columns = piece_columns(trainee)
-        network = trainee.network.eval()
+        training_task = training_task_of(grid_preset(config))
+        columns = piece_columns(training_task)
+        network = training_task.network.eval()
         assert torch.equal(network(columns), network(columns))
         network.train()
         assert not torch.equal(network(columns), network(columns))

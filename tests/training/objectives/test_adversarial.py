@@ -11,7 +11,7 @@ from partimento.training.objectives.adversarial import (
     adapted_share,
     adapted_weight,
     certainty,
-    critic_hinge,
+    discriminator_hinge,
     feature_distance,
     generator_hinge,
     gradient_penalty,
@@ -25,7 +25,7 @@ def heads(*values: list[float]) -> list[Tensor]:
 def test_hinge_counts_what_is_on_the_wrong_side() -> None:
     real, made = heads([2.0, 0.0]), heads([-3.0, 0.5])
     # real: 0 and 1; made: 0 and 1.5
-    assert float(critic_hinge(real, made)) == pytest.approx((0.5 + 0.75) / 2)
+    assert float(discriminator_hinge(real, made)) == pytest.approx((0.5 + 0.75) / 2)
     assert float(generator_hinge(made)) == pytest.approx(1.25)
 
 
@@ -42,11 +42,11 @@ def test_gradient_penalty_of_a_line_is_its_slope() -> None:
 
 
 def test_gradient_penalty_can_be_descended() -> None:
-    critic = nn.Sequential(nn.Flatten(), nn.Linear(6, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1))
+    discriminator = nn.Sequential(nn.Flatten(), nn.Linear(6, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1))
     x = torch.randn(4, 2, 3, requires_grad=True)
-    gradient_penalty([critic(x)], x).backward()
-    assert critic[1].weight.grad is not None
-    assert float(critic[1].weight.grad.abs().sum()) > 0
+    gradient_penalty([discriminator(x)], x).backward()
+    assert discriminator[1].weight.grad is not None
+    assert float(discriminator[1].weight.grad.abs().sum()) > 0
 
 
 def test_certainty_is_between_nothing_and_all() -> None:
@@ -55,7 +55,7 @@ def test_certainty_is_between_nothing_and_all() -> None:
     assert float(certainty(heads([0.5]), heads([-0.5]))) == pytest.approx(0.5)
 
 
-def test_the_penalty_grows_while_the_critic_is_certain() -> None:
+def test_the_penalty_grows_while_the_discriminator_is_certain() -> None:
     weight = torch.tensor(5.0)
     assert float(adapted_weight(weight, torch.tensor(0.95), 0.1, 10.0)) == pytest.approx(5.1)
     assert float(adapted_weight(weight, torch.tensor(0.5), 0.1, 10.0)) == pytest.approx(4.9)

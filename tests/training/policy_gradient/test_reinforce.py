@@ -30,7 +30,7 @@ from partimento.training.policy_gradient.reinforce import (
     StepRewards,
     TerminalReward,
     baseline_of,
-    critic_loss,
+    discriminator_loss,
     entropy,
     follow,
     lagging_copy,
@@ -257,11 +257,13 @@ def test_a_lagging_copy_follows() -> None:
     torch.testing.assert_close(behind.weight, before + 0.2)
 
 
-def test_a_critic_that_is_right_loses_little() -> None:
-    good = critic_loss(torch.full((4,), 5.0), torch.full((4,), -5.0))
+def test_a_discriminator_that_is_right_loses_little() -> None:
+    good = discriminator_loss(torch.full((4,), 5.0), torch.full((4,), -5.0))
     assert good.total.item() < 0.01
     assert good.parts["right"].item() == 1
-    assert critic_loss(torch.zeros(3), torch.zeros(3)).total.item() == pytest.approx(math.log(2))
+    assert discriminator_loss(torch.zeros(3), torch.zeros(3)).total.item() == pytest.approx(
+        math.log(2)
+    )
 
 
 def test_the_gumbel_temperature_falls_from_one() -> None:

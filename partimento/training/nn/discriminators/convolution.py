@@ -1,11 +1,11 @@
-"""Critics of token sequences: SeqGAN's text CNN with a highway layer, and one of every prefix.
+"""Discriminators of token sequences: SeqGAN's text CNN, and one that scores every prefix.
 
 Yu et al. 2016 (arXiv 1609.05473), appendix::
 
-    Eq. 9, embedded sequence as a matrix  -> ConvCritic.features
-    Eq. 10, kernels over time             -> ConvCritic.features
+    Eq. 9, embedded sequence as a matrix  -> ConvDiscriminator.features
+    Eq. 10, kernels over time             -> ConvDiscriminator.features
     Eq. 11, 12, highway                   -> Highway.forward
-    Eq. 13, probability of being real     -> ConvCritic.forward (its logit)
+    Eq. 13, probability of being real     -> ConvDiscriminator.forward (its logit)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from partimento.errors import TrainingError
 from partimento.runtime.presets import TransformerConfig
 from partimento.training.nn.transformer import Block
 
-__all__ = ["ConvCritic", "Highway", "PrefixCritic"]
+__all__ = ["ConvDiscriminator", "Highway", "PrefixDiscriminator"]
 
 _CARRY = -2.0  # the gate's first bias: the layer begins by letting its input through
 
@@ -39,7 +39,7 @@ class Highway(nn.Module):
         return passed * F.relu(self.inner(x)) + (1 - passed) * x
 
 
-class ConvCritic(nn.Module):
+class ConvDiscriminator(nn.Module):
     """Logits (B,) that sequences are real, of tokens (B, L) or one-hot tokens (B, L, V).
 
     ``kernels`` are (how many tokens a filter spans, how many filters).
@@ -60,7 +60,7 @@ class ConvCritic(nn.Module):
         longest = max(span for span, _ in kernels)
         if longest > length:
             raise TrainingError(
-                f"the critic's filters span {longest} tokens and the sequences have {length}; "
+                f"the discriminator's filters span {longest} tokens, the sequences have {length}; "
                 "use longer sequences or narrower filters"
             )
         self.token = nn.Embedding(vocabulary, width)
@@ -88,7 +88,7 @@ class ConvCritic(nn.Module):
         return out
 
 
-class PrefixCritic(nn.Module):
+class PrefixDiscriminator(nn.Module):
     """Logits (B, L) that each prefix is the beginning of a real sequence, in one causal pass.
 
     Tokens are (B, L), or one-hot (B, L, V). Place t has heard the tokens up to t itself and none

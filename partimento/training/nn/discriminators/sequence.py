@@ -1,13 +1,13 @@
-"""A Transformer critic of token sequences: how real is the whole, how real is each prefix.
+"""A Transformer discriminator of token sequences: how real is the whole, how real is each prefix.
 
 Shapes: B sequences, L tokens, C columns, F features, V the vocabulary, W the width, K codes.
 
-A critic has a thousand pieces to learn from where a generator has their million tokens, so it hears
-music as it sounds in any key. Pitches enter as intervals from the last pitch of the same voice, and
-so do they leave: the step head gives a value to each interval (and to each token that is no pitch),
-which is then the value of the token it leads to. Attention is causal: what is thought of a prefix
-depends on nothing after it, and one pass gives the reward of every step (the REGS of Zhang 2020,
-"Learning Adversarial Transformer for Symbolic Music Generation", from Li et al. 2017, arXiv
+A discriminator has a thousand pieces to learn from where a generator has their million tokens, so
+it hears music as it sounds in any key. Pitches enter as intervals from the last pitch of the same
+voice, and so do they leave: the step head gives a value to each interval (and to each token that is
+no pitch), which is then the value of the token it leads to. Attention is causal: what is thought of
+a prefix depends on nothing after it, and one pass gives the reward of every step (the REGS of Zhang
+2020, "Learning Adversarial Transformer for Symbolic Music Generation", from Li et al. 2017, arXiv
 1701.06547, section 3.2).
 
 - The step head gives what each token that may come would add to the log-odds of being real. Those
@@ -28,7 +28,7 @@ from partimento.runtime.presets import TransformerConfig
 from partimento.training.nn.embedding import ColumnEmbedding, sinusoids
 from partimento.training.nn.transformer import Block
 
-__all__ = ["CriticScores", "Intervals", "SequenceCritic"]
+__all__ = ["DiscriminatorScores", "Intervals", "SequenceDiscriminator"]
 
 _REACH = 24  # semitones; farther intervals count as this
 _LOUDNESS = 0.5
@@ -69,7 +69,7 @@ class Intervals:
 
 
 @dataclass(frozen=True)
-class CriticScores:
+class DiscriminatorScores:
     """Log-odds of being real, in nats.
 
     - ``whole``: (B,), of each sequence;
@@ -82,7 +82,7 @@ class CriticScores:
     values: Tensor
 
 
-class SequenceCritic(nn.Module):
+class SequenceDiscriminator(nn.Module):
     """Scores of sequences (B, L) from the columns (B, L, C) that are known before each token."""
 
     def __init__(
@@ -112,12 +112,14 @@ class SequenceCritic(nn.Module):
             nn.init.normal_(head.weight, std=1e-3)
             nn.init.zeros_(head.bias)
 
-    def forward(self, columns: Tensor, tokens: Tensor, mask: Tensor | None = None) -> CriticScores:
+    def forward(
+        self, columns: Tensor, tokens: Tensor, mask: Tensor | None = None
+    ) -> DiscriminatorScores:
         """Return the scores of ``tokens``: integers (B, L), or one-hot vectors (B, L, V).
 
         One-hot vectors stand in for the columns' recent tokens too, so that a gradient to them
-        tells what the critic heard in later places; only intervals are as the integers were.
-        ``mask`` (B, L) is True where the critic listens; everywhere without.
+        tells what the discriminator heard in later places; only intervals are as the integers were.
+        ``mask`` (B, L) is True where the discriminator listens; everywhere without.
         """
         is_soft = tokens.is_floating_point()
         listens = torch.ones_like(columns[..., 0], dtype=torch.bool) if mask is None else mask
@@ -137,7 +139,7 @@ class SequenceCritic(nn.Module):
         weight = listens.to(hidden)[..., None]
         each = F.gelu(self.summary(hidden + own)) * weight
         summary = self.whole(each.sum(1) / weight.sum(1).clamp(min=1))[:, 0].float()
-        return CriticScores(steps[:, -1] + summary, steps, values)
+        return DiscriminatorScores(steps[:, -1] + summary, steps, values)
 
     def _hidden(
         self, columns: Tensor, recent: Tensor, reference: Tensor, soft: Tensor | None

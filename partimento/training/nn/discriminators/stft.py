@@ -1,4 +1,4 @@
-"""Critics of complex short-time spectra at several window sizes (Defossez et al. 2022, 3.4).
+"""Discriminators of complex short-time spectra at several window sizes (Defossez et al. 2022, 3.4).
 
 Each sees real and imaginary parts of left and right as a picture and judges every part of it.
 """
@@ -15,14 +15,14 @@ from torch.nn.utils.parametrizations import weight_norm
 from partimento.representations.spectra import Framing
 from partimento.training.nn.spectral import analyse
 
-__all__ = ["STFTCritics"]
+__all__ = ["STFTDiscriminators"]
 
 _SLOPE = 0.2
 _POWER = 0.35  # spectra are raised to 0.3: what is soft is seen as well
 _FLOOR = 1e-6
 
 
-class _Critic(nn.Module):
+class _Discriminator(nn.Module):
     """One window size: samples (B, 2, N) to judgements (B, 1, T, F) and its layers' features."""
 
     def __init__(self, size: int, width: int) -> None:
@@ -55,18 +55,18 @@ class _Critic(nn.Module):
         return self.last(x), features
 
 
-class STFTCritics(nn.Module):
-    """Critics at several window sizes."""
+class STFTDiscriminators(nn.Module):
+    """Discriminators at several window sizes."""
 
     def __init__(self, sizes: Sequence[int] = (2048, 1024, 512), width: int = 32) -> None:
         super().__init__()
-        self.critics = nn.ModuleList(_Critic(size, width) for size in sizes)
+        self.discriminators = nn.ModuleList(_Discriminator(size, width) for size in sizes)
 
     def forward(self, samples: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """Return the judgements and the features of each critic."""
+        """Return the judgements and the features of each discriminator."""
         judged, features = [], []
-        for critic in self.critics:
-            score, seen = critic(samples)
+        for discriminator in self.discriminators:
+            score, seen = discriminator(samples)
             judged.append(score)
             features.append(seen)
         return judged, features

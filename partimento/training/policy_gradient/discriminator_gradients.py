@@ -1,23 +1,27 @@
-"""Routes by which a critic's opinion of sequences becomes a gradient for their generator.
+"""Routes by which a discriminator's opinion of sequences becomes a gradient for their generator.
 
-Shapes: B sequences, L tokens, V the vocabulary. What a critic holds of a prefix is a log-odds: an
-estimate of log p(real prefix) - log p(made prefix), in nats. To raise it on average is to lower the
-divergence KL(made || real), so what it says needs no scale of its own beside a likelihood's.
+Shapes: B sequences, L tokens, V the vocabulary. What a discriminator holds of a prefix is a
+log-odds: an estimate of log p(real prefix) - log p(made prefix), in nats. To raise it on average is
+to lower the divergence KL(made || real), so what it says needs no scale of its own beside a
+likelihood's.
 
-Every made sequence has a real one to match, and the critic learns which of the two is which: the
-relativistic loss of Jolicoeur-Martineau 2018 (arXiv 1807.00734, Eq. 3). What holds of both, such as
-the place in the piece, is no news then. A reward is the belief that the made one is the real one.
+Every made sequence has a real one to match, and the discriminator learns which of the two is which:
+the relativistic loss of Jolicoeur-Martineau 2018 (arXiv 1807.00734, Eq. 3). What holds of both,
+such as the place in the piece, is no news then. A reward is the belief that the made one is the
+real one.
 
 =================  ==============================================================================
-``ExpectedSteps``  every token that could have come is weighed by the critic at each step, and the
+``ExpectedSteps``  every token that could have come is weighed by the discriminator at each step,
+and the
                    gradient is that of the expectation over them: no luck of the draw is left in
                    the step, and its baseline is exact ("expected policy gradients", Ciosek and
                    Whiteson 2018, arXiv 1801.03326; here the state is the prefix)
-``AnchoredSteps``  the same, held to the generator that the critic knows: what is best then has a
+``AnchoredSteps``  the same, held to the generator that the discriminator knows: what is best then
+has a
                    closed form, and the generator learns it as it would learn data
 ``Rewarded``       REINFORCE on the tokens that came, with any credit and baseline of
                    ``objectives/policy.py``: each step's reward (REGS), search, terminal reward
-``StraightGumbel`` the critic's gradient straight through the tokens (``policy_gumbel``)
+``StraightGumbel`` the discriminator's gradient straight through the tokens (``policy_gumbel``)
 =================  ==============================================================================
 """
 
@@ -32,7 +36,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from partimento.training.contract import Loss
-from partimento.training.nn.discriminators.sequence import CriticScores
+from partimento.training.nn.discriminators.sequence import DiscriminatorScores
 from partimento.training.policy_gradient.game import Game, Sequences
 from partimento.training.policy_gradient.gumbel import (
     gumbel_given,
@@ -57,7 +61,7 @@ __all__ = [
     "Rewarded",
     "Route",
     "StraightGumbel",
-    "critic_of_pairs",
+    "discriminator_of_pairs",
     "regs",
     "route_of",
     "scores_told",
@@ -72,22 +76,22 @@ CreditOf = Callable[[Game, nn.Module, Pair], Credit]
 
 
 class Route(ABC):
-    """How a generator learns from a critic."""
+    """How a generator learns from a discriminator."""
 
     @abstractmethod
-    def loss(self, game: Game, critic: nn.Module, pair: Pair, progress: float) -> Loss:
+    def loss(self, game: Game, discriminator: nn.Module, pair: Pair, progress: float) -> Loss:
         """Return the loss on a pair (real, made), nats a token; ``progress`` is 0..1."""
 
 
 class ExpectedSteps(Route):
     """The reward of each step, expected over every token that could have come."""
 
-    def loss(self, game: Game, critic: nn.Module, pair: Pair, progress: float) -> Loss:
+    def loss(self, game: Game, discriminator: nn.Module, pair: Pair, progress: float) -> Loss:
         """Return -sum_v G(v | prefix) (D(prefix v) - E_G D), over places that are heard."""
         made = pair[1]
         log_g = game.log_probabilities(made)  # (B, L, V)
         with torch.no_grad():
-            scores: CriticScores = critic(made.columns, made.tokens, made.heard)
+            scores: DiscriminatorScores = discriminator(made.columns, made.tokens, made.heard)
             values = finite_rewards(scores.values)
             expected = (log_g.exp() * values).sum(-1, keepdim=True)
         gain = (log_g.exp() * (values - expected)).sum(-1)  # zero; its gradient is not
@@ -96,22 +100,23 @@ class ExpectedSteps(Route):
 
 
 class AnchoredSteps(Route):
-    """Expected steps that pay for leaving ``reference``, the generator that the critic has heard.
+    """Expected steps with a penalty for leaving ``reference``, the generator D was trained on.
 
     The best G of  strength x E_G[D] - KL(G || reference)  at a prefix is  reference x exp(strength
     x D), up to its sum (Abdolmaleki et al. 2018, arXiv 1806.06920, section 3). With a strength of 1
-    and a perfect critic that is the real distribution itself. The generator learns it by
-    cross-entropy, so it cannot run past what the critic has heard, and the critic can rest.
+    and a perfect discriminator that is the real distribution itself. The generator learns it by
+    cross-entropy, so it cannot run past what the discriminator has heard, and the discriminator can
+    rest.
     """
 
     def __init__(self, reference: nn.Module, strength: float) -> None:
         self.reference, self.strength = reference, strength
 
-    def loss(self, game: Game, critic: nn.Module, pair: Pair, progress: float) -> Loss:
+    def loss(self, game: Game, discriminator: nn.Module, pair: Pair, progress: float) -> Loss:
         """Return the cross-entropy to the best generator, over places that are heard."""
         made = pair[1]
         with torch.no_grad():
-            scores: CriticScores = critic(made.columns, made.tokens, made.heard)
+            scores: DiscriminatorScores = discriminator(made.columns, made.tokens, made.heard)
             values = finite_rewards(scores.values)
             best = game.log_probabilities(made, self.reference) + self.strength * values
             aim = torch.softmax(best, dim=-1)
@@ -127,12 +132,12 @@ class Rewarded(Route):
     def __init__(self, credit: CreditOf, baseline: Baseline) -> None:
         self.credit, self.baseline = credit, baseline
 
-    def loss(self, game: Game, critic: nn.Module, pair: Pair, progress: float) -> Loss:
+    def loss(self, game: Game, discriminator: nn.Module, pair: Pair, progress: float) -> Loss:
         """Return the loss of policy gradient, a token."""
         made = pair[1]
         with torch.no_grad():
-            scores: CriticScores = critic(made.columns, made.tokens, made.heard)
-        values = self.credit(game, critic, pair).values(made.tokens)
+            scores: DiscriminatorScores = discriminator(made.columns, made.tokens, made.heard)
+        values = self.credit(game, discriminator, pair).values(made.tokens)
         chosen = game.log_probabilities(made).gather(-1, made.tokens[..., None])[..., 0]
         heard = made.heard
         loss = reinforce(
@@ -145,41 +150,45 @@ class Rewarded(Route):
 
 
 class StraightGumbel(Route):
-    """The critic's gradient through sampled tokens; ``temperature`` of the progress 0..1."""
+    """The discriminator's gradient through sampled tokens; ``temperature`` of the progress 0..1."""
 
     def __init__(self, temperature: Callable[[float], float]) -> None:
         self.temperature = temperature
 
-    def loss(self, game: Game, critic: nn.Module, pair: Pair, progress: float) -> Loss:
-        """Return minus the critic's mean log-odds, of steps and of the whole."""
+    def loss(self, game: Game, discriminator: nn.Module, pair: Pair, progress: float) -> Loss:
+        """Return minus the discriminator's mean log-odds, of steps and of the whole."""
         made = pair[1]
         log_g = game.log_probabilities(made)
         temperature = self.temperature(progress)
         hot = straight_through(gumbel_given(log_g, made.tokens), temperature)
         given = F.one_hot(made.tokens, hot.shape[-1]).to(hot)
         hot = torch.where(made.heard[..., None], hot, given)
-        # The critic's own weights take no gradient here.
-        frozen = {name: value.detach() for name, value in critic.named_parameters()}
-        frozen |= dict(critic.named_buffers())
-        scores: CriticScores = functional_call(critic, frozen, (made.columns, hot, made.heard))
+        # The discriminator's own weights take no gradient here.
+        frozen = {name: value.detach() for name, value in discriminator.named_parameters()}
+        frozen |= dict(discriminator.named_buffers())
+        scores: DiscriminatorScores = functional_call(
+            discriminator, frozen, (made.columns, hot, made.heard)
+        )
         total = -(scores.steps[made.heard].mean() + scores.whole.mean())
         finite_rewards(total)
         return Loss(total, scores_told(scores, made))
 
 
-def scores_told(scores: CriticScores, made: Sequences) -> dict[str, Tensor]:
-    """Return what the log tells: the mean log-odds that the critic gives the generator."""
+def scores_told(scores: DiscriminatorScores, made: Sequences) -> dict[str, Tensor]:
+    """Return what the log tells: the mean log-odds that the discriminator gives the generator."""
     return {
         "score_steps": scores.steps.detach()[made.heard].mean(),
         "score_whole": scores.whole.detach().mean(),
     }
 
 
-def critic_of_pairs(real: CriticScores, made: CriticScores, listened: Tensor) -> Loss:
-    """Return the critic's loss: softplus(made - real), of each prefix (local) and of the whole.
+def discriminator_of_pairs(
+    real: DiscriminatorScores, made: DiscriminatorScores, listened: Tensor
+) -> Loss:
+    """Return D's loss: softplus(fake - real), of each prefix (local) and of the whole.
 
-    ``listened`` (B, L) is True where the critic listens to either. The parts are how often it is
-    right.
+    ``listened`` (B, L) is True where the discriminator listens to either. The parts are how often
+    it is right.
     """
     local = (real.steps - made.steps)[listened]
     whole = real.whole - made.whole
@@ -190,38 +199,38 @@ def critic_of_pairs(real: CriticScores, made: CriticScores, listened: Tensor) ->
     return Loss(F.softplus(-local).mean() + F.softplus(-whole).mean(), parts)
 
 
-def regs(game: Game, critic: nn.Module, pair: Pair) -> Credit:
-    """Return the reward for each generated step: the critic's belief in each prefix, 0..1."""
+def regs(game: Game, discriminator: nn.Module, pair: Pair) -> Credit:
+    """Return the reward for each generated step: D's probability of each prefix, 0..1."""
     real, made = pair
     with torch.no_grad():
-        theirs: CriticScores = critic(real.columns, real.tokens, real.heard)
+        theirs: DiscriminatorScores = discriminator(real.columns, real.tokens, real.heard)
 
     def reward(tokens: Tensor) -> Tensor:
-        scores: CriticScores = critic(made.columns, tokens, made.heard)
+        scores: DiscriminatorScores = discriminator(made.columns, tokens, made.heard)
         return torch.sigmoid(scores.steps - theirs.steps)
 
     return StepRewards(reward)
 
 
-def terminal(game: Game, critic: nn.Module, pair: Pair) -> Credit:
-    """Return the critic's belief in the whole as every token's worth."""
-    return TerminalReward(_belief_in_the_whole(game, critic, pair, []))
+def terminal(game: Game, discriminator: nn.Module, pair: Pair) -> Credit:
+    """Return the discriminator's belief in the whole as every token's worth."""
+    return TerminalReward(_belief_in_the_whole(game, discriminator, pair, []))
 
 
 def searching(count: int, spacing: int) -> CreditOf:
     """Return the credit of ``count`` completions of every ``spacing``-th prefix past the prompt."""
 
-    def credit(game: Game, critic: nn.Module, pair: Pair) -> Credit:
+    def credit(game: Game, discriminator: nn.Module, pair: Pair) -> Credit:
         made = pair[1]
         starts = list(range(int(made.prompt.max()) + spacing, made.tokens.shape[1], spacing))
-        reward = _belief_in_the_whole(game, critic, pair, starts)
+        reward = _belief_in_the_whole(game, discriminator, pair, starts)
         return MonteCarlo(game.policy(made.features), reward, count, starts)
 
     return credit
 
 
 def _belief_in_the_whole(
-    game: Game, critic: nn.Module, pair: Pair, starts: list[int]
+    game: Game, discriminator: nn.Module, pair: Pair, starts: list[int]
 ) -> Callable[[Tensor], Tensor]:
     """Return a reward: tokens (R, L) -> beliefs (R,) that they are the real ones, 0..1.
 
@@ -229,7 +238,7 @@ def _belief_in_the_whole(
     """
     real, made = pair
     with torch.no_grad():
-        theirs: CriticScores = critic(real.columns, real.tokens, real.heard)
+        theirs: DiscriminatorScores = discriminator(real.columns, real.tokens, real.heard)
 
     def reward(tokens: Tensor) -> Tensor:
         batch = len(made.tokens)
@@ -241,7 +250,7 @@ def _belief_in_the_whole(
             of = rows[at : at + _HEARD_AT_ONCE]
             here = tokens[at : at + _HEARD_AT_ONCE]
             part = game.sequences(here, made.features[of], made.prompt[of])
-            scores: CriticScores = critic(part.columns, part.tokens, part.heard)
+            scores: DiscriminatorScores = discriminator(part.columns, part.tokens, part.heard)
             found.append(torch.sigmoid(scores.whole - theirs.whole[of]))
         return torch.cat(found)
 
