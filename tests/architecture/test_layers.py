@@ -90,9 +90,15 @@ EXTRAS = (
 )
 
 # Where modules are found by name at run time, so that what is not asked for is not loaded: the
-# facade, the catalogue (systems), the api (training, which needs torch), and the table of file
-# formats (each with a library of its own).
-BY_NAME = ("__init__.py", "api.py", "catalog.py", "files/formats.py")
+# facade, the catalogue (systems), the api (training, which needs torch), the table of file formats
+# (each with a library of its own), and representations.
+BY_NAME = (
+    "__init__.py",
+    "api.py",
+    "catalog.py",
+    "files/formats.py",
+    "representations/registry.py",
+)
 
 
 def of(part: str) -> list[Module]:

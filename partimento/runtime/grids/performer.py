@@ -11,7 +11,15 @@ import numpy.typing as npt
 
 from partimento.errors import ModelError, NotSupported
 from partimento.music import KeySignature, Piece, Score, Tempo
-from partimento.representations.track_grid import LONGEST, MASK, UNKNOWN, Cells, TrackGrid
+from partimento.representations.pitches import check_track_names
+from partimento.representations.track_grid import (
+    LONGEST,
+    MASK,
+    UNKNOWN,
+    CellConstraint,
+    Cells,
+    TrackGrid,
+)
 from partimento.representations.track_grid import sounding as sounding_of
 from partimento.runtime.contract import Controls, Request, Task
 from partimento.runtime.grids.fill import Filling, GridControls
@@ -20,8 +28,6 @@ from partimento.runtime.grids.request import Parts, sheet_of
 from partimento.runtime.grids.windows import View, Writing, check_bars
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import open_session
-from partimento.samplers.constraints.cells import CellConstraint
-from partimento.samplers.constraints.pitches import check_track_names
 from partimento.samplers.unmasking import Predict
 
 __all__ = ["GridControls", "GridNetwork", "GridPerformer", "Session"]

@@ -10,10 +10,9 @@ from partimento.metrics.adherence import adherence
 from partimento.music import Note, Promises, Score, TimeSignature, Track, parse_chords, parse_key
 from partimento.music.promises import PitchRange
 from partimento.music.transform import join
-from partimento.representations import MelodySteps
+from partimento.representations import MelodySteps, realiser_for
+from partimento.representations.melody_steps import MelodyConstraint
 from partimento.runtime.contract import Request
-from partimento.runtime.tokens.adapters import realiser_for
-from partimento.samplers.constraints import MelodyConstraint
 
 STEPS = MelodySteps()
 WISHES = {

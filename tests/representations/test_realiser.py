@@ -14,9 +14,15 @@ from partimento.metrics.adherence import adherence
 from partimento.music import Promises, Score, Tempo, Timeline, TimeSignature, parse_key
 from partimento.music.promises import PitchRange
 from partimento.music.transform import join
-from partimento.representations import BarEvents, Countdown, FourVoiceGrid, PerformanceEvents
+from partimento.representations import (
+    BarEvents,
+    Countdown,
+    FourVoiceGrid,
+    PerformanceEvents,
+    Realiser,
+    realiser_for,
+)
 from partimento.runtime.contract import Request
-from partimento.runtime.tokens.adapters import Realiser, realiser_for
 from partimento.samplers import Pick
 from partimento.samplers.autoregressive import sample
 
