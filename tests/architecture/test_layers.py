@@ -32,7 +32,7 @@ LAYERS = (
 )
 INSIDE = {
     "generation": (
-        ("streaming",),
+        ("loading", "streaming"),
         ("humanize", "instrument"),
         ("assemble", "ranking"),
         ("requests",),
@@ -46,6 +46,7 @@ INSIDE = {
         ("decoders",),
         ("model_folder", "presets", "sessions"),
         ("contract", "threads"),
+        ("codes", "conditions"),
     ),
     "training": (
         ("policy_gradient",),

@@ -134,7 +134,7 @@ def pieces(
 ) -> list[Score]:
     controls = catalog.find_card(system).controls()
     task = Task.GENERATE if prompt is None else Task.CONTINUE
-    request = Request(task, promises, prompt)
+    request = Request(task, promises, () if prompt is None else (prompt,))
     made = list(performer.stream(request, controls, np.random.default_rng(seed)))
     assert all(isinstance(piece, Score) for piece in made)
     return [piece for piece in made if isinstance(piece, Score)]

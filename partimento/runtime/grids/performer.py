@@ -21,7 +21,7 @@ from partimento.representations.track_grid import (
     TrackGrid,
 )
 from partimento.representations.track_grid import sounding as sounding_of
-from partimento.runtime.contract import Controls, Request, Task
+from partimento.runtime.contract import PROMPT_TASKS, Controls, Request, Task
 from partimento.runtime.grids.fill import Filling, GridControls
 from partimento.runtime.grids.likelihood import judged_request, mean_likelihood
 from partimento.runtime.grids.request import Parts, sheet_of
@@ -119,7 +119,7 @@ class GridPerformer:
         """
         if not isinstance(controls, GridControls):
             raise NotSupported("a grid model takes steps, temperature, top_p, order, ensemble")
-        if request.task is Task.INTERPOLATE:
+        if request.task in PROMPT_TASKS:
             raise NotSupported("a grid model can accompany, continue, generate, infill")
         new = request.task in (Task.GENERATE, Task.CONTINUE)
         if new and request.promises.bars is None and not request.endless:

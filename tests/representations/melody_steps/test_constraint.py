@@ -56,9 +56,9 @@ def test_promises_are_kept(wish: str) -> None:
 
 def test_a_prompt_is_filled_up_to_its_bar() -> None:
     prompt = Score((Track("Melody", (Note(0, 60, 480, 80),)),))
-    realiser = realiser_for(STEPS, Request(promises=Promises(bars=1), prompt=prompt), {})
+    realiser = realiser_for(STEPS, Request(promises=Promises(bars=1), prompts=(prompt,)), {})
     assert realiser.prompt().tolist() == [39, 39] + [STEPS.rest_token] * 6
-    assert melody(Request(promises=Promises(bars=2), prompt=prompt), 0).length_ticks == 2 * 1920
+    assert melody(Request(promises=Promises(bars=2), prompts=(prompt,)), 0).length_ticks == 2 * 1920
 
 
 def test_what_cannot_be() -> None:
