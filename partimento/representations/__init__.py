@@ -7,6 +7,8 @@
 ``performance_events``    note on, note off, time shift in 10 ms (piano playing)
 ``countdown``             the first or second, each token knowing how near the end is
 ``track_grid``            tracks by sixteenths, any cell given or asked for; no tokens
+``multi_hot_roll``        tracks by time by pitch, onset beside sustain; no tokens
+``performance_curves``    velocity and timing of a performance over sixteenths; no tokens
 ``spectra``               sound as short-time spectra, whole or streamed; no tokens
 ========================  =====================================================
 

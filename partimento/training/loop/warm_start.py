@@ -32,7 +32,10 @@ Spec = Mapping[str, Any]
 
 
 def begin_from(training_task: TrainingTask, start: Path) -> None:
-    """Load the played network of a run, or of a model folder, into the training_task's.
+    """Load the networks of a run, or the main one of a model folder, into the training task's.
+
+    The main network must have the same shape. The other parts are taken from a run where it has
+    them by the same name and in the same shape; else they keep the weights they were drawn with.
 
     The network may have feature tables that the other had not; they start at zero, so that it
     begins as the very function that was learnt. A countdown may be longer or shorter. What
@@ -51,8 +54,12 @@ def begin_from(training_task: TrainingTask, start: Path) -> None:
         _check(meaning(theirs), meaning(ours), start)
     if (run / BEST).is_file():
         tensors, state = read_checkpoint(run / BEST)
+        parts = state.get("parts", {})
+        # Version 0.1.0 recorded the main network alone, and that only once training had ended.
         first = min(name.partition("/")[0] for name in tensors)
-        weights = tensors_under(tensors, state.get("played", first))
+        main = next(iter(parts.values()), state.get("played", first))
+        weights = tensors_under(tensors, main)
+        _take_others(training_task, tensors, parts)
     else:
         weights = read_graph_weights(start)
     if theirs and ours:
@@ -63,6 +70,17 @@ def begin_from(training_task: TrainingTask, start: Path) -> None:
         if name.startswith(_CALIBRATION):
             weights[name] = value
     load_module(training_task.network, weights, start)
+
+
+def _take_others(
+    training_task: TrainingTask, tensors: Mapping[str, Tensor], parts: Mapping[str, str]
+) -> None:
+    """Load all parts but the main one that a run has by the same name and in the same shape."""
+    for part, module in list(training_task.networks.items())[1:]:
+        theirs = tensors_under(tensors, parts[part]) if part in parts else {}
+        ours = module.state_dict()
+        if {k: v.shape for k, v in theirs.items()} == {k: v.shape for k, v in ours.items()}:
+            module.load_state_dict(theirs)
 
 
 def _spec_of(start: Path) -> Spec | None:

@@ -56,6 +56,11 @@ class TokenTask:
         return type(self)(self.system, self.preset, self.factory)
 
     @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The one network."""
+        return {"network": self.network}
+
+    @property
     def local_width(self) -> int:
         """How many past tokens stand in the input columns."""
         return self.preset.network.local_width
