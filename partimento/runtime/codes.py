@@ -70,7 +70,7 @@ class Codes:
         """
         remedy = "give a file that Codes.save wrote"
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             header = json.loads(arrays.pop(_HEADER).tobytes().decode())
             return cls(str(header["system"]), arrays, str(header["recipe"]))
