@@ -27,7 +27,14 @@ from partimento.training.loop.checkpoints import (
     write_checkpoint,
 )
 from partimento.training.loop.progress import Progress
-from partimento.training.loop.trainer import BEST, CHECKPOINT, Outcome, Trainer, all_modules, finite
+from partimento.training.loop.trainer import (
+    BEST,
+    CHECKPOINT,
+    Trainer,
+    TrainingOutcome,
+    all_modules,
+    finite,
+)
 from partimento.training.loop.warm_start import begin_from
 
 __all__ = ["finish_best", "load_best", "told", "train"]
@@ -43,7 +50,7 @@ def train(
     start_from: Path | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> Outcome:
+) -> TrainingOutcome:
     """Train into ``out`` and export the best weights as a model folder.
 
     ``start_from`` is the ``OUT`` of an earlier run, of any system, whose network has the same
