@@ -18,7 +18,7 @@ import numpy.typing as npt
 from partimento.errors import ConfigError
 from partimento.music import Score
 from partimento.representations.base import TokenRepresentation, Tokens, Vocabulary, Walk
-from partimento.representations.realiser import Asked, Realiser
+from partimento.representations.realiser import Realiser, TokenRequest
 from partimento.representations.registry import (
     RepresentationEntry,
     make_representation,
@@ -26,10 +26,10 @@ from partimento.representations.registry import (
     realiser_for,
 )
 
-__all__ = ["ENTRY", "BarWalk", "Countdown", "CountdownWalk", "CountsBars"]
+__all__ = ["ENTRY", "Countdown", "CountdownWalk", "CountingWalk", "CountsBars"]
 
 
-class BarWalk(Walk, Protocol):
+class CountingWalk(Walk, Protocol):
     """A walk that counts bars."""
 
     @property
@@ -42,7 +42,7 @@ class BarWalk(Walk, Protocol):
 class CountsBars(TokenRepresentation, Protocol):
     """A token representation whose bars can be counted."""
 
-    def walk(self) -> BarWalk:
+    def walk(self) -> CountingWalk:
         """Return a walk at the start of a piece."""
         ...
 
@@ -59,7 +59,7 @@ class CountsBars(TokenRepresentation, Protocol):
 class CountdownWalk:
     """A walk of the base, and how many bars are still to begin."""
 
-    base: BarWalk
+    base: CountingWalk
     bars: int
     total: int | None
 
@@ -157,7 +157,7 @@ def _make(options: Mapping[str, Any]) -> Countdown:
     return Countdown(base, int(options.get("bars", 8)))
 
 
-def _realise(countdown: Countdown, request: Asked, config: Mapping[str, Any]) -> Realiser:
+def _realise(countdown: Countdown, request: TokenRequest, config: Mapping[str, Any]) -> Realiser:
     """Return the base's realiser; where the bars are known, its walk counts down to the last."""
     realiser = realiser_for(countdown.base, request, config)
     base = realiser.representation

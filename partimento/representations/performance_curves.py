@@ -225,7 +225,7 @@ def _octaves(score: Score, ticks: npt.NDArray[np.float64]) -> npt.NDArray[np.flo
 
 
 def _make(options: Mapping[str, Any]) -> PerformanceCurves:
-    return PerformanceCurves(**options)
+    return PerformanceCurves.of_spec({"name": "performance_curves", **options})
 
 
 ENTRY = RepresentationEntry(_make, ("steps", "channels"))

@@ -1,6 +1,6 @@
 """How a token representation answers a request: a prompt, a constraint, and bars from tokens.
 
-A request is seen here as ``Asked``, the part of ``partimento.runtime.contract.Request`` that a
+A request is seen here as ``TokenRequest``, the part of ``partimento.runtime.contract.Request`` that a
 representation of notes reads, so that a representation needs nothing that stands above it.
 """
 
@@ -16,10 +16,10 @@ from partimento.music import KeySignature, Promises, Score, Tempo, TimeSignature
 from partimento.representations.base import TokenRepresentation, Tokens
 from partimento.representations.constraint import Constraint
 
-__all__ = ["Asked", "EvenRealiser", "Realiser", "metre_of", "tempo_of", "with_marks"]
+__all__ = ["EvenRealiser", "Realiser", "TokenRequest", "metre_of", "tempo_of", "with_marks"]
 
 
-class Asked(Protocol):
+class TokenRequest(Protocol):
     """What a representation reads of a request."""
 
     @property
@@ -58,7 +58,7 @@ class Realiser(Protocol):
         ...
 
 
-def tempo_of(request: Asked, config: Mapping[str, Any]) -> float | None:
+def tempo_of(request: TokenRequest, config: Mapping[str, Any]) -> float | None:
     """Return the tempo requested, else that at the prompt's end, else the model's default."""
     if request.tempo_quarters_per_minute is not None:
         return request.tempo_quarters_per_minute
@@ -68,7 +68,7 @@ def tempo_of(request: Asked, config: Mapping[str, Any]) -> float | None:
     return None if default is None else float(default)
 
 
-def metre_of(request: Asked) -> TimeSignature:
+def metre_of(request: TokenRequest) -> TimeSignature:
     """Return the metre requested, or that of the prompt's end, or 4/4."""
     if request.promises.time_signature is not None:
         return request.promises.time_signature
@@ -77,7 +77,7 @@ def metre_of(request: Asked) -> TimeSignature:
     return TimeSignature(0, 4, 4)
 
 
-def with_marks(score: Score, request: Asked, tempo: float | None) -> Score:
+def with_marks(score: Score, request: TokenRequest, tempo: float | None) -> Score:
     """Return a piece with the tempo and the key of the request written in."""
     key = request.promises.key
     return replace(
@@ -105,7 +105,7 @@ class EvenRealiser:
         constraint: Constraint[Any],
         tokens_per_bar: int,
         rest: int,
-        request: Asked,
+        request: TokenRequest,
         config: Mapping[str, Any],
     ) -> None:
         self.representation, self.constraint = representation, constraint

@@ -15,7 +15,7 @@ from typing import Any
 
 from partimento.errors import ConfigError, NotSupported
 from partimento.representations.base import Representation, TokenRepresentation
-from partimento.representations.realiser import Asked, Realiser
+from partimento.representations.realiser import Realiser, TokenRequest
 
 __all__ = [
     "RepresentationEntry",
@@ -45,7 +45,7 @@ class RepresentationEntry:
 
     make: Callable[[Mapping[str, Any]], Representation]
     options: tuple[str, ...] = ()
-    realise: Callable[[Any, Asked, Mapping[str, Any]], Realiser] | None = None
+    realise: Callable[[Any, TokenRequest, Mapping[str, Any]], Realiser] | None = None
     meaning: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
@@ -106,7 +106,7 @@ def token_representation(spec: Spec) -> TokenRepresentation:
 
 
 def realiser_for(
-    representation: TokenRepresentation, request: Asked, config: Mapping[str, Any]
+    representation: TokenRepresentation, request: TokenRequest, config: Mapping[str, Any]
 ) -> Realiser:
     """Return how a representation answers a request; ``config`` is the model folder's.
 

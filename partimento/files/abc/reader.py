@@ -17,7 +17,7 @@ from pathlib import Path
 
 from partimento.errors import FileError, MusicError
 from partimento.files.abc import fields as abc_fields
-from partimento.files.abc.music import Sounding, Voice, read_music
+from partimento.files.abc.music import Sounding, TuneVoice, read_music
 from partimento.files.barlines import WrittenBar, time_signatures
 from partimento.files.names import unique_names
 from partimento.files.unsupported import tell_left_out
@@ -43,8 +43,8 @@ class _Tune:
     tempo_text: str = ""
     metre: tuple[int, int] | None = None
     is_body: bool = False  # the first K: has been
-    voices: dict[str, Voice] = field(default_factory=dict)
-    voice: Voice | None = None
+    voices: dict[str, TuneVoice] = field(default_factory=dict)
+    voice: TuneVoice | None = None
     program: int = 0
     key: tuple[Key, dict[str, int]] = field(default_factory=lambda: (Key(0), {}))
     shift: int = 0
@@ -146,21 +146,21 @@ def _read_line(tune: _Tune, line: str) -> None:
         tune.voice = read_music(voice, line, lambda name, value: _inner(tune, name, value))
 
 
-def _inner(tune: _Tune, name: str, value: str) -> Voice:
+def _inner(tune: _Tune, name: str, value: str) -> TuneVoice:
     _read_field(tune, name, value)
     return _current(tune)
 
 
-def _current(tune: _Tune) -> Voice:
+def _current(tune: _Tune) -> TuneVoice:
     """Return the voice that music goes to: the one that was named last, or the first."""
     if tune.voice is None:
         tune.voice = next(iter(tune.voices.values()), None) or _voice(tune, "1")
     return tune.voice
 
 
-def _voice(tune: _Tune, id_: str) -> Voice:
+def _voice(tune: _Tune, id_: str) -> TuneVoice:
     if id_ not in tune.voices:
-        made = Voice(id_, program=tune.program, metre=tune.metre, shift=tune.shift)
+        made = TuneVoice(id_, program=tune.program, metre=tune.metre, shift=tune.shift)
         made.unit = abc_fields.unit_of(tune.unit_text, tune.metre)
         made.signature = tune.key[1]
         tune.voices[id_] = made
@@ -239,7 +239,7 @@ def _score(tune: _Tune) -> Score:
     needed = lcm(*{time.denominator for time in times}) if times else 1
     together = lcm(TICKS_PER_QUARTER, needed)
     ticks = together if together <= _MAX_TICKS else needed if needed <= _MAX_TICKS else 10080
-    longest = max(voices, key=lambda voice: voice.now, default=Voice(""))
+    longest = max(voices, key=lambda voice: voice.now, default=TuneVoice(""))
     written: list[WrittenBar] = [
         (round(start * ticks), round(end * ticks) - round(start * ticks), metre)
         for start, end, metre in longest.bars
@@ -267,7 +267,7 @@ def _keys(tune: _Tune, ticks: int) -> list[KeySignature]:
     return keys
 
 
-def _track(voice: Voice, found: list[Sounding], ticks: int) -> Track:
+def _track(voice: TuneVoice, found: list[Sounding], ticks: int) -> Track:
     notes = []
     for sounding in found:
         start = round(sounding.onset * ticks)

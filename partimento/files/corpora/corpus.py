@@ -32,7 +32,7 @@ from partimento.files.formats import AUDIO_SUFFIXES, SCORE_SUFFIXES
 from partimento.files.unsupported import LeftOut
 from partimento.music import Audio, Piece, Timeline
 
-__all__ = ["Corpus", "Outcome", "Preflight", "corpus_names", "open_corpus"]
+__all__ = ["Corpus", "ItemOutcome", "Preflight", "corpus_names", "open_corpus"]
 
 _T = TypeVar("_T")
 _Progress = Callable[[int, int], None]  # (files done, files in all)
@@ -41,7 +41,7 @@ _Opener = Callable[[], list[tuple[str, Loader]]]  # the pieces in one file
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ItemOutcome:
     """What became of one item: its piece, or why there is none."""
 
     id: str
@@ -106,7 +106,7 @@ class Corpus:
 
     def outcomes(
         self, split: str | None = None, progress: _Progress | None = None, workers: int = 1
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[ItemOutcome]:
         """Yield what became of each item, in order; ``workers`` processes read at once."""
         items = self.of_split(split)
         for done, outcome in enumerate(_mapped(_outcome, items, workers), 1):
@@ -163,17 +163,17 @@ class _Look:
     left_out: tuple[tuple[str, int], ...] = ()  # (what, how many)
 
 
-def _outcome(item: CorpusItem) -> Outcome:
+def _outcome(item: CorpusItem) -> ItemOutcome:
     return _loaded(item, item.load)
 
 
-def _loaded(item: CorpusItem, load: Loader) -> Outcome:
+def _loaded(item: CorpusItem, load: Loader) -> ItemOutcome:
     try:
-        return Outcome(item.id, load())
+        return ItemOutcome(item.id, load())
     except FileError as error:
-        return Outcome(item.id, None, error.problem)
+        return ItemOutcome(item.id, None, error.problem)
     except PartimentoError as error:
-        return Outcome(item.id, None, str(error))
+        return ItemOutcome(item.id, None, str(error))
 
 
 def _look(item: CorpusItem) -> _Look:

@@ -13,7 +13,7 @@ from partimento.representations.bar_events.constraint import BarEventConstraint
 from partimento.representations.bar_events.tokens import TEMPOS, BarEvents, Ruling
 from partimento.representations.base import Tokens
 from partimento.representations.constraint import Constraint
-from partimento.representations.realiser import Asked, metre_of, tempo_of, with_marks
+from partimento.representations.realiser import TokenRequest, metre_of, tempo_of, with_marks
 
 __all__ = ["BarEventsRealiser"]
 
@@ -22,7 +22,7 @@ class BarEventsRealiser:
     """Bars of notes with durations, any instruments that the model was trained on."""
 
     def __init__(
-        self, representation: BarEvents, request: Asked, config: Mapping[str, Any]
+        self, representation: BarEvents, request: TokenRequest, config: Mapping[str, Any]
     ) -> None:
         self.events, self.request = representation, request
         self.representation: Any = representation

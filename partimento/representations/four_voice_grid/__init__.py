@@ -14,7 +14,7 @@ from partimento.representations.four_voice_grid.tokens import (
     FourVoiceGrid,
     GridWalk,
 )
-from partimento.representations.realiser import Asked, EvenRealiser, metre_of
+from partimento.representations.realiser import EvenRealiser, TokenRequest, metre_of
 from partimento.representations.registry import RepresentationEntry, without
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def _realise(
-    representation: FourVoiceGrid, request: Asked, config: Mapping[str, Any]
+    representation: FourVoiceGrid, request: TokenRequest, config: Mapping[str, Any]
 ) -> EvenRealiser:
     metre = metre_of(request)
     grid = representation.with_metre(metre)

@@ -9,7 +9,7 @@ from typing import Any
 from partimento.representations.base import whole_numbers
 from partimento.representations.melody_steps.constraint import MelodyConstraint, MelodyState
 from partimento.representations.melody_steps.tokens import MelodySteps, MelodyWalk
-from partimento.representations.realiser import Asked, EvenRealiser, metre_of
+from partimento.representations.realiser import EvenRealiser, TokenRequest, metre_of
 from partimento.representations.registry import RepresentationEntry
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
 
 
 def _realise(
-    representation: MelodySteps, request: Asked, config: Mapping[str, Any]
+    representation: MelodySteps, request: TokenRequest, config: Mapping[str, Any]
 ) -> EvenRealiser:
     metre = metre_of(request)
     grid = representation.with_metre(metre)

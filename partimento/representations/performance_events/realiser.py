@@ -17,7 +17,7 @@ from partimento.representations.base import TokenRepresentation, Tokens
 from partimento.representations.constraint import Constraint
 from partimento.representations.performance_events.constraint import PerformanceConstraint
 from partimento.representations.performance_events.tokens import STEPS_PER_SECOND, PerformanceEvents
-from partimento.representations.realiser import Asked, metre_of, tempo_of, with_marks
+from partimento.representations.realiser import TokenRequest, metre_of, tempo_of, with_marks
 
 __all__ = ["PerformanceRealiser"]
 
@@ -29,7 +29,7 @@ class PerformanceRealiser:
     """Played notes in steps of 10 ms; bars are what tempo and metre make of them."""
 
     def __init__(
-        self, representation: PerformanceEvents, request: Asked, config: Mapping[str, Any]
+        self, representation: PerformanceEvents, request: TokenRequest, config: Mapping[str, Any]
     ) -> None:
         self.events, self.request = representation, request
         self.representation: TokenRepresentation = representation

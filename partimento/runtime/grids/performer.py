@@ -30,7 +30,7 @@ from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import open_session
 from partimento.samplers.unmasking import Predict
 
-__all__ = ["GridControls", "GridNetwork", "GridPerformer", "Session"]
+__all__ = ["GridControls", "GridDecoder", "GridPerformer", "Session"]
 
 _STRINGS = range(40, 48)  # General MIDI's bowed and plucked strings
 
@@ -47,7 +47,7 @@ class Session(Protocol):
         ...
 
 
-class GridNetwork:
+class GridDecoder:
     """A grid graph: its weights and sizes, and no state."""
 
     def __init__(self, session: Session, grid: TrackGrid, window: int) -> None:
@@ -90,7 +90,7 @@ class GridPerformer:
         self.representation, self.config = grid, config
         network = config["network"]
         self.ensembles = tuple(str(name) for name in network["ensembles"])
-        self.network = GridNetwork(session, grid, int(network["window"]))
+        self.network = GridDecoder(session, grid, int(network["window"]))
 
     @classmethod
     def load(

@@ -21,7 +21,7 @@ from partimento.runtime.model_folder import ModelFolder
 from partimento.systems.musika.networks import codec
 from partimento.training.audio.codec_stages import CodecStages
 from partimento.training.audio.data import AudioSet, load_audio, prepare_audio
-from partimento.training.audio.export import Part, write_audio_model
+from partimento.training.audio.export import ExportedPart, write_audio_model
 from partimento.training.audio.latent_data import least_latents
 from partimento.training.audio.latent_gan import LatentGame
 from partimento.training.contract import Stage
@@ -160,9 +160,9 @@ class MusikaTask:
         }
         features, latents, inputs = self._heard(network)
         parts = {
-            "decoder": Part(decoder_graph(network), latents),
-            "encoder": Part(encoder_graph(network), features),
-            "generator": Part(latent_graph(self.game.network), inputs),
+            "decoder": ExportedPart(decoder_graph(network), latents),
+            "encoder": ExportedPart(encoder_graph(network), features),
+            "generator": ExportedPart(latent_graph(self.game.network), inputs),
         }
         return write_audio_model(out, config, parts, preset, facts, precisions)
 

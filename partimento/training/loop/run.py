@@ -31,8 +31,8 @@ from partimento.training.loop.progress import Progress
 from partimento.training.loop.trainer import (
     BEST,
     CHECKPOINT,
-    Outcome,
     Trainer,
+    TrainingOutcome,
     all_modules,
     finite,
     part_prefixes,
@@ -52,7 +52,7 @@ def train(
     start_from: Path | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> Outcome:
+) -> TrainingOutcome:
     """Train into ``out`` and export the best weights as a model folder.
 
     ``start_from`` is the ``OUT`` of an earlier run, of any system, whose network has the same

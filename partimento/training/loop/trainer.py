@@ -31,7 +31,15 @@ from partimento.training.loop.checkpoints import read_checkpoint, write_checkpoi
 from partimento.training.loop.optimizer import PlayerOptimizer, learning_rate_at
 from partimento.training.loop.progress import Progress
 
-__all__ = ["BEST", "CHECKPOINT", "Outcome", "Trainer", "all_modules", "finite", "part_prefixes"]
+__all__ = [
+    "BEST",
+    "CHECKPOINT",
+    "Trainer",
+    "TrainingOutcome",
+    "all_modules",
+    "finite",
+    "part_prefixes",
+]
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -43,7 +51,7 @@ _STALE_WARNING = 4  # validations without gain
 
 
 @dataclass
-class Outcome:
+class TrainingOutcome:
     """How training ended: ``finished``, or stopped early by the user; the best validation.
 
     ``steps`` are those of the last stage that ran; ``to_come`` names those that have not begun.
@@ -80,7 +88,7 @@ class Trainer:
         self.stale = 0
         self._between_steps = True  # no weight is ahead of the step count
 
-    def run(self, resume: bool = False) -> Outcome:
+    def run(self, resume: bool = False) -> TrainingOutcome:
         """Train every stage to its end.
 
         Ctrl-C saves a checkpoint and returns an unfinished outcome.
@@ -104,7 +112,7 @@ class Trainer:
                     f"stopped at step {self.step}; --resume goes on from the last save"
                 )
                 to_come = tuple(later.name for later in self.stages[self.stage_index + 1 :])
-                return Outcome(False, self.step, self.best, figures, overfits, to_come)
+                return TrainingOutcome(False, self.step, self.best, figures, overfits, to_come)
             steps, restored = self.step, {}
             self.stage_index, self.step, self.total_steps, self.stale = (
                 self.stage_index + 1,
@@ -112,7 +120,7 @@ class Trainer:
                 None,
                 0,
             )
-        return Outcome(True, steps, self.best, figures, overfits)
+        return TrainingOutcome(True, steps, self.best, figures, overfits)
 
     def _run_stage(
         self, stage: Stage, restored: dict[str, Tensor], stop: _StopSign

@@ -1,6 +1,11 @@
-"""A Transformer encoder with rotary positions (RoFormer, Su et al. 2021, arXiv 2104.09864).
+"""Transformer encoders: every position attends to all. The causal sibling is ``nn/transformer.py``.
 
-Shapes: B batch, H heads, L length, D head width. The causal sibling is ``nn/transformer.py``.
+- `RotaryEncoder`: rotary positions (RoFormer, Su et al. 2021, arXiv 2104.09864), ReLU, no biases in
+  attention, dropout on the residual branches.
+- `EncoderBlock`: positions are added by the caller (as in ViT, Dosovitskiy et al. 2021), GELU,
+  dropout on the attention weights.
+
+Shapes: B batch, H heads, L length, W width, D = W / H head width.
 """
 
 from __future__ import annotations
@@ -8,12 +13,21 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from partimento.training.nn.attention import apply_rotary, rotary_tables
 
-__all__ = ["Encoder", "EncoderConfig", "EncoderLayer"]
+__all__ = [
+    "EncoderAttention",
+    "EncoderBlock",
+    "EncoderConfig",
+    "RotaryEncoder",
+    "RotaryEncoderLayer",
+]
+
+_EXPANSION = 4  # of the feed-forward layer of an `EncoderBlock`
 
 
 class EncoderConfig(Protocol):
@@ -45,7 +59,7 @@ class EncoderConfig(Protocol):
         ...
 
 
-class EncoderLayer(nn.Module):
+class RotaryEncoderLayer(nn.Module):
     """Attention to every place and a feed-forward network, each behind a norm, beside a skip."""
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -80,14 +94,14 @@ class EncoderLayer(nn.Module):
         return out
 
 
-class Encoder(nn.Module):
+class RotaryEncoder(nn.Module):
     """Layers over (B, L, width), and a last norm."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.head_width = config.width // config.heads
         self.dropout = nn.Dropout(config.dropout / 2)
-        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(RotaryEncoderLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,4 +112,49 @@ class Encoder(nn.Module):
         for layer in self.layers:
             x = layer(x, cos, sin)
         out: Tensor = self.norm(x)
+        return out
+
+
+class EncoderAttention(nn.Module):
+    """Attention of all places to all: softmax(QK^T / sqrt(W / H)) V."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.value, self.out = nn.Linear(width, width), nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, L, W) of (B, L, W)."""
+        batch, length, width = x.shape
+
+        def split(y: Tensor) -> Tensor:
+            return y.view(batch, length, self.heads, -1).transpose(1, 2)  # (B, H, L, W / H)
+
+        q, k, v = split(self.query(x)), split(self.key(x)), split(self.value(x))
+        logits = q @ k.transpose(-1, -2) / math.sqrt(width / self.heads)
+        mixed = self.dropout(torch.softmax(logits, dim=-1)) @ v
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+        return out
+
+
+class EncoderBlock(nn.Module):
+    """Attention and a feed-forward network, each behind a norm and beside a skip."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = EncoderAttention(width, heads, dropout)
+        self.up, self.down = (
+            nn.Linear(width, _EXPANSION * width),
+            nn.Linear(_EXPANSION * width, width),
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, L, W) of (B, L, W)."""
+        x = x + self.dropout(self.attention(self.norm1(x)))
+        inner = self.dropout(F.gelu(self.up(self.norm2(x))))
+        out: Tensor = x + self.dropout(self.down(inner))
         return out
