@@ -1,7 +1,7 @@
 """How a token representation answers a request: a prompt, a constraint, and bars from tokens.
 
-A request is seen here as ``TokenRequest``, the part of ``partimento.runtime.contract.Request`` that a
-representation of notes reads, so that a representation needs nothing that stands above it.
+A request is seen here as ``TokenRequest``, the part of ``partimento.runtime.contract.Request`` that
+a representation of notes reads, so that a representation needs nothing that stands above it.
 """
 
 from __future__ import annotations
