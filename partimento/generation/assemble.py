@@ -13,7 +13,7 @@ import numpy.typing as npt
 from partimento.errors import CannotBeMet, NotSupported
 from partimento.generation.editing import rewritten
 from partimento.generation.prompts import places
-from partimento.generation.requests import REWRITES, Plan, with_chords, with_key
+from partimento.generation.requests import REWRITES, Plan, with_chords, with_fade, with_key
 from partimento.generation.result import Result
 from partimento.music import Audio, KeySignature, Piece, Score, Tempo
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
@@ -72,7 +72,8 @@ def whole_score(
     if plan.request.task in REWRITES:
         whole = replace(rewritten(pieces, plan.request), recipe=recipe.to_json())
         return Result(whole, recipe, seconds_taken)
-    made = with_chords(join(pieces), plan.request.promises)
+    promises = plan.request.promises
+    made = with_fade(with_chords(join(pieces), promises), promises)
     if plan.request.score is not None:
         onto = places(plan.request.score, made)
         made = concatenate(plan.request.score, made, plan.join_ticks, onto)

@@ -22,6 +22,7 @@ from partimento.music import (
     parse_chords,
     parse_key,
 )
+from partimento.music.cadences import parse_ending
 from partimento.music.promises import MAX_BARS, parse_range, parse_time_signature
 
 __all__ = ["Ranges", "Wishes", "bars_that_cover"]
@@ -40,6 +41,7 @@ class Wishes(Config):
     - ``range``: ``"C3-C5"`` for every pitched track, ``"Soprano=C4-A5"`` for one, or several.
     - ``polyphony``: at most so many notes at once.
     - ``max_silence``: the longest rest of all tracks together, in quarter notes.
+    - ``ending``: ``authentic`` (the default), ``plagal``, ``half``, ``open`` or ``fade``.
     - ``loop``: sound whose end leads into its beginning.
 
     Of a model that makes sound, ``seconds`` is the exact length, ``tempo`` its control of that name
@@ -55,6 +57,7 @@ class Wishes(Config):
     range: str | PitchRange | tuple[str, ...] | dict[str, PitchRange | str] | None = None
     polyphony: int | None = None
     max_silence: float | None = None
+    ending: str | None = None
     loop: bool | None = None
 
     @property
@@ -91,6 +94,7 @@ class Wishes(Config):
             max_polyphony=self.polyphony,
             chords=_chords(self.chords),
             max_silence_quarters=self.max_silence,
+            ending=None if self.ending is None else parse_ending(self.ending),
         )
 
     def metre(self) -> TimeSignature | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from partimento.errors import NotSupported
 from partimento.music import KeySignature, Note, Score, Tempo, TimeSignature, Track
+from partimento.music.cadences import CADENCES
 from partimento.music.score import TICKS_PER_QUARTER
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.representations import (
@@ -26,8 +27,10 @@ from partimento.representations.base import TokenRepresentation, Tokens
 from partimento.representations.performance_events import STEPS_PER_SECOND
 from partimento.runtime.contract import Request
 from partimento.samplers.constraints import (
+    BarClosing,
     BarEventConstraint,
     Constraint,
+    GridClosing,
     GridConstraint,
     MelodyConstraint,
     PerformanceConstraint,
@@ -122,7 +125,12 @@ class _GridRealiser:
         self.bars_in = self.grid.bar_count
         self.request, self.tempo = request, _tempo(request, config)
         promises = replace(request.promises, time_signature=metre)
-        self.constraint: Constraint[Any] = GridConstraint(self.grid, promises)
+        grid_constraint = GridConstraint(self.grid, promises)
+        self.constraint: Constraint[Any] = grid_constraint
+        if promises.bars is not None and promises.ending in CADENCES:
+            self.constraint = GridClosing(
+                grid_constraint, self.grid, promises.bars, promises.ending, promises.key
+            )
 
     def prompt(self) -> Tokens:
         if self.request.score is None:
@@ -184,13 +192,18 @@ class _BarRealiser:
         promises = request.promises
         if promises.time_signature is None and (promises.bars is not None or request.score):
             promises = replace(promises, time_signature=_metre(request))
-        self.constraint: Constraint[Any] = BarEventConstraint(
+        bar_constraint = BarEventConstraint(
             representation,
             promises,
             tempo_bin=nearest,
             instruments=tuple(instruments) if instruments else None,
             endless=request.endless,
         )
+        self.constraint: Constraint[Any] = bar_constraint
+        if promises.bars is not None and promises.ending in CADENCES:
+            self.constraint = BarClosing(
+                bar_constraint, representation, promises.bars, promises.ending, promises.key
+            )
 
     def prompt(self) -> Tokens:
         if self.request.score is None:

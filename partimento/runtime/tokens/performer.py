@@ -17,6 +17,8 @@ from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import open_session
 from partimento.runtime.tokens.adapters import realiser_for
 from partimento.samplers.autoregressive import Decoder, sample
+from partimento.samplers.closing import sample_closing
+from partimento.samplers.constraints import BarClosing, GridClosing
 from partimento.samplers.picks import Pick
 
 __all__ = ["TokenDecoder", "TokenPerformer"]
@@ -66,8 +68,10 @@ class TokenPerformer:
         pick = Pick(controls.temperature, controls.top_k, controls.top_p, controls.min_p)
         # The walk of this request knows its metre and its end; the weights are shared.
         decoder: Decoder[Any] = self.decoder.following(realiser.representation)
-        tokens = sample(decoder, pick, realiser.constraint, rng, realiser.prompt().tolist())
-        return realiser.pieces(tokens)
+        constraint, prompt = realiser.constraint, realiser.prompt().tolist()
+        if isinstance(constraint, GridClosing | BarClosing):
+            return realiser.pieces(sample_closing(decoder, pick, constraint, rng, prompt))
+        return realiser.pieces(sample(decoder, pick, constraint, rng, prompt))
 
     @property
     def _never_ends(self) -> bool:
