@@ -39,6 +39,7 @@ from partimento.samplers.constraints import (
 __all__ = ["Realiser", "realiser_for"]
 
 _VELOCITY_STEP = 4  # MIDI velocities to one VELOCITY token
+_MAX_POLYPHONY = 128  # where none was asked
 _DEFAULT_VELOCITY = 20  # the VELOCITY that rules before any was said
 
 
@@ -202,7 +203,12 @@ class _BarRealiser:
         self.constraint: Constraint[Any] = bar_constraint
         if promises.bars is not None and promises.ending in CADENCES:
             self.constraint = BarClosing(
-                bar_constraint, representation, promises.bars, promises.ending, promises.key
+                bar_constraint,
+                representation,
+                promises.bars,
+                promises.ending,
+                promises.key,
+                promises.max_polyphony or _MAX_POLYPHONY,
             )
 
     def prompt(self) -> Tokens:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -57,6 +57,7 @@ class BarClosing:
     bars: int
     kind: Ending
     key: Key | None = None
+    most: int = _LEAST_TONES  # notes that may sound at once, where fewer
     layout: Layout | None = None
     cadence: Cadence | None = None
 
@@ -71,107 +72,138 @@ class BarClosing:
 
     def variants(self, state: BarClosingState) -> Sequence[tuple[BarClosing, BarClosingState]]:
         """Return a constraint for each layout and each key that fits."""
-        metre = METRES[self.base.ruling_metre(state.base)]
-        bar = METRE_POSITIONS[self.base.ruling_metre(state.base)]
-        beat = 4 * POSITIONS_PER_QUARTER // metre[1]
-        if metre[1] >= 8 and metre[0] % 3 == 0 and metre[0] > 3:
-            beat *= 3
         return [
             (replace(self, layout=layout, cadence=cadence), state)
             for cadence in cadences_for(self.key, state.weights, self.kind)
-            for layout in layouts(bar, min(beat, bar), self.bars == 1)
+            for layout in self._layouts(state.base)
         ]
+
+    def _layouts(self, state: BarEventState) -> tuple[Layout, ...]:
+        metre = self.base.ruling_metre(state)
+        (numerator, denominator), bar = METRES[metre], METRE_POSITIONS[metre]
+        beat = 4 * POSITIONS_PER_QUARTER // denominator
+        if denominator >= 8 and numerator % 3 == 0 and numerator > 3:
+            beat *= 3
+        return layouts(bar, min(beat, bar), self.bars == 1)
 
     def allowed(self, state: BarClosingState) -> Mask:
         """Return (V,): which tokens may come next."""
         mask = self.base.allowed(state.base)
-        if self.layout is None or self.cadence is None or state.base.bar < 0:
+        if state.base.bar < 0:
             return mask
+        if self.layout is None or self.cadence is None:
+            # No note may last into a closing that begins as early as any of its variants.
+            earliest = self._end(state.base) - max(sum(each) for each in self._layouts(state.base))
+            return self._lasting(mask, state.base, max(earliest - state.base.at, 1))
         approach, final = self._places(state.base)
         at = state.base.at
-        following = [place for place in (approach, final) if place > at]
-        out = mask.copy()
-        vocabulary = self.events.vocabulary
-        if following and following[0] < state.base.bar_end:
-            # No position after the next chord, and no bar line before it.
-            shift = vocabulary.first("position") - state.base.bar_at
-            out[shift + following[0] + 1 : vocabulary.first("instrument")] = False
-            out[vocabulary.first("bar")] = out[vocabulary.first("end")] = False
-        elif not following:
-            out[vocabulary.span("position")] = False
+        out = self._positions(mask, state.base, approach, final)
         if at in (approach, final) and at >= state.base.bar_at:
             out = self._chord(out, state, is_final=at == final)
-        elif approach < at < final and self.cadence.approach:
-            out = self._pitches(out, self.cadence.approach)
         out = self._durations(out, state, approach, final)
         return out if out.any() else mask
 
-    def _places(self, state: BarEventState) -> tuple[int, int]:
-        """Return the positions of the approach and of the final chord, from the piece's start.
+    def _positions(self, mask: Mask, state: BarEventState, approach: int, final: int) -> Mask:
+        """Return the mask of positions and bars: each chord comes, and nothing between them."""
+        assert self.cadence is not None
+        vocabulary = self.events.vocabulary
+        span = vocabulary.span("position")
+        following = [place for place in (approach, final) if place > state.at]
+        is_held = bool(self.cadence.approach) and state.at >= approach
+        out = mask.copy()
+        if not following or (is_held and following[0] >= state.bar_end):
+            out[span] = False
+        elif following[0] < state.bar_end:
+            next_chord = span.start + following[0] - state.bar_at
+            out[next_chord + 1 : span.stop] = False
+            out[vocabulary.first("bar")] = out[vocabulary.first("end")] = False
+            if is_held:
+                out[span.start : next_chord] = False
+        return out
 
-        They are known from the bar in force: all bars of the closing have its metre.
-        """
+    def _places(self, state: BarEventState) -> tuple[int, int]:
+        """Return the positions of the approach and of the final chord, from the piece's start."""
         assert self.layout is not None
-        length = max(1, state.bar_end - state.bar_at)
-        end = state.bar_at + (self.bars - max(state.bar, 0)) * length
-        final = end - self.layout.final
+        final = self._end(state) - self.layout.final
         return final - self.layout.approach, final
 
+    def _end(self, state: BarEventState) -> int:
+        """Return where the piece ends; all its bars have the metre of the one in force."""
+        length = max(1, state.bar_end - state.bar_at)
+        return state.bar_at + (self.bars - max(state.bar, 0)) * length
+
     def _chord(self, mask: Mask, state: BarClosingState, is_final: bool) -> Mask:
-        """Return the mask at the position of a chord: bass first, then tones until it is whole."""
+        """Return the mask at the position of a chord: bass first, then tones until it is whole.
+
+        Pitches ascend, so each must leave room above for what the chord still lacks.
+        """
         cadence = self.cadence
         assert cadence is not None
         chord = cadence.final if is_final else cadence.approach
         if not chord or state.base.instrument == DRUMS:
             return mask
-        bass = {cadence.final_bass} if is_final else cadence.approach_bass
         classes = {pitch % 12 for pitch in state.struck}
-        thirds = [third for third in cadence.thirds if third in classes] if is_final else []
-        if thirds:
-            chord = chord - (set(cadence.thirds) - set(thirds[:1]))
-        if not state.struck:
-            return self._pitches(mask, bass)
-        mask = self._pitches(mask, chord, above=min(state.struck))
-        lacks = not thirds if is_final else cadence.needed not in classes
-        if lacks or len(state.struck) < _LEAST_TONES:
-            vocabulary = self.events.vocabulary
+        wanted = set(cadence.thirds) if is_final else {cadence.needed}
+        if is_final and wanted & classes:
+            chord = chord - (wanted - classes)  # just one of the thirds sounds
+        lacks = not wanted & classes
+        count = len(state.struck)
+        least = min(_LEAST_TONES, self.most)
+        if lacks or count < least:
             stay = mask.copy()
+            vocabulary = self.events.vocabulary
             stay[vocabulary.first("bar")] = stay[vocabulary.first("end")] = False
             stay[vocabulary.span("position")] = False
-            wanted = set(cadence.thirds) if is_final else {cadence.needed}
-            if lacks and len(state.struck) >= _LEAST_TONES - 1:
-                stay = either(stay, self._pitches(stay, wanted))
             mask = either(mask, stay)
-        return mask
+        first = self.events.vocabulary.first("pitch")
+        tones = [p for p in np.flatnonzero(mask[first : first + 128]).tolist() if p % 12 in chord]
+        highest = max((p for p in tones if p % 12 in wanted), default=-1)
+        bass = {cadence.final_bass} if is_final else cadence.approach_bass
+        allowed = {
+            pitch
+            for place, pitch in enumerate(tones)
+            if (count > 0 or pitch % 12 in bass)
+            and (not lacks or pitch % 12 in wanted or pitch < highest)
+            and count + len(tones) - place >= least
+            and (not lacks or count + 1 < least or pitch % 12 in wanted)
+        }
+        return self._narrowed(mask, allowed or set(tones))
 
     def _durations(self, mask: Mask, state: BarClosingState, approach: int, final: int) -> Mask:
         """Return the mask of durations: notes end where the next chord starts; chords last."""
-        first = self.events.vocabulary.first("duration")
-        span = mask[first : first + len(DURATIONS)]
-        if not span.any() or state.base.instrument == DRUMS:
-            return mask
         assert self.cadence is not None
-        at, allowed = state.base.at, np.flatnonzero(span)
+        at = state.base.at
         if at >= final:
-            keep = allowed[-1:]
-        else:
-            limit = approach if at < approach and self.cadence.approach else final
-            keep = allowed[np.array(DURATIONS)[allowed] <= limit - at]
-            if at == approach:
-                keep = keep[-1:]
+            return self._lasting(mask, state.base, DURATIONS[-1], longest=True)
+        limit = approach if at < approach and self.cadence.approach else final
+        return self._lasting(mask, state.base, limit - at, longest=at == approach)
+
+    def _lasting(self, mask: Mask, state: BarEventState, most: int, longest: bool = False) -> Mask:
+        """Return the mask with durations of at most ``most``, or the longest of these alone."""
+        span = self.events.vocabulary.span("duration")
+        allowed = np.flatnonzero(mask[span])
+        if not len(allowed) or state.instrument == DRUMS:
+            return mask
+        keep = allowed[np.array(DURATIONS)[allowed] <= most]
+        keep = keep if len(keep) else allowed[:1]
         out = mask.copy()
-        out[first : first + len(DURATIONS)] = False
-        out[first + (keep if len(keep) else allowed[:1])] = True
+        out[span] = False
+        out[span.start + (keep[-1:] if longest else keep)] = True
         return out
 
-    def _pitches(self, mask: Mask, classes: object, above: int = -1) -> Mask:
-        """Return the mask with the pitches narrowed to some classes above a pitch."""
-        inside = set(classes)  # type: ignore[call-overload]
-        first = self.events.vocabulary.first("pitch")
+    def _narrowed(self, mask: Mask, pitches: Collection[int]) -> Mask:
+        """Return the mask with its pitches narrowed; where none is left, no note comes at all.
+
+        The mask comes back as it is if nothing else could come.
+        """
+        vocabulary = self.events.vocabulary
+        first = vocabulary.first("pitch")
         out = mask.copy()
-        for pitch in range(128):
-            if pitch % 12 not in inside or pitch <= above:
-                out[first + pitch] = False
+        out[first : first + 128] = False
+        inside = [first + pitch for pitch in pitches if mask[first + pitch]]
+        out[inside] = True
+        if not inside and mask[first : first + 128].any():
+            out[vocabulary.span("velocity")] = out[vocabulary.span("instrument")] = False
         return out if out.any() else mask
 
     def advance(self, state: BarClosingState, token: int) -> BarClosingState:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -82,27 +82,32 @@ class GridClosing:
         if step > final:
             return either(mask, self._only(state.voices[0]))
         if step == final:
-            return self._final(mask, voice, so_far)
+            return self._final(mask, step, voice, so_far)
         if step >= final - self.layout.approach and self.cadence.approach:
-            return self._approach(mask, voice, so_far, is_last=step == final - 1)
+            return self._approach(mask, state, so_far, is_last=step == final - 1)
         return mask
 
-    def _final(self, mask: Mask, voice: int, so_far: tuple[int, ...]) -> Mask:
+    def _final(self, mask: Mask, step: int, voice: int, so_far: tuple[int, ...]) -> Mask:
         """Return the mask of a voice in the final chord."""
         assert self.cadence is not None
         thirds = [third for third in self.cadence.thirds if self._sounds(third, so_far)]
         others = set(self.cadence.thirds) - set(thirds[:1]) if thirds else set()
         chord = self._classes(self.cadence.final - others)
+        chord &= self._above_bass(step, {self.cadence.final_bass})
         if voice == _BASS:
             return either(mask, self._classes({self.cadence.final_bass}), self._below(so_far))
         if voice == _BASS - 1 and not thirds:
             return either(mask, chord, self._classes(self.cadence.thirds))
         return either(mask, chord)
 
-    def _approach(self, mask: Mask, voice: int, so_far: tuple[int, ...], is_last: bool) -> Mask:
+    def _approach(
+        self, mask: Mask, state: GridClosingState, so_far: tuple[int, ...], is_last: bool
+    ) -> Mask:
         """Return the mask of a voice in the chord before the last."""
         assert self.cadence is not None
+        step, voice = divmod(state.base.tokens, 4)
         chord, needed = self._classes(self.cadence.approach), self.cadence.needed
+        chord &= self._above_bass(step, self.cadence.approach_bass)
         if voice == _BASS:
             return either(mask, self._classes(self.cadence.approach_bass), self._below(so_far))
         lacks = needed is not None and not self._sounds(needed, so_far)
@@ -128,12 +133,18 @@ class GridClosing:
         mask[: min(tokens, default=self._rest - 1) + 1] = True
         return mask
 
-    def _classes(self, classes: object) -> Mask:
+    def _above_bass(self, step: int, classes: Collection[int]) -> Mask:
+        """Return (V,): the pitches that leave room below for a bass of these classes."""
+        can = self.base.voice_mask(step, _BASS) & self._classes(classes)
+        mask = np.zeros(self.grid.vocabulary.size, dtype=bool)
+        mask[int(can.argmax()) if can.any() else 0 : self._rest] = True
+        return mask
+
+    def _classes(self, classes: Collection[int | None]) -> Mask:
         """Return (V,): the pitches of these pitch classes."""
-        inside = set(classes)  # type: ignore[call-overload]
         mask = np.zeros(self.grid.vocabulary.size, dtype=bool)
         for token in range(self._rest):
-            mask[token] = (token + self.grid.lowest) % 12 in inside
+            mask[token] = (token + self.grid.lowest) % 12 in classes
         return mask
 
     def advance(self, state: GridClosingState, token: int) -> GridClosingState:
