@@ -184,9 +184,11 @@ def _audio_device() -> str:
         return ""
     try:
         import sounddevice
-
+    except (ImportError, OSError):  # the library it wraps may be missing
+        return ""
+    try:
         return str(sounddevice.query_devices(kind="output")["name"])
-    except (ImportError, OSError, ValueError, RuntimeError):
+    except (sounddevice.PortAudioError, ValueError):
         return ""
 
 

@@ -20,6 +20,7 @@ import partimento
 from partimento.config import Config, validate_config
 from partimento.errors import ConfigError, FileError
 from partimento.music import Promises, parse_chord, parse_key
+from partimento.music.cadences import parse_ending
 from partimento.music.promises import parse_range, parse_time_signature
 from partimento.runtime.contract import PROMPT_TASKS, Task
 
@@ -184,6 +185,8 @@ def promises_to_record(promises: Promises) -> dict[str, Any]:
         )
     if promises.max_silence_quarters is not None:
         record["max_silence_quarters"] = promises.max_silence_quarters
+    if promises.ending is not None:
+        record["ending"] = promises.ending
     return record
 
 
@@ -201,6 +204,7 @@ def promises_from_record(record: dict[str, Any]) -> Promises:
         "max_polyphony",
         "chords",
         "max_silence_quarters",
+        "ending",
     }
     for name in record:
         if name not in known:
@@ -216,6 +220,7 @@ def promises_from_record(record: dict[str, Any]) -> Promises:
             None if name == _FREE_BAR else parse_chord(name) for name in (chords or "").split()
         ),
         max_silence_quarters=record.get("max_silence_quarters"),
+        ending=parse_ending(record["ending"]) if record.get("ending") else None,
     )
 
 

@@ -14,7 +14,14 @@ import numpy.typing as npt
 from partimento.errors import CannotBeMet, MusicError, NotSupported
 from partimento.generation.editing import bar_counter, rewritten
 from partimento.generation.prompts import places
-from partimento.generation.requests import REWRITES, Plan, bar_count, with_chords, with_key
+from partimento.generation.requests import (
+    REWRITES,
+    Plan,
+    bar_count,
+    with_chords,
+    with_fade,
+    with_key,
+)
 from partimento.generation.result import Result
 from partimento.music import Audio, KeySignature, Piece, Score, Tempo
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
@@ -150,7 +157,8 @@ def whole_score(
     if plan.request.task in REWRITES:
         whole = replace(rewritten(pieces, plan.request), recipe=recipe.to_json())
         return Result(whole, recipe, seconds_taken)
-    made = with_chords(join(pieces), plan.request.promises)
+    promises = plan.request.promises
+    made = with_fade(with_chords(join(pieces), promises), promises)
     if plan.request.task in PROMPT_TASKS:
         return Result(replace(made, recipe=recipe.to_json()), recipe, seconds_taken, pieces)
     if plan.request.score is not None:

@@ -43,19 +43,8 @@ from partimento.generation.requests import (
 from partimento.generation.result import Result
 from partimento.music import Audio, Key, Piece, Score, TimeSignature
 from partimento.recipe import Recipe, RewriteRecord, current_versions, promises_to_record
-from partimento.runtime.conditions import (
-    Condition,
-    conditions_from_record,
-    conditions_to_record,
-)
-from partimento.runtime.contract import (
-    Card,
-    Controls,
-    Kind,
-    Performer,
-    Request,
-    Task,
-)
+from partimento.runtime.conditions import Condition, conditions_from_record, conditions_to_record
+from partimento.runtime.contract import Card, Controls, Kind, Performer, Request, Task
 from partimento.runtime.model_folder import ModelFolder
 from partimento.seeds import generator
 
@@ -104,6 +93,7 @@ class Instrument:
         range: Ranges | None = None,
         polyphony: int | None = None,
         max_silence: float | None = None,
+        ending: str | None = None,
         loop: bool = False,
         conditions: Sequence[Condition] | None = None,
         seed: int | None = None,
@@ -142,6 +132,7 @@ class Instrument:
         range: Ranges | None = None,
         polyphony: int | None = None,
         max_silence: float | None = None,
+        ending: str | None = None,
         conditions: Sequence[Condition] | None = None,
         seed: int | None = None,
         progress: Progress | None = None,
@@ -334,8 +325,8 @@ class Instrument:
     ) -> Result:
         controls = dict(options)
         seed, progress = controls.pop("seed", None), controls.pop("progress", None)
-        given = controls.pop("conditions", None)
-        wishes = validate_config(Wishes, {"conditions": given}, "wishes")
+        asked = {"conditions": controls.pop("conditions", None)}
+        wishes = validate_config(Wishes, asked, "wishes")
         plan = self.plan(task, wishes, controls, seed=seed, prompt=prompts, steps=steps)
         return self.perform(plan, progress)
 

@@ -22,6 +22,7 @@ from partimento.music import (
     Audio,
     ChordSymbol,
     KeySignature,
+    Note,
     Piece,
     Promises,
     Score,
@@ -29,8 +30,10 @@ from partimento.music import (
     Timeline,
     TimeSignature,
 )
+from partimento.music.cadences import CADENCES
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.recipe import Recipe, RewriteRecord, promises_from_record
+from partimento.representations import can_close
 from partimento.runtime.conditions import Condition
 from partimento.runtime.contract import PROMPT_TASKS, Card, Controls, Request, Task
 from partimento.seeds import new_seed
@@ -55,6 +58,7 @@ __all__ = [
     "tempo_as_control",
     "with_chords",
     "with_conditions",
+    "with_fade",
     "with_key",
 ]
 
@@ -67,6 +71,7 @@ _OF_NOTES = (
     "range",
     "polyphony",
     "max_silence",
+    "ending",
 )
 # From the place in seconds to the controls that change there; None or none of them: as begun.
 Steer = Callable[[float], Mapping[str, Any] | None]
@@ -75,6 +80,8 @@ _PROMPTS = {Task.INTERPOLATE: (2, 2), Task.RENDER: (1, 1), Task.TRANSFER: (1, 2)
 _DEFAULT_BARS = 16
 _DEFAULT_ADDED_BARS = 8
 _DEFAULT_SECONDS = 30.0
+_TRIAD, _OCTAVE = 3, 11  # notes of a closing chord; semitones of a range that holds every tone
+_FADE_BARS, _FADE = 4, 0.8  # over which an ending fades, and by how much
 
 
 @dataclass(frozen=True)
@@ -157,7 +164,8 @@ def made_of(
         return new_sound(task, wishes, heard, defaults, endless)
     score = prompt.score if isinstance(prompt, Prompt) else None
     if rewrite is None:
-        return new_music(task, wishes, score, defaults, endless)
+        made = new_music(task, wishes, score, defaults, endless)
+        return replace(made, request=_closing(made.request, config))
     if score is None:
         raise MusicError(f"{task} needs a prompt: the piece to write in")
     return NewMusic(rewrite_request(task, score, rewrite, wishes, config), None)
@@ -227,6 +235,30 @@ def new_music(
     if metre is not None and promises.time_signature is None:
         promises = replace(promises, time_signature=metre)
     return NewMusic(Request(task, promises, _one(prompt), tempo, endless), asked_tempo, at)
+
+
+def _closing(request: Request, config: Mapping[str, Any]) -> Request:
+    """Return a request for new bars with its ending settled.
+
+    A piece of a stated length closes unless something else is asked. Chords that are given say
+    how it ends, and ranges or polyphony that leave no room for a chord leave the end open.
+
+    Raises:
+        NotSupported: if a cadence is asked of a model that cannot close.
+    """
+    promises = request.promises
+    closes = can_close(config.get("representation", {}))
+    if promises.ending in CADENCES and not closes:
+        raise NotSupported(
+            f"{config.get('name')} has no {promises.ending} ending; it has: open, fade "
+            "(music-transformer-chorales and music-transformer-piano have all)"
+        )
+    has_room = (promises.max_polyphony or _TRIAD) >= _TRIAD and all(
+        span.high - span.low >= _OCTAVE for span in promises.ranges.values()
+    )
+    if promises.ending is None and promises.bars and not promises.chords and closes and has_room:
+        promises = replace(promises, ending="authentic")
+    return replace(request, promises=promises)
 
 
 def new_music_again(recipe: Recipe, prompt: Score | None, defaults: Mapping[str, Any]) -> NewMusic:
@@ -364,6 +396,21 @@ def with_chords(made: Score, promises: Promises) -> Score:
         if chord is not None and (not symbols or symbols[-1].chord != chord):
             symbols.append(ChordSymbol(bar.onset_ticks, chord))
     return replace(made, chords=tuple(symbols))
+
+
+def with_fade(made: Score, promises: Promises) -> Score:
+    """Return the score, fading out over its last bars where that ending is asked."""
+    if promises.ending != "fade":
+        return made
+    bars = Timeline(made).bars[-_FADE_BARS:]
+    begin, end = bars[0].onset_ticks, bars[-1].end_ticks
+
+    def softer(note: Note) -> Note:
+        share = max(0.0, (note.onset_ticks - begin) / (end - begin))
+        return replace(note, velocity=max(1, round(note.velocity * (1.0 - _FADE * share))))
+
+    tracks = [replace(t, notes=tuple(softer(note) for note in t.notes)) for t in made.tracks]
+    return replace(made, tracks=tuple(tracks))
 
 
 def _first_known(*values: float | None) -> float | None:

@@ -32,6 +32,7 @@ from partimento.representations.melody_steps import MelodySteps
 from partimento.representations.performance_events import PerformanceEvents
 from partimento.representations.realiser import Realiser
 from partimento.representations.registry import (
+    can_close,
     make_representation,
     realiser_for,
     representation_names,
@@ -52,6 +53,7 @@ __all__ = [
     "Tokens",
     "Vocabulary",
     "Walk",
+    "can_close",
     "make_representation",
     "realiser_for",
     "representation_names",

@@ -21,6 +21,7 @@ from partimento.representations.base import TokenRepresentation, Tokens, Vocabul
 from partimento.representations.realiser import Realiser, TokenRequest
 from partimento.representations.registry import (
     RepresentationEntry,
+    can_close,
     make_representation,
     meaning,
     realiser_for,
@@ -172,4 +173,6 @@ def _meaning(spec: dict[str, Any]) -> dict[str, Any]:
     return {"name": spec["name"], "base": meaning(spec["base"])}
 
 
-ENTRY = RepresentationEntry(_make, ("bars", "base"), _realise, _meaning)
+ENTRY = RepresentationEntry(
+    _make, ("bars", "base"), _realise, _meaning, lambda spec: can_close(spec.get("base", {}))
+)

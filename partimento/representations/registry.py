@@ -19,6 +19,7 @@ from partimento.representations.realiser import Realiser, TokenRequest
 
 __all__ = [
     "RepresentationEntry",
+    "can_close",
     "entry_of",
     "make_representation",
     "meaning",
@@ -41,12 +42,14 @@ class RepresentationEntry:
       one that is not played token by token.
     - ``meaning``: a complete spec reduced to what the numbers mean. Weights fit where two specs
       have the same meaning. None keeps all of the spec.
+    - ``can_close``: whether pieces of these options can be made to close with a cadence.
     """
 
     make: Callable[[Mapping[str, Any]], Representation]
     options: tuple[str, ...] = ()
     realise: Callable[[Any, TokenRequest, Mapping[str, Any]], Realiser] | None = None
     meaning: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    can_close: Callable[[Mapping[str, Any]], bool] | None = None
 
 
 def representation_names() -> tuple[str, ...]:
@@ -119,6 +122,15 @@ def realiser_for(
     if realise is None:
         raise NotSupported(f"{name} is not played token by token")
     return realise(representation, request, config)
+
+
+def can_close(spec: Spec) -> bool:
+    """Return whether pieces in this representation can be made to close with a cadence."""
+    try:
+        closes = entry_of(spec.get("name")).can_close
+    except ConfigError:
+        return False
+    return closes is not None and closes(spec)
 
 
 def meaning(spec: Spec) -> dict[str, Any]:

@@ -397,3 +397,13 @@ REFUSED = [
 def test_what_cannot_be_met_is_refused(make: Any, error: type[PartimentoError], words: str) -> None:
     with pytest.raises(error, match=words):
         make()
+
+
+def test_fewer_voices_keep_the_bass() -> None:
+    grid = FourVoiceGrid()
+    constraint = GridConstraint(grid, Promises(bars=1, max_polyphony=3))
+    state = constraint.begin()
+    for voice, token in enumerate((36, 31, 26, 12)):  # four voices that would all sound
+        allowed = constraint.allowed(state)
+        assert allowed[token] == (voice != 2), "the tenor rests"
+        state = constraint.advance(state, token if allowed[token] else grid.rest_token)

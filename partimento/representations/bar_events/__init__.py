@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from partimento.errors import ConfigError
+from partimento.representations.bar_events.closing import BarClosing
 from partimento.representations.bar_events.constraint import BarEventConstraint, BarEventState
 from partimento.representations.bar_events.realiser import BarEventsRealiser
 from partimento.representations.bar_events.tokens import (
@@ -31,6 +32,7 @@ __all__ = [
     "POSITIONS",
     "POSITIONS_PER_QUARTER",
     "TEMPOS",
+    "BarClosing",
     "BarEventConstraint",
     "BarEventState",
     "BarEvents",
@@ -58,5 +60,5 @@ def _track_names(value: Any) -> dict[int, str]:
 
 
 ENTRY = RepresentationEntry(
-    _make, ("track_names",), BarEventsRealiser, meaning=without("track_names")
+    _make, ("track_names",), BarEventsRealiser, without("track_names"), lambda _spec: True
 )

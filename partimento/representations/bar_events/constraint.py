@@ -171,7 +171,7 @@ class BarEventConstraint:
                 if state.metre < 0:
                     return True
                 span[state.metre] = False
-            elif state.metre != (metre := self._ruling_metre(state)):
+            elif state.metre != (metre := self.ruling_metre(state)):
                 span[metre] = True
                 return True
         if state.stage in (_BAR, _METRE):
@@ -186,8 +186,8 @@ class BarEventConstraint:
                 return True
         return False
 
-    def _ruling_metre(self, state: BarEventState) -> int:
-        """Return the metre of all promised bars."""
+    def ruling_metre(self, state: BarEventState) -> int:
+        """Return the index in ``METRES`` of the metre of all promised bars."""
         if self._metre is not None:
             return self._metre
         return max(state.metre, _COMMON_TIME)

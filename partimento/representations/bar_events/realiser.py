@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from partimento.music import Score
+from partimento.music.cadences import CADENCES
+from partimento.representations.bar_events.closing import BarClosing
 from partimento.representations.bar_events.constraint import BarEventConstraint
 from partimento.representations.bar_events.tokens import TEMPOS, BarEvents, Ruling
 from partimento.representations.base import Tokens
@@ -16,6 +18,8 @@ from partimento.representations.constraint import Constraint
 from partimento.representations.realiser import TokenRequest, metre_of, tempo_of, with_marks
 
 __all__ = ["BarEventsRealiser"]
+
+_MAX_POLYPHONY = 128  # where none was asked
 
 
 class BarEventsRealiser:
@@ -34,13 +38,23 @@ class BarEventsRealiser:
         promises = request.promises
         if promises.time_signature is None and (promises.bars is not None or request.score):
             promises = replace(promises, time_signature=metre_of(request))
-        self.constraint: Constraint[Any] = BarEventConstraint(
+        base = BarEventConstraint(
             representation,
             promises,
             tempo_bin=nearest,
             instruments=tuple(instruments) if instruments else None,
             endless=request.endless,
         )
+        self.constraint: Constraint[Any] = base
+        if promises.bars is not None and promises.ending in CADENCES:
+            self.constraint = BarClosing(
+                base,
+                representation,
+                promises.bars,
+                promises.ending,
+                promises.key,
+                promises.max_polyphony or _MAX_POLYPHONY,
+            )
 
     def prompt(self) -> Tokens:
         """Return the tokens of the prompt, its end token left out."""

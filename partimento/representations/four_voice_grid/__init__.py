@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from partimento.music.cadences import CADENCES
 from partimento.representations.base import whole_numbers
+from partimento.representations.constraint import Constraint
+from partimento.representations.four_voice_grid.closing import GridClosing
 from partimento.representations.four_voice_grid.constraint import GridConstraint, GridState
 from partimento.representations.four_voice_grid.tokens import (
     STEPS_PER_QUARTER,
@@ -22,6 +25,7 @@ __all__ = [
     "STEPS_PER_QUARTER",
     "VOICES",
     "FourVoiceGrid",
+    "GridClosing",
     "GridConstraint",
     "GridState",
     "GridWalk",
@@ -35,9 +39,11 @@ def _realise(
     grid = representation.with_metre(metre)
     promises = replace(request.promises, time_signature=metre)
     per_bar = len(VOICES) * grid.steps_per_bar
-    return EvenRealiser(
-        grid, GridConstraint(grid, promises), per_bar, grid.rest_token, request, config
-    )
+    base = GridConstraint(grid, promises)
+    constraint: Constraint[Any] = base
+    if promises.bars is not None and promises.ending in CADENCES:
+        constraint = GridClosing(base, grid, promises.bars, promises.ending, promises.key)
+    return EvenRealiser(grid, constraint, per_bar, grid.rest_token, request, config)
 
 
 ENTRY = RepresentationEntry(
@@ -45,4 +51,5 @@ ENTRY = RepresentationEntry(
     ("denominator", "highest", "lowest", "steps_per_bar"),
     _realise,
     meaning=without("denominator", "steps_per_bar"),
+    can_close=lambda _spec: True,
 )

@@ -100,6 +100,10 @@ class GridConstraint:
         self._free = [masks for masks, _ in turn]
         self._bass_sounds = [mask for _, mask in turn]
 
+    def voice_mask(self, step: int, voice: int) -> Mask:
+        """Return (V,): what a voice may say at a step that counts from the first promised bar."""
+        return self._free[step % len(self._free)][voice]
+
     def begin(self) -> GridState:
         """Return the state before the first token."""
         return GridState()
@@ -107,9 +111,11 @@ class GridConstraint:
     def allowed(self, state: GridState) -> Mask:
         """Return (V,): which tokens may come next."""
         tokens, sounding, silent = state
-        if tokens < 0 or sounding >= self._most:
-            return self._only_rest
         step, voice = (tokens >> 2) % len(self._free), tokens & 3
+        # Room is kept for the bass: where fewer than four may sound, an inner voice rests.
+        most = self._most if voice == 3 else max(1, self._most - 1)
+        if tokens < 0 or sounding >= most:
+            return self._only_rest
         if voice == 3 and not sounding and silent >= self._longest:
             return self._bass_sounds[step]
         return self._free[step][voice]

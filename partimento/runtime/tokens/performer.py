@@ -11,11 +11,13 @@ from partimento.errors import ModelError, NotSupported
 from partimento.music import Piece
 from partimento.representations import realiser_for, token_representation
 from partimento.representations.base import TokenRepresentation, input_columns
+from partimento.representations.closing import ClosingConstraint
 from partimento.runtime.contract import Controls, Request, SamplingControls
 from partimento.runtime.decoders import AttentionDecoder, RecurrentDecoder
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import open_session
 from partimento.samplers.autoregressive import Decoder, sample
+from partimento.samplers.closing import sample_closing
 from partimento.samplers.picks import Pick
 
 __all__ = ["TokenDecoder", "TokenPerformer"]
@@ -65,8 +67,10 @@ class TokenPerformer:
         pick = Pick(controls.temperature, controls.top_k, controls.top_p, controls.min_p)
         # The walk of this request knows its metre and its end; the weights are shared.
         decoder: Decoder[Any] = self.decoder.following(realiser.representation)
-        tokens = sample(decoder, pick, realiser.constraint, rng, realiser.prompt().tolist())
-        return realiser.pieces(tokens)
+        constraint, prompt = realiser.constraint, realiser.prompt().tolist()
+        if isinstance(constraint, ClosingConstraint):
+            return realiser.pieces(sample_closing(decoder, pick, constraint, rng, prompt))
+        return realiser.pieces(sample(decoder, pick, constraint, rng, prompt))
 
     @property
     def _never_ends(self) -> bool:
