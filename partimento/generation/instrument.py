@@ -420,7 +420,8 @@ class Instrument:
         ensemble_of = getattr(self._performer, "ensemble_of", None)
         ensemble = "" if ensemble_of is None else ensemble_of(request, given.get("ensemble"))
         for table in (self._defaults, self._defaults.get(str(request.task), {})):
-            defaults |= {**table, **table.get(ensemble, {})}
+            own = table.get(ensemble)
+            defaults |= {**table, **(own if isinstance(own, Mapping) else {})}
         values = {k: v for k, v in defaults.items() if k in schema.model_fields}
         values.update({k: v for k, v in given.items() if v is not None})
         return validate_config(schema, values, "controls")
@@ -467,8 +468,7 @@ def load(
     check_threads(threads)
     name = catalog.default_model(task, prompt) if name_or_path is None else name_or_path
     folder = catalog.open_model(name)
-    graphs = folder.config["graphs"]
-    precision = precision or next((p for p in PRECISIONS if p in graphs), PRECISIONS[0])
+    precision = precision or next((p for p in PRECISIONS if p in folder.precisions), PRECISIONS[0])
     card = catalog.find_card(folder.system)
     make = cast("Callable[..., Performer]", card.load)
     performer = make(folder, threads=threads, precision=precision)

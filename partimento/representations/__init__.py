@@ -40,6 +40,7 @@ __all__ = [
     "make_representation",
 ]
 
+_MOST_COUNTED = 4096  # bars of a countdown
 _KEYS: dict[str, tuple[str, ...]] = {
     "bar_events": ("track_names",),
     "countdown": ("bars", "base"),
@@ -56,7 +57,7 @@ def make_representation(spec: Mapping[str, Any]) -> TokenRepresentation:
         ConfigError: if the name or a key is unknown, or a value is wrong.
     """
     name = spec.get("name")
-    if name not in _KEYS:
+    if not isinstance(name, str) or name not in _KEYS:
         known = ", ".join(_KEYS)
         raise ConfigError("representation.name", f"{name!r} is unknown; known here: {known}")
     values = {key: value for key, value in spec.items() if key != "name"}
@@ -69,10 +70,15 @@ def make_representation(spec: Mapping[str, Any]) -> TokenRepresentation:
     if name == "performance_events":
         return PerformanceEvents()
     if name == "countdown":
+        if not isinstance(values.get("base"), Mapping):
+            raise ConfigError("representation.base", "is the table of the representation counted")
         base = make_representation(values["base"])
         if not isinstance(base, BarEvents | FourVoiceGrid):
             raise ConfigError("representation.base", "only bar events and grids have bars to count")
-        return Countdown(base, int(values.get("bars", 8)))
+        bars = values.get("bars", 8)
+        if type(bars) is not int or not 1 <= bars <= _MOST_COUNTED:
+            raise ConfigError("representation.bars", f"is 1..{_MOST_COUNTED}, not {bars!r}")
+        return Countdown(base, bars)
     for key, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool):
             raise ConfigError(f"representation.{key}", f"is an integer, not {value!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil, floor
@@ -55,7 +55,7 @@ class Realiser(Protocol):
 
 
 def realiser_for(
-    representation: TokenRepresentation, request: Request, config: dict[str, Any]
+    representation: TokenRepresentation, request: Request, config: Mapping[str, Any]
 ) -> Realiser:
     """Return the realiser of a representation; ``config`` is the model folder's.
 
@@ -82,7 +82,7 @@ def realiser_for(
     return realiser
 
 
-def _tempo(request: Request, config: dict[str, Any]) -> float | None:
+def _tempo(request: Request, config: Mapping[str, Any]) -> float | None:
     if request.tempo_quarters_per_minute is not None:
         return request.tempo_quarters_per_minute
     if request.score is not None and request.score.tempos:
@@ -114,7 +114,7 @@ class _GridRealiser:
     """Four voices in sixteenths."""
 
     def __init__(
-        self, representation: FourVoiceGrid, request: Request, config: dict[str, Any]
+        self, representation: FourVoiceGrid, request: Request, config: Mapping[str, Any]
     ) -> None:
         metre = _metre(request)
         self.grid = representation.with_metre(metre)
@@ -144,7 +144,7 @@ class _MelodyRealiser:
     """One voice in even steps."""
 
     def __init__(
-        self, representation: MelodySteps, request: Request, config: dict[str, Any]
+        self, representation: MelodySteps, request: Request, config: Mapping[str, Any]
     ) -> None:
         metre = _metre(request)
         self.melody = representation.with_metre(metre)
@@ -172,7 +172,9 @@ class _MelodyRealiser:
 class _BarRealiser:
     """Bars of notes with durations, any instruments that the model was trained on."""
 
-    def __init__(self, representation: BarEvents, request: Request, config: dict[str, Any]) -> None:
+    def __init__(
+        self, representation: BarEvents, request: Request, config: Mapping[str, Any]
+    ) -> None:
         self.events, self.request = representation, request
         self.representation: Any = representation
         self.bars_in = representation.bar_count
@@ -221,7 +223,7 @@ class _PerformanceRealiser:
     """Played notes in steps of 10 ms; bars are what tempo and metre make of them."""
 
     def __init__(
-        self, representation: PerformanceEvents, request: Request, config: dict[str, Any]
+        self, representation: PerformanceEvents, request: Request, config: Mapping[str, Any]
     ) -> None:
         self.events, self.request = representation, request
         self.representation: TokenRepresentation = representation

@@ -189,13 +189,14 @@ class _Attention:
             angle = np.arange(self.window)[:, None] * rate
             cos = graph.constant("cos", np.cos(angle).astype(np.float32))
             sin = graph.constant("sin", np.sin(angle).astype(np.float32))
-        elif config.attention == "relative":
+        elif config.attention in ("relative", "sliding"):
             q = graph.op("Slice", packed, graph.ints(0), graph.ints(config.width), graph.ints(2))
             bias = self.relative_bias(q, name)
         out, new_key, new_value = graph.ops(
             "GroupQueryAttention", 3, packed, "", "", f"key_{index}", f"value_{index}", "past",
             "total", cos, sin, "", bias, domain=MICROSOFT, num_heads=config.heads,
             kv_num_heads=config.kv_heads, do_rotary=int(rotary),
+            local_window_size=config.max_distance if config.attention == "sliding" else -1,
         )  # fmt: skip
         graph.output(f"new_key_{index}", new_key, TensorProto.FLOAT, cache)
         graph.output(f"new_value_{index}", new_value, TensorProto.FLOAT, cache)
