@@ -25,7 +25,7 @@ __all__ = ["DoctorReport", "ExtraState", "ModelSpeed", "doctor"]
 
 # extra -> (the modules it brings, what it is for)
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
-    "train": (("torch", "onnx", "safetensors"), "training and exporting models"),
+    "train": (("torch", "onnx", "onnxscript", "safetensors"), "training and exporting models"),
     "score": (("verovio", "music21"), "engraved pages of scores"),
     "plots": (("matplotlib",), "plots of an evaluation"),
     "live": (("sounddevice",), "playing a stream through the loudspeakers"),
