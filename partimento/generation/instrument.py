@@ -470,6 +470,8 @@ def load(
     folder = catalog.open_model(name)
     precision = precision or next((p for p in PRECISIONS if p in folder.precisions), PRECISIONS[0])
     card = catalog.find_card(folder.system)
+    with folder.reading():
+        card.check_defaults(folder.config["defaults"])
     make = cast("Callable[..., Performer]", card.load)
     performer = make(folder, threads=threads, precision=precision)
     by_path = "" if str(name) == folder.name else str(name)

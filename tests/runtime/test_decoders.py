@@ -141,9 +141,7 @@ def test_states_of_one_decoder_do_not_disturb_each_other(both: Both) -> None:
         _, states[index] = decoder.append(states[index], first[None, :0])
     for at in range(12):
         for index, tokens in enumerate((first, second)):
-            logits, states[index] = decoder.append(
-                states[index], tokens[None, at : at + 1]
-            )
+            logits, states[index] = decoder.append(states[index], tokens[None, at : at + 1])
             np.testing.assert_array_equal(logits[0], alone[index][at + 1])
 
 

@@ -29,7 +29,6 @@ from partimento.runtime.curves.generator import (
     draw_grain,
 )
 from partimento.runtime.model_folder import ModelFolder
-from partimento.runtime.sessions import open_session
 from partimento.systems.tts_gan import PRESETS
 from partimento.systems.tts_gan import training as tts
 from partimento.systems.tts_gan.networks import discriminator, network
