@@ -18,7 +18,8 @@ __all__ = ["GONE", "WRONG", "hostile_copy", "mutated", "places", "play_a_little"
 GONE = object()  # in place of a value: it is left out
 WRONG: tuple[Any, ...] = (
     GONE, None, True, 0, -5, 1, 7, 10**9, 10**400, 2.5, -1e300, float("nan"), float("inf"), "",
-    "12", "../config.json", "x" * 100_000, "\x1b[2J", [], [1, 2], [[[]]], {}, {"kind": "transformer"},
+    "12", "../config.json", "x" * 100_000, "\x1b[2J", [], [1, 2], [[[]]], {},
+    {"kind": "transformer"},
 )  # fmt: skip
 _SHOWN_ONLY = ("preset", "trained")  # tables that nothing but `describe` looks into
 _SCORE = Score((Track("A", tuple(Note(480 * at, 60 + at, 480) for at in range(8))),))

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks import graphs
+from benchmarks.harness import Options
 from partimento.runtime.sessions import session_of
 from partimento.training.export.modules import export_module
 
@@ -79,3 +81,9 @@ def test_the_graph_says_nothing_of_where_it_was_made(graph: onnx.ModelProto) -> 
         "B",
         "W",
     ]
+
+
+def test_the_exporter_is_held_to_a_graph_built_by_hand() -> None:
+    figures = graphs.run(Options(data="", quick=True))
+    assert figures["difference"] < 1e-4
+    assert {"ratio_b1", "ratio_b64"} < set(figures)
