@@ -28,7 +28,7 @@ from partimento.training.export.int8_weights import ROUNDED, SCALE
 
 __all__ = ["read_graph_weights"]
 
-_KINDS = ("free", "grid", "recurrent", "scored", "transformer")
+_KINDS = ("free", "grid", "recurrent", "scored", "sliding", "transformer")
 _F32 = npt.NDArray[np.float32]
 _PRODUCTS = ("MatMul", "MatMulInteger")
 _LSTM_PART = re.compile(r"(layers\.\d+)\.([WRB])$")
