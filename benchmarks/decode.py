@@ -22,7 +22,7 @@ import torch
 from benchmarks.harness import Options, say, start, timed
 from partimento.representations import BarEvents
 from partimento.representations.base import Tokens, Vocabulary
-from partimento.runtime.decoders import AttentionDecoder
+from partimento.runtime.decoders import AttentionDecoder, AttentionFacts
 from partimento.runtime.presets import TransformerConfig
 from partimento.runtime.sessions import open_session
 from partimento.samplers.autoregressive import sample, sample_batch
@@ -77,14 +77,15 @@ def ours() -> tuple[AttentionDecoder, int]:
         path = Path(folder) / "decoder.onnx"
         path.write_bytes(model.SerializeToString())
         session = open_session(path)
-    facts = {
-        "vocabulary": VOCABULARY,
-        "local_width": 1,
-        "layers": LAYERS,
-        "kv_heads": 2,
-        "head_width": WIDTH // HEADS,
-        "window": CONTEXT,
-    }
+    facts = AttentionFacts(
+        kind="transformer",
+        vocabulary=VOCABULARY,
+        local_width=1,
+        layers=LAYERS,
+        kv_heads=2,
+        head_width=WIDTH // HEADS,
+        window=CONTEXT,
+    )
     return AttentionDecoder(session, _Plain(), facts), model.ByteSize()
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from partimento import catalog, files, sound
 from partimento import training_runs as runs
-from partimento.catalog import describe, models, systems
+from partimento.catalog import describe, models, skipped_models, systems
 from partimento.config import Config, read_config, validate_config
 from partimento.doctor import doctor
 from partimento.errors import ConfigError, FileError, MissingExtra, ModelError, NotSupported
@@ -49,6 +49,7 @@ __all__ = [
     "read_score",
     "render",
     "replay",
+    "skipped_models",
     "systems",
     "train",
     "write",
@@ -243,20 +244,21 @@ def export(model: str | Path, out: str | Path, *, precision: str | None = None) 
     if is_run and not (run / CONFIG_FILE).is_file():
         return _export_run(run, target, precision)
     folder = catalog.open_model(model)
-    graphs: dict[str, str] = dict(folder.config["graphs"])
-    if is_run and precision is not None and precision not in graphs:
+    if is_run and precision is not None and precision not in folder.precisions:
         return _export_run(run, target, precision)
-    if precision is not None:
-        folder.graph(precision)  # raises where there is none
-        graphs = {precision: graphs[precision]}
-    dropped = set(folder.config["graphs"].values()) - set(graphs.values())
+    parts = folder.parts
+    if precision is not None:  # ``part`` raises where there is none
+        parts = {part: {precision: folder.part(part, precision).name} for part in folder.parts}
+    graphs = {name for files in folder.parts.values() for name in files.values()}
+    dropped = graphs - {name for files in parts.values() for name in files.values()}
     kept = {
-        name: (folder.path / name).read_bytes()
+        name: folder.file(name).read_bytes()
         for name in folder.config["files"]
         if name not in dropped
     }
-    config = {key: value for key, value in folder.config.items() if key not in ("files", "format")}
-    renamed = {**config, "graphs": graphs, "name": target.name}
+    of_format = ("files", "format", "graphs")
+    config = {key: value for key, value in folder.config.items() if key not in of_format}
+    renamed = {**config, "parts": parts, "name": target.name}
     write_model_folder(target, renamed, kept, folder.card())
     return target
 

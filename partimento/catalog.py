@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import json
 import os
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ __all__ = [
     "ControlInfo",
     "Description",
     "ModelInfo",
+    "SkippedModel",
     "able_models",
     "default_model",
     "describe",
@@ -30,6 +30,7 @@ __all__ = [
     "models",
     "open_model",
     "resolve_model",
+    "skipped_models",
     "systems",
     "user_models_folder",
 ]
@@ -52,6 +53,14 @@ class ModelInfo:
     licence: str
     is_shipped: bool
     is_default: bool
+
+
+@dataclass(frozen=True)
+class SkippedModel:
+    """A model folder that cannot be read, and what is wrong with it."""
+
+    path: Path
+    problem: str
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,8 @@ def describe(name: str | Path) -> Description:
     if wanted in systems():
         return _description(find_card(wanted), None)
     known = [info.name for info in models()]
-    if str(name) not in known and not Path(name).is_dir():
+    skipped = [each.path.name for each in skipped_models()]
+    if str(name) not in (*known, *skipped) and not Path(name).is_dir():
         everything = [*systems(), *known]
         raise NotSupported(
             f"no system or model is called {str(name)!r}{_nearest(str(name), everything)}"
@@ -130,13 +140,14 @@ def user_models_folder() -> Path:
 
 
 def models() -> tuple[ModelInfo, ...]:
-    """Return every model that can be opened by name, the shipped ones first."""
+    """Return every model that can be opened by name, the shipped ones first.
+
+    A folder that holds no model is left out; `skipped_models` tells why.
+    """
     infos: dict[str, ModelInfo] = {}
-    for root in _roots():
-        for folder in _folders(root):
-            info = _info(folder, root == SHIPPED)
-            if info is not None:
-                infos.setdefault(info.name, info)
+    for found in _found():
+        if isinstance(found, ModelInfo):
+            infos.setdefault(found.name, found)
     default = next((name for name in PREFERENCE if name in infos), next(iter(infos), None))
     return tuple(
         ModelInfo(i.name, i.system, i.path, i.size_bytes, i.licence, i.is_shipped, True)
@@ -144,6 +155,11 @@ def models() -> tuple[ModelInfo, ...]:
         else i
         for i in infos.values()
     )
+
+
+def skipped_models() -> tuple[SkippedModel, ...]:
+    """Return the model folders that are left out because something in them is wrong."""
+    return tuple(found for found in _found() if isinstance(found, SkippedModel))
 
 
 def resolve_model(name_or_path: str | Path) -> Path:
@@ -163,6 +179,9 @@ def resolve_model(name_or_path: str | Path) -> Path:
         raise ModelError(f"{text}: is no model folder (it has no config.json); train or export one")
     if isinstance(name_or_path, Path) or os.sep in text:
         raise ModelError(f"{text}: no such model folder; see 'partimento models'")
+    for skipped in skipped_models():
+        if skipped.path.name == text:
+            raise ModelError(skipped.problem)
     raise ModelError(f"no model is called {text!r}{_nearest(text, infos)}")
 
 
@@ -313,25 +332,24 @@ def _folders(root: Path) -> list[Path]:
         return []
 
 
-def _info(folder: Path, is_shipped: bool) -> ModelInfo | None:
-    """Return what a folder says of itself, or None where its config cannot be read."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        name, system = str(config.get("name") or folder.name), str(config["system"])
-        found = [folder / file for file in config.get("files", ()) if (folder / file).is_file()]
-        size = sum(file.stat().st_size for file in found)
-    except (OSError, ValueError, KeyError, AttributeError):
-        return None
-    return ModelInfo(name, system, folder, size, _licence(folder), is_shipped, False)
+def _found() -> Iterator[ModelInfo | SkippedModel]:
+    """Yield what each model folder says of itself, or why it is none; no graph is read."""
+    for root in _roots():
+        for path in _folders(root):
+            try:
+                folder = ModelFolder.open(path, verify=False)
+                size, licence = folder.size_bytes, _licence(folder.card())
+            except (ModelError, OSError) as error:
+                yield SkippedModel(path, str(error))
+                continue
+            yield ModelInfo(
+                folder.name, folder.system, path, size, licence, root == SHIPPED, is_default=False
+            )
 
 
-def _licence(folder: Path) -> str:
-    """Return the licence in the YAML header of the card, "" where it names none."""
-    try:
-        lines = (folder / "card.md").read_text(encoding="utf-8").splitlines()[:40]
-    except (OSError, UnicodeDecodeError):
-        return ""
-    for line in lines:
+def _licence(card: str) -> str:
+    """Return the licence in the YAML header of a card, "" where it names none."""
+    for line in card.splitlines()[:40]:
         key, separator, value = line.partition(":")
         if separator and key.strip().lower() in ("license", "licence"):
             return value.strip().strip("\"'")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -25,38 +25,82 @@ class Config(BaseModel):
 
 
 C = TypeVar("C", bound=Config)
+_LONGEST_SHOWN = 80  # characters of a wrong value in a message
 
 
-def validate_config(schema: type[C], values: Mapping[str, Any], where: str = "config") -> C:
+def validate_config(
+    schema: type[C], values: Mapping[str, Any], where: str = "config", *, strict: bool = False
+) -> C:
     """Return ``values`` as ``schema``.
+
+    ``strict`` takes JSON values as they are: no text for a number, no number for a flag. Fields
+    that hold lists are tuples.
 
     Raises:
         ConfigError: for the first unknown key or wrong value, with its dotted path.
     """
     try:
+        if strict:
+            return schema.model_validate(_tuples(values), strict=True)
         return schema.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        path = ".".join([where, *(str(part) for part in first["loc"])])
+        path = ".".join([where, *_place(schema, first["loc"])])
         if first["type"] == "extra_forbidden":
             known = _fields_at(schema, first["loc"][:-1])
             here = f"; known here: {', '.join(sorted(known))}" if known else ""
             raise ConfigError(path, f"unknown option{here}") from None
-        raise ConfigError(path, f"{first['msg']} (got {first['input']!r})") from None
+        got = repr(first["input"])
+        shown = got if len(got) <= _LONGEST_SHOWN else f"{got[:_LONGEST_SHOWN]}..."
+        raise ConfigError(path, f"{first['msg']} (got {shown})") from None
+
+
+def _tuples(value: Any) -> Any:
+    """Return a JSON value with tuples for its lists, as a strict schema wants them."""
+    if isinstance(value, Mapping):
+        return {name: _tuples(each) for name, each in value.items()}
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
+
+
+def _place(schema: type[BaseModel], location: tuple[str | int, ...]) -> Iterator[str]:
+    """Yield the parts of a path; the tag of a tagged union, which pydantic puts in, is left out."""
+    tags: tuple[str, ...] = ()
+    for part in location:
+        if part in tags:
+            tags = ()
+            continue
+        yield str(part)
+        info = schema.model_fields.get(str(part))
+        members = [] if info is None else _models(info.annotation)
+        tags = tuple(_tag(member) for member in members) if len(members) > 1 else ()
+        schema = members[0] if len(members) == 1 else schema
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the config of a field, or those that its union may hold."""
+    options = (annotation, *get_args(annotation))
+    return [each for each in options if isinstance(each, type) and issubclass(each, BaseModel)]
+
+
+def _tag(member: type[BaseModel]) -> str:
+    """Return the ``kind`` of a member of a tagged union, "" where it has none."""
+    info = member.model_fields.get("kind")
+    return "" if info is None else str(info.default)
 
 
 def _fields_at(schema: type[BaseModel], place: tuple[str | int, ...]) -> tuple[str, ...]:
-    """Return the options known at a place inside a config; none where it cannot be told."""
+    """Return the options known at a place inside a config; none where it is no config."""
+    members = [schema]
     for name in place:
-        known = [schema.model_fields[name].annotation] if name in schema.model_fields else []
-        for option in (*known, *(get_args(known[0]) if known else ())):
-            if isinstance(option, type) and issubclass(option, BaseModel):
-                schema = option
-                break
-        else:
-            if name != schema.__name__:  # the members of a union are told by their names
-                return ()
-    return tuple(schema.model_fields)
+        tagged = [member for member in members if len(members) > 1 and _tag(member) == name]
+        if tagged:
+            members = tagged
+            continue
+        info = members[0].model_fields.get(str(name))
+        members = [] if info is None else _models(info.annotation)
+        if not members:
+            return ()
+    return tuple(members[0].model_fields)
 
 
 def read_config(path: str | Path) -> dict[str, Any]:

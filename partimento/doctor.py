@@ -26,7 +26,7 @@ __all__ = ["DoctorReport", "ExtraState", "ModelSpeed", "doctor"]
 
 # extra -> (the modules it brings, what it is for)
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
-    "train": (("torch", "onnx", "safetensors"), "training and exporting models"),
+    "train": (("torch", "onnx", "onnxscript", "safetensors"), "training and exporting models"),
     "score": (("verovio", "music21"), "engraved pages of scores"),
     "plots": (("matplotlib",), "plots of an evaluation"),
     "live": (("sounddevice",), "playing a stream through the loudspeakers"),
@@ -89,7 +89,10 @@ def doctor(bars: int = 8, threads: int | None = None) -> DoctorReport:
     check_threads(threads)
     makers = [info for info in catalog.models() if _generates(info.system)]
     infos = [info for info in makers if info.is_shipped] or makers[:1]
-    speeds = tuple(_speed(info.name, bars, threads) for info in infos)
+    speeds = tuple(_speed(info.name, bars, threads) for info in infos) + tuple(
+        ModelSpeed(skipped.path.name, problem=skipped.problem)
+        for skipped in catalog.skipped_models()
+    )
     extras = tuple(
         ExtraState(name, all(find_spec(module) is not None for module in modules), purpose)
         for name, (modules, purpose) in EXTRAS.items()
@@ -134,8 +137,8 @@ def _speed(name: str, bars: int, threads: int | None) -> ModelSpeed:
         instrument = load(name, threads=threads)
         loaded = time.perf_counter()
         return _timed(instrument, bars, loaded - started)
-    except PartimentoError as error:
-        return ModelSpeed(name, problem=str(error))
+    except Exception as error:  # whatever is wrong with one model, the others are timed
+        return ModelSpeed(name, problem=str(error) or type(error).__name__)
 
 
 def _timed(instrument: Instrument, bars: int, load_seconds: float) -> ModelSpeed:

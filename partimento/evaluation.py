@@ -116,7 +116,7 @@ def _copy_index(
     if training is not None:
         return CopyIndex.build(scores_of(training).items()), str(training)
     if instrument is not None and COPY_INDEX_KEY in instrument.folder.config:
-        file = instrument.folder.path / str(instrument.folder.config[COPY_INDEX_KEY])
+        file = instrument.folder.file(instrument.folder.config[COPY_INDEX_KEY])
         return CopyIndex.load(file), f"the training music of {instrument.name}"
     return CopyIndex.build(real.items()), f"{reference} (name the training music by --training)"
 

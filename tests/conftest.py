@@ -34,7 +34,7 @@ def make_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeModel:
             "domain": "humming",
             "representation": {},
             "network": {},
-            "graphs": {"int8": "int8.onnx", "fp32": "fp32.onnx"},
+            "parts": {"decoder": {"int8": "int8.onnx", "fp32": "fp32.onnx"}},
             "defaults": {"bars": 4, "tempo": 200.0, "temperature": 0.9},
             "parameters": 1234,
             **config,

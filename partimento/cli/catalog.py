@@ -42,6 +42,8 @@ def models(*, json_: Annotated[bool, Parameter(name="--json")] = False) -> None:
         for info in infos
     ]
     screen.table(("model", "system", "MiB", "licence", "where"), rows)
+    for skipped in api.skipped_models():
+        show.say(f"Left out: {skipped.problem}")
     show.say(f"More are found in {user_models_folder()} and in ${MODELS_VARIABLE}.")
 
 

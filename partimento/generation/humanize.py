@@ -66,7 +66,7 @@ def humanize(
         task=Task.HUMANIZE,
         controls={"amount": float(amount)},
         seed=new_seed() if seed is None else seed,
-        precision=next((p for p in _PRECISIONS if p in folder.config["graphs"]), "int8"),
+        precision=next((p for p in _PRECISIONS if p in folder.precisions), "int8"),
         threads=threads,
         prompt=given.record,
         versions=current_versions(),

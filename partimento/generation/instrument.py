@@ -460,7 +460,8 @@ class Instrument:
         ensemble_of = getattr(self._performer, "ensemble_of", None)
         ensemble = "" if ensemble_of is None else ensemble_of(request, given.get("ensemble"))
         for table in (self._defaults, self._defaults.get(str(request.task), {})):
-            defaults |= {**table, **table.get(ensemble, {})}
+            own = table.get(ensemble)
+            defaults |= {**table, **(own if isinstance(own, Mapping) else {})}
         values = {k: v for k, v in defaults.items() if k in schema.model_fields}
         values.update({k: v for k, v in given.items() if v is not None})
         return validate_config(schema, values, "controls")

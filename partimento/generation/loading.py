@@ -43,9 +43,10 @@ def load(
     check_threads(threads)
     name = catalog.default_model(task, prompt) if name_or_path is None else name_or_path
     folder = catalog.open_model(name)
-    graphs = folder.config["graphs"]
-    precision = precision or next((p for p in PRECISIONS if p in graphs), PRECISIONS[0])
+    precision = precision or next((p for p in PRECISIONS if p in folder.precisions), PRECISIONS[0])
     card = catalog.find_card(folder.system)
+    with folder.reading():
+        card.check_defaults(folder.config["defaults"])
     make = cast("Callable[..., Performer]", card.load)
     performer = make(folder, threads=threads, precision=precision)
     by_path = "" if str(name) == folder.name else str(name)

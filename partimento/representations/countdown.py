@@ -29,6 +29,8 @@ from partimento.representations.registry import (
 
 __all__ = ["ENTRY", "Countdown", "CountdownWalk", "CountingWalk", "CountsBars"]
 
+_MOST_COUNTED = 4096  # bars
+
 
 class CountingWalk(Walk, Protocol):
     """A walk that counts bars."""
@@ -152,10 +154,15 @@ class Countdown:
 
 
 def _make(options: Mapping[str, Any]) -> Countdown:
+    if not isinstance(options.get("base"), Mapping):
+        raise ConfigError("representation.base", "is the table of the representation counted")
     base = make_representation(options["base"])
     if not isinstance(base, CountsBars):
         raise ConfigError("representation.base", "only bar events and grids have bars to count")
-    return Countdown(base, int(options.get("bars", 8)))
+    bars = options.get("bars", 8)
+    if type(bars) is not int or not 1 <= bars <= _MOST_COUNTED:
+        raise ConfigError("representation.bars", f"is 1..{_MOST_COUNTED}, not {bars!r}")
+    return Countdown(base, bars)
 
 
 def _realise(countdown: Countdown, request: TokenRequest, config: Mapping[str, Any]) -> Realiser:

@@ -163,7 +163,9 @@ class PerformanceCurves:
         """
         values = dict(spec)
         if values.pop("name", None) != "performance_curves" or set(values) - {"steps", "channels"}:
-            raise ConfigError("representation", f"is no performance_curves: {spec}")
+            raise ConfigError("representation", f"is no performance_curves: {str(spec)[:200]}")
+        if type(values.get("steps", 64)) is not int:
+            raise ConfigError("representation.steps", "is a whole number, 4..1024")
         return cls(**values)
 
     def channel(self, cells: Cells) -> Ints:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import numpy as np
 from pydantic import Field
 
-from partimento.config import Config
+from partimento.config import Config, validate_config
 from partimento.errors import NotSupported
 from partimento.music import Audio, Note, Piece, Promises, Score
 from partimento.music.regions import Region
@@ -231,3 +231,16 @@ class Card:
             raise NotSupported(
                 f"{self.name} takes no condition {', '.join(refused)}; it takes: {takes}"
             )
+
+    def check_defaults(self, defaults: Mapping[str, Any]) -> None:
+        """Check the controls among a model's defaults, and in the tables by task inside them.
+
+        Raises:
+            ConfigError: for a value that no control of this system takes.
+        """
+        waiting = [("defaults", defaults)]
+        while waiting:
+            where, table = waiting.pop()
+            known = {k: v for k, v in table.items() if k in self.controls.model_fields}
+            validate_config(self.controls, known, where, strict=True)
+            waiting += [(f"{where}.{k}", v) for k, v in table.items() if isinstance(v, Mapping)]

@@ -1,31 +1,104 @@
 """Token networks under ONNX Runtime: weights in the decoder, everything else in the state.
 
-The state of an attention decoder owns its cache, which the graph updates in place. When the cache
-is full, the last half of the window is read anew and decoding goes on, so a stream never ends.
+`TokenDecoder` is what callers see; each way to remember what came before is a class below it, with
+its own state and its own ``facts`` (what the model's config must say of the network), found by the
+network's ``kind`` in `DECODERS`:
+
+=============  ======================  ==============================================
+``kind``       class                   memory
+=============  ======================  ==============================================
+transformer    `AttentionDecoder`      keys and values of a window; when it is full, its last half
+                                       is run again from the start of the cache
+sliding        `SlidingDecoder`        keys and values of the last places; the oldest are dropped,
+                                       and nothing is run again
+recurrent      `RecurrentDecoder`      the hidden state of an LSTM
+=============  ======================  ==============================================
+
+A decoder for another cache (bar summaries, cross-attention) is one more class in the table.
 """
 
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
+from pydantic import Field, model_validator
 
+from partimento.config import Config
+from partimento.errors import ConfigError
 from partimento.representations.base import TokenRepresentation, Walk
+from partimento.runtime.sessions import Dims, Session
 
 __all__ = [
+    "DECODERS",
     "AttentionDecoder",
+    "AttentionFacts",
     "AttentionState",
+    "NetworkFacts",
     "RecurrentDecoder",
+    "RecurrentFacts",
     "RecurrentState",
+    "SlidingDecoder",
+    "SlidingFacts",
+    "TokenDecoder",
+    "decoder_kind",
 ]
 
 _F32 = npt.NDArray[np.float32]
 _I64 = npt.NDArray[np.int64]
 _LONGEST_CALL = 512  # places a recurrent network reads in one call
+_LARGEST_CACHE = 1 << 29  # bytes of one stream
+S = TypeVar("S")
+
+
+class NetworkFacts(Config):
+    """What a model's config says of any token network."""
+
+    kind: str
+    vocabulary: int = Field(ge=2, le=1 << 20)
+    local_width: int = Field(ge=1, le=4096, description="past tokens in the columns")
+
+
+class AttentionFacts(NetworkFacts):
+    """Of a Transformer: the shape of its cache."""
+
+    kind: Literal["transformer", "sliding"]
+    layers: int = Field(ge=1, le=1024)
+    kv_heads: int = Field(ge=1, le=4096)
+    head_width: int = Field(ge=1, le=4096)
+    window: int = Field(ge=2, le=1 << 20, description="places that the cache holds")
+
+    @model_validator(mode="after")
+    def _cache_fits(self) -> Self:
+        size = 8 * self.layers * self.kv_heads * self.head_width * self.window
+        if size > _LARGEST_CACHE:
+            raise ValueError(f"its cache takes {size:,} bytes, at most {_LARGEST_CACHE:,} are")
+        return self
+
+
+class SlidingFacts(AttentionFacts):
+    """Of a Transformer whose layers see the last ``span`` places alone."""
+
+    span: int = Field(ge=1, description="places that each layer sees, the last one among them")
+
+    @model_validator(mode="after")
+    def _span_fits(self) -> Self:
+        if self.window < 2 * self.span:
+            raise ValueError(f"the window is at least twice the span {self.span}")
+        return self
+
+
+class RecurrentFacts(NetworkFacts):
+    """Of an LSTM: the shape of its state."""
+
+    kind: Literal["recurrent"]
+    layers: int = Field(ge=1, le=1024)
+    width: int = Field(ge=1, le=1 << 16)
 
 
 class _Inputs:
@@ -63,6 +136,71 @@ class _Inputs:
         return np.concatenate([self.recent, features.reshape(len(self.walks), -1)], axis=1)
 
 
+class TokenDecoder(ABC, Generic[S]):
+    """A network that says what comes next. It holds weights only; ``S`` is the state of streams.
+
+    ``window`` is how many places `all_logits` takes at once.
+
+    Raises:
+        ConfigError: if the config's vocabulary is not that of the representation.
+        ModelError: if the graph is not what the config says.
+    """
+
+    facts: ClassVar[type[NetworkFacts]]
+    window: int
+
+    def __init__(
+        self, session: Session, representation: TokenRepresentation, facts: NetworkFacts
+    ) -> None:
+        size = representation.vocabulary.size
+        if facts.vocabulary != size:
+            raise ConfigError(
+                "network.vocabulary", f"is {facts.vocabulary}, the representation has {size} tokens"
+            )
+        self.session, self.representation = session, representation
+        self.vocabulary_size, self.local_width = facts.vocabulary, facts.local_width
+
+    def _require(self, inputs: Mapping[str, Dims], state: Mapping[str, Dims]) -> None:
+        """Compare the graph with the columns, other ``inputs``, the logits and the ``state``."""
+        columns = self.local_width + len(self.representation.feature_sizes)
+        self.session.require(
+            {"columns": ("int64", (None, None, columns)), **inputs, **state},
+            {
+                "logits": ("float", (None, None, self.vocabulary_size)),
+                **{f"new_{name}": dims for name, dims in state.items()},
+            },
+        )
+
+    def following(self, representation: TokenRepresentation) -> Self:
+        """Return this decoder with inputs made by another form of its representation."""
+        other = copy.copy(self)
+        other.representation = representation
+        return other
+
+    @abstractmethod
+    def begin(self, batch: int) -> S:
+        """Return the state of ``batch`` streams before their first token."""
+
+    @abstractmethod
+    def append(self, state: S, tokens: _I64) -> tuple[_F32, S]:
+        """Append tokens (B, n); return logits (B, V) of the next token and the state.
+
+        The first call takes n = 0 as well, for the logits of the first token. The old state is
+        used up.
+        """
+
+    @abstractmethod
+    def fork(self, state: S, count: int) -> S:
+        """Return the state of ``count`` streams that all stand where the one of ``state`` stands.
+
+        The old state stays valid.
+        """
+
+    @abstractmethod
+    def all_logits(self, columns: _I64) -> _F32:
+        """Return the logits (S, V) of a whole sequence of columns (S, C), S within the window."""
+
+
 @dataclass
 class AttentionState:
     """One batch of streams: inputs so far, the cache, and how many places it holds."""
@@ -74,27 +212,27 @@ class AttentionState:
     count: int = 0
 
 
-class AttentionDecoder:
-    """A causal Transformer graph; see ``training/export/graph_builder.py`` for its inputs."""
+class AttentionDecoder(TokenDecoder[AttentionState]):
+    """A causal Transformer graph; see ``training/export/graph_builder.py`` for its inputs.
+
+    The state owns the cache, which the graph updates in place. When the cache is full, the last
+    half of the window is run again and decoding goes on, so a stream never ends.
+    """
+
+    facts: ClassVar[type[NetworkFacts]] = AttentionFacts
 
     def __init__(
-        self,
-        session: ort.InferenceSession,
-        representation: TokenRepresentation,
-        network: dict[str, Any],
+        self, session: Session, representation: TokenRepresentation, facts: AttentionFacts
     ) -> None:
-        self.session, self.representation = session, representation
-        self.vocabulary_size = int(network["vocabulary"])
-        self.window = int(network["window"])
-        self.local_width = int(network["local_width"])
-        self._layers = int(network["layers"])
-        self._cache_shape = (int(network["kv_heads"]), self.window, int(network["head_width"]))
-
-    def following(self, representation: TokenRepresentation) -> AttentionDecoder:
-        """Return this decoder with inputs made by another form of its representation."""
-        other = copy.copy(self)
-        other.representation = representation
-        return other
+        super().__init__(session, representation, facts)
+        self.window = facts.window
+        self._layers = facts.layers
+        self._cache_shape = (facts.kv_heads, self.window, facts.head_width)
+        cache: Dims = ("float", (None, *self._cache_shape))
+        names = [f"{part}_{layer}" for layer in range(self._layers) for part in ("key", "value")]
+        self._require(
+            {"past": ("int32", (None,)), "total": ("int32", (1,))}, dict.fromkeys(names, cache)
+        )
 
     def begin(self, batch: int) -> AttentionState:
         """Return the state of ``batch`` streams before their first token."""
@@ -122,17 +260,20 @@ class AttentionDecoder:
         """Append tokens (B, n); return logits (B, V) of the next token and the state."""
         fresh = state.inputs.columns(tokens)
         if state.count + fresh.shape[1] > self.window:
-            # Half of the window is read anew, so the next slide is half a window away.
+            # Half of the window is run again, so the next time is half a window away.
             keep = self.window // 2
             joined = np.concatenate([state.columns[:, : state.count], fresh], axis=1)
             fresh, state.count = joined[:, -keep:], 0
+        return self._push(state, fresh), state
+
+    def _push(self, state: AttentionState, fresh: _I64) -> _F32:
+        """Push places (B, n, C) for which there is room; return the logits (B, V) of the last."""
         if state.count and fresh.shape[1] > 1 and len(fresh) > 1:
             # The attention kernel appends several places to a cache for one stream only.
             for at in range(fresh.shape[1]):
                 logits = self._run(state, fresh[:, at : at + 1])
-        else:
-            logits = self._run(state, fresh)
-        return logits, state
+            return logits
+        return self._run(state, fresh)
 
     def _run(self, state: AttentionState, columns: _I64) -> _F32:
         """Push the places through the graph; return the logits (B, V) of the last one."""
@@ -179,6 +320,43 @@ class AttentionDecoder:
         return whole
 
 
+class SlidingDecoder(AttentionDecoder):
+    """A Transformer whose layers see the last ``span`` places, by distances alone.
+
+    Keys and values do not depend on where in the cache they lie. So when the cache is full, the
+    last ``span`` places are moved to its beginning: memory is constant, no place is computed
+    twice, and the logits are those of the whole sequence, however long.
+    """
+
+    facts = SlidingFacts
+
+    def __init__(
+        self, session: Session, representation: TokenRepresentation, facts: SlidingFacts
+    ) -> None:
+        super().__init__(session, representation, facts)
+        self._span = facts.span
+
+    def append(self, state: AttentionState, tokens: _I64) -> tuple[_F32, AttentionState]:
+        """Append tokens (B, n); return logits (B, V) of the next token and the state."""
+        fresh = state.inputs.columns(tokens)
+        room = self.window - self._span  # at least, once the cache has slid
+        for at in range(0, fresh.shape[1], room):
+            piece = fresh[:, at : at + room]
+            if state.count + piece.shape[1] > self.window:
+                self._slide(state)
+            logits = self._push(state, piece)
+        return logits, state
+
+    def _slide(self, state: AttentionState) -> None:
+        """Move the last ``span`` places to the beginning of the cache."""
+        first = state.count - self._span
+        for layer in range(self._layers):
+            for part in ("key", "value"):
+                cache = state.step[f"{part}_{layer}"]  # (B, G, window, D)
+                cache[:, :, : self._span] = cache[:, :, first : state.count]
+        state.count = self._span
+
+
 def _bind(bind: Any, name: str, array: npt.NDArray[Any]) -> None:
     """Bind an input or output to the memory of an array that stays alive."""
     bind(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
@@ -192,28 +370,19 @@ class RecurrentState:
     hidden: dict[str, _F32]
 
 
-class RecurrentDecoder:
+class RecurrentDecoder(TokenDecoder[RecurrentState]):
     """An LSTM graph; its memory is its hidden state, so it needs no window."""
 
+    facts = RecurrentFacts
     window = 1 << 62
 
     def __init__(
-        self,
-        session: ort.InferenceSession,
-        representation: TokenRepresentation,
-        network: dict[str, Any],
+        self, session: Session, representation: TokenRepresentation, facts: RecurrentFacts
     ) -> None:
-        self.session, self.representation = session, representation
-        self.vocabulary_size = int(network["vocabulary"])
-        self.local_width = int(network["local_width"])
-        self._layers, self._width = int(network["layers"]), int(network["width"])
-        self._names = [f"{part}_{layer}" for layer in range(self._layers) for part in ("h", "c")]
-
-    def following(self, representation: TokenRepresentation) -> RecurrentDecoder:
-        """Return this decoder with inputs made by another form of its representation."""
-        other = copy.copy(self)
-        other.representation = representation
-        return other
+        super().__init__(session, representation, facts)
+        self._width = facts.width
+        self._names = [f"{part}_{layer}" for layer in range(facts.layers) for part in ("h", "c")]
+        self._require({}, dict.fromkeys(self._names, ("float", (1, None, self._width))))
 
     def begin(self, batch: int) -> RecurrentState:
         """Return the state of ``batch`` streams before their first token."""
@@ -244,3 +413,25 @@ class RecurrentDecoder:
         """Return the logits (S, V) of a whole sequence of columns (S, C)."""
         whole: _F32 = self._run(self.begin(1), np.ascontiguousarray(columns[None]))[0]
         return whole
+
+
+DECODERS: Mapping[str, type[TokenDecoder[Any]]] = {
+    "transformer": AttentionDecoder,
+    "sliding": SlidingDecoder,
+    "recurrent": RecurrentDecoder,
+}
+
+
+def decoder_kind(network: Mapping[str, Any]) -> type[TokenDecoder[Any]]:
+    """Return the class that plays a network, by its ``kind``.
+
+    Raises:
+        ConfigError: if no such kind is known.
+    """
+    kind = network.get("kind")
+    if not isinstance(kind, str) or kind not in DECODERS:
+        known = ", ".join(DECODERS)
+        raise ConfigError(
+            "network.kind", f"networks of kind {str(kind)[:40]!r} are unknown; known: {known}"
+        )
+    return DECODERS[kind]

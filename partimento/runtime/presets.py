@@ -44,12 +44,15 @@ class Preset(Config):
 class TransformerConfig(Preset):
     """Sizes of a causal Transformer; ``max_distance`` is the largest context in tokens."""
 
+    kind: Literal["transformer"] = "transformer"
     layers: int = Field(5, ge=1)
     width: int = Field(256, ge=8)
     heads: int = Field(8, ge=1)
     kv_heads: int = Field(8, ge=1)
     feedforward: int = Field(1024, ge=8)
-    attention: Literal["relative", "rotary", "absolute"] = "relative"
+    attention: Literal["relative", "sliding", "rotary", "absolute"] = Field(
+        "relative", description="sliding: relative, and each layer sees max_distance places alone"
+    )
     max_distance: int = Field(512, ge=2)
     local_width: int = Field(16, ge=1)
     token_width: int = Field(64, ge=1)
@@ -71,6 +74,7 @@ class TransformerConfig(Preset):
 class RecurrentConfig(Preset):
     """Sizes of an LSTM."""
 
+    kind: Literal["recurrent"] = "recurrent"
     layers: int = Field(3, ge=1)
     width: int = Field(512, ge=8)
     local_width: int = Field(1, ge=1)
@@ -81,6 +85,7 @@ class RecurrentConfig(Preset):
 class GridConfig(Preset):
     """Sizes of a Transformer over the columns of a grid; it sees the whole window at once."""
 
+    kind: Literal["grid"] = "grid"
     layers: int = Field(4, ge=1)
     width: int = Field(256, ge=8)
     heads: int = Field(8, ge=1)
@@ -125,8 +130,7 @@ class TokenPreset(Preset):
     """Everything that makes a token model: representation, network, training, playing."""
 
     representation: dict[str, Any]
-    # The narrower one first: its fields are among the other's, so only this order tells them apart.
-    network: RecurrentConfig | TransformerConfig
+    network: TransformerConfig | RecurrentConfig = Field(discriminator="kind")
     training: TrainingConfig = TrainingConfig()
     transpose: int = Field(6, ge=0, le=12, description="augmentation, semitones up and down")
     stretches: tuple[float, ...] = Field((1.0,), description="augmentation, factors of time")
@@ -134,6 +138,17 @@ class TokenPreset(Preset):
         None, description="play these programs alone (128: drums); without: those of the music"
     )
     defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_of_network(cls, values: Any) -> Any:
+        """Add the ``kind`` that networks of version 0.1.0 lack; an LSTM has fewer options."""
+        network = values.get("network") if isinstance(values, dict) else None
+        if isinstance(network, dict) and "kind" not in network:
+            is_recurrent = set(network) <= set(RecurrentConfig.model_fields)
+            kind = "recurrent" if is_recurrent else "transformer"
+            return {**values, "network": {"kind": kind, **network}}
+        return values
 
 
 class GridPreset(Preset):

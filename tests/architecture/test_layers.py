@@ -45,7 +45,7 @@ INSIDE = {
         ("audio", "curves", "grids", "tokens"),
         ("decoders",),
         ("model_folder", "presets", "sessions"),
-        ("contract", "threads"),
+        ("contract", "onnx_files", "threads"),
         ("codes", "conditions"),
     ),
     "training": (

@@ -7,6 +7,7 @@ worst case: every logit of size 1) gives them to a tenth of their spread.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ import pytest
 from partimento.errors import ModelError
 from partimento.representations import FourVoiceGrid
 from partimento.representations.base import input_columns
-from partimento.runtime.decoders import AttentionDecoder, RecurrentDecoder
+from partimento.runtime.decoders import AttentionDecoder, SlidingDecoder, TokenDecoder
 from partimento.runtime.presets import RecurrentConfig, TransformerConfig
 from partimento.runtime.sessions import open_session
 from partimento.training.tokens.task import TokenTask
@@ -36,7 +37,7 @@ KINDS: dict[str, TransformerConfig | RecurrentConfig] = {
     **{kind: transformer(kind) for kind in ATTENTIONS},
     "recurrent": lstm(),
 }
-Both = tuple[TokenTask, AttentionDecoder | RecurrentDecoder]
+Both = tuple[TokenTask, TokenDecoder[Any]]
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
@@ -68,14 +69,14 @@ def columns_of(training_task: TokenTask, tokens: npt.NDArray[np.int64]) -> npt.N
 
 
 def one_by_one(
-    decoder: AttentionDecoder | RecurrentDecoder, tokens: npt.NDArray[np.int64]
+    decoder: TokenDecoder[Any], tokens: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
     """Return the logits (n + 1, V) before and after each token."""
     state = decoder.begin(1)
-    logits, state = decoder.append(state, tokens[None, :0])  # type: ignore[arg-type]
+    logits, state = decoder.append(state, tokens[None, :0])
     rows = [logits[0]]
     for token in tokens:
-        logits, state = decoder.append(state, np.array([[token]]))  # type: ignore[arg-type]
+        logits, state = decoder.append(state, np.array([[token]]))
         rows.append(logits[0])
     return np.array(rows)
 
@@ -100,9 +101,9 @@ def test_a_prompt_at_once_is_a_prompt_token_by_token(both: Both) -> None:
     _, decoder = both
     tokens = music(18)
     rows = one_by_one(decoder, tokens)
-    logits, state = decoder.append(decoder.begin(1), tokens[None, :11])  # type: ignore[arg-type]
+    logits, state = decoder.append(decoder.begin(1), tokens[None, :11])
     np.testing.assert_allclose(logits[0], rows[11], atol=1e-4)
-    logits, state = decoder.append(state, tokens[None, 11:16])  # type: ignore[arg-type]
+    logits, state = decoder.append(state, tokens[None, 11:16])
     np.testing.assert_allclose(logits[0], rows[16], atol=1e-4)
 
 
@@ -118,11 +119,11 @@ def test_batches_decode_like_single_streams(both: Both) -> None:
     _, decoder = both
     streams = np.stack([music(17, seed) for seed in range(3)])
     state = decoder.begin(3)
-    first, state = decoder.append(state, streams[:, :9])  # type: ignore[arg-type]
-    several, state = decoder.append(state, streams[:, 9:12])  # type: ignore[arg-type]
+    first, state = decoder.append(state, streams[:, :9])
+    several, state = decoder.append(state, streams[:, 9:12])
     rows = []
     for at in range(12, 17):
-        logits, state = decoder.append(state, streams[:, at : at + 1])  # type: ignore[arg-type]
+        logits, state = decoder.append(state, streams[:, at : at + 1])
         rows.append(logits)
     for index, tokens in enumerate(streams):
         wanted = one_by_one(decoder, tokens)
@@ -137,21 +138,19 @@ def test_states_of_one_decoder_do_not_disturb_each_other(both: Both) -> None:
     alone = one_by_one(decoder, first), one_by_one(decoder, second)
     states = [decoder.begin(1), decoder.begin(1)]
     for index in range(2):
-        _, states[index] = decoder.append(states[index], first[None, :0])  # type: ignore[arg-type]
+        _, states[index] = decoder.append(states[index], first[None, :0])
     for at in range(12):
         for index, tokens in enumerate((first, second)):
-            logits, states[index] = decoder.append(  # type: ignore[arg-type]
-                states[index], tokens[None, at : at + 1]
-            )
+            logits, states[index] = decoder.append(states[index], tokens[None, at : at + 1])
             np.testing.assert_array_equal(logits[0], alone[index][at + 1])
 
 
 def test_returned_logits_stay_as_they_were(both: Both) -> None:
     _, decoder = both
     state = decoder.begin(1)
-    first, state = decoder.append(state, music(4)[None])  # type: ignore[arg-type]
+    first, state = decoder.append(state, music(4)[None])
     kept = first.copy()
-    decoder.append(state, music(1)[None])  # type: ignore[arg-type]
+    decoder.append(state, music(1)[None])
     np.testing.assert_array_equal(first, kept)
 
 
@@ -165,7 +164,7 @@ def test_following_keeps_the_weights_and_changes_the_inputs(both: Both) -> None:
         16,
     )
     state = other.begin(1)
-    _, state = other.append(state, music(48)[None])  # type: ignore[arg-type]
+    _, state = other.append(state, music(48)[None])
     assert state.inputs.walks[0].features() == (0, 0)
     tokens = music(8)  # the first bars agree, so far as both metres reach
     np.testing.assert_array_equal(one_by_one(other, tokens), one_by_one(decoder, tokens))
@@ -181,6 +180,25 @@ def test_after_a_slide_the_kept_half_is_read_anew(relative: Both) -> None:
     for place, first in ((47, 0), (48, 25), (59, 25)):
         wanted = torch_logits(training_task, columns[first : place + 1])
         np.testing.assert_allclose(rows[place], wanted[-1], atol=1e-4)
+
+
+@pytest.mark.parametrize("chunks", [[1] * 200, [130, 1, 1, 40, 28], [200]])
+def test_a_sliding_cache_is_the_whole_network(tmp_path: Path, chunks: list[int]) -> None:
+    training_task = training_task_of(grid_preset(transformer("sliding")))
+    roughen(training_task.network)
+    decoder = decoder_of(training_task, tmp_path)
+    assert isinstance(decoder, SlidingDecoder)
+    assert decoder.window == 48  # of which the layers see 24
+    tokens = np.resize(music(128), sum(chunks))
+    wanted = torch_logits(training_task, columns_of(training_task, tokens))
+    state = decoder.begin(1)
+    size = sum(cache.nbytes for cache in state.step.values())
+    at = 0
+    for count in chunks:
+        logits, state = decoder.append(state, tokens[None, at : at + count])
+        at += count
+        np.testing.assert_allclose(logits[0], wanted[at], atol=1e-4)
+    assert sum(cache.nbytes for cache in state.step.values()) == size
 
 
 def test_slides_never_end(relative: Both) -> None:
@@ -200,27 +218,27 @@ def test_slides_never_end(relative: Both) -> None:
 def test_prompts_longer_than_the_window_keep_their_end(relative: Both, length: int) -> None:
     training_task, decoder = relative
     tokens = music(length)
-    logits, state = decoder.append(decoder.begin(1), tokens[None])  # type: ignore[arg-type]
+    logits, state = decoder.append(decoder.begin(1), tokens[None])
     columns = columns_of(training_task, tokens)
     kept = columns if len(columns) <= 48 else columns[-24:]
     np.testing.assert_allclose(logits[0], torch_logits(training_task, kept)[-1], atol=1e-4)
-    decoder.append(state, tokens[None, :1])  # type: ignore[arg-type]
+    decoder.append(state, tokens[None, :1])
 
 
 def test_long_recurrent_prompts_are_read_in_parts(tmp_path: Path) -> None:
     training_task = training_task_of(grid_preset(lstm(width=8)))
     decoder = decoder_of(training_task, tmp_path)
     tokens = np.tile(music(128), 5)  # more than one call reads
-    logits, _ = decoder.append(decoder.begin(1), tokens[None])  # type: ignore[arg-type]
+    logits, _ = decoder.append(decoder.begin(1), tokens[None])
     wanted = torch_logits(training_task, columns_of(training_task, tokens))[-1]
     np.testing.assert_allclose(logits[0], wanted, atol=1e-4)
 
 
 def test_an_empty_append_is_refused(both: Both) -> None:
     _, decoder = both
-    _, state = decoder.append(decoder.begin(1), music(0)[None])  # type: ignore[arg-type]
+    _, state = decoder.append(decoder.begin(1), music(0)[None])
     with pytest.raises(ValueError, match="nothing was appended"):
-        decoder.append(state, music(0)[None])  # type: ignore[arg-type]
+        decoder.append(state, music(0)[None])
 
 
 def test_a_broken_graph_is_a_model_error(tmp_path: Path) -> None:

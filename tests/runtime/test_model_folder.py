@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ CONFIG: dict[str, Any] = {
     "system": "music_transformer",
     "representation": {"name": "bar_events"},
     "network": {},
-    "graphs": {"int8": "decoder.int8.onnx"},
+    "parts": {"decoder": {"int8": "decoder.int8.onnx"}},
     "defaults": {},
 }
 FILES = {"decoder.int8.onnx": b"graph", "more.bin": b"more"}
+DIGEST = hashlib.sha256(b"graph").hexdigest()
 
 
 @pytest.fixture
@@ -47,7 +50,8 @@ def test_what_was_written_is_read(small: ModelFolder) -> None:
     again = ModelFolder.open(small.path)
     assert again == small
     assert (again.name, again.system) == ("small", "music_transformer")
-    assert again.graph("int8").read_bytes() == b"graph"
+    assert again.part("decoder", "int8").read_bytes() == b"graph"
+    assert again.precisions == ("int8",)
     assert again.card() == "# A small model\n"
     assert again.size_bytes == len(b"graph" + b"more")
     assert len(again.hash) == 64
@@ -101,18 +105,111 @@ def test_a_config_that_is_no_table(small: ModelFolder, text: str) -> None:
 
 def test_a_config_that_lacks_keys(small: ModelFolder) -> None:
     change(small, network=None, files=[])
-    assert "lacks network, files" in problem(small.path)
+    assert "config.json.network: Field required" in problem(small.path)
 
 
-@pytest.mark.parametrize("number", [0, 2, "1", None])
+@pytest.mark.parametrize("number", [0, 3, "1", True, [], None])
 def test_another_format(small: ModelFolder, number: object) -> None:
     change(small, format=number)
-    assert "this version reads 1; update partimento" in problem(small.path)
+    assert "this version reads 1 and 2; update partimento" in problem(small.path)
 
 
 def test_an_unknown_precision(small: ModelFolder) -> None:
-    with pytest.raises(ModelError, match="small has no fp16 graph; it has: int8"):
-        small.graph("fp16")
+    with pytest.raises(ModelError, match="small has no fp16 graph of its decoder; it has: int8"):
+        small.part("decoder", "fp16")
+    with pytest.raises(ModelError, match="small has no int8 graph of its prior; it has: none"):
+        small.part("prior", "int8")
+
+
+def test_a_folder_of_format_1_has_its_parts_and_its_hash(small: ModelFolder) -> None:
+    (small.path / "encoder.int8.onnx").write_bytes(b"graph")
+    files = {**small.config["files"], "encoder.int8.onnx": DIGEST}
+    change(small, format=1, parts=None, graphs={"int8": "decoder.int8.onnx"}, files=files)
+    old = ModelFolder.open(small.path)
+    assert old.parts == {
+        "decoder": {"int8": "decoder.int8.onnx"},
+        "encoder": {"int8": "encoder.int8.onnx"},
+    }
+    config = json.loads((small.path / "config.json").read_text())
+    assert old.hash == hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"files": {}}, "at least 1 item"),
+        ({"files": {"more.bin": DIGEST}}, "decoder.int8.onnx is used and not listed in files"),
+        ({"parts": {}}, "at least 1 item"),
+        ({"parts": {"decoder": {}}}, "decoder has no file"),
+        ({"parts": {"decoder": {"int8": "../other/decoder.onnx"}}}, "parts.decoder.int8"),
+        ({"parts": {"decoder": {"int8": "/etc/passwd"}}}, "parts.decoder.int8"),
+        ({"files": {"../more.bin": DIGEST, "decoder.int8.onnx": DIGEST}}, "../more.bin"),
+        ({"files": {"decoder.int8.onnx": "0"}}, "String should match"),
+        ({"copy_index": "copies.index"}, "copies.index is used and not listed"),
+        ({"name": "small\x1b[2J"}, "control characters"),
+        ({"domain": "\u202emp3.exe"}, "control characters"),
+        ({"parameters": 1e300}, "far too large"),
+        ({"parameters": "12"}, "parameters: Input should be a valid integer"),
+        ({"domain": "x" * 20_000}, "a text of more than 16384"),
+    ],
+)
+def test_a_hostile_config(small: ModelFolder, values: dict[str, Any], told: str) -> None:
+    change(small, **values)
+    text = problem(small.path)
+    assert told in text
+    assert len(text) < 400
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999", "9" * 4000])
+def test_numbers_that_are_none(small: ModelFolder, text: str) -> None:
+    config = json.loads((small.path / "config.json").read_text())
+    whole = json.dumps({**config, "parameters": 12345}).replace("12345", text)
+    (small.path / "config.json").write_text(whole)
+    assert "not finite or far too large" in problem(small.path)
+
+
+@pytest.mark.parametrize(("depth", "told"), [(60, "nested deeper"), (100_000, "does not parse")])
+def test_deep_nesting(small: ModelFolder, depth: int, told: str) -> None:
+    config = (small.path / "config.json").read_text().rstrip().rstrip("}")
+    (small.path / "config.json").write_text(f'{config}, "deep": {"[" * depth}{"]" * depth}}}')
+    assert told in problem(small.path)
+
+
+def test_files_that_are_no_files_of_the_folder(small: ModelFolder, tmp_path: Path) -> None:
+    graph = small.path / "decoder.int8.onnx"
+    graph.rename(tmp_path / "elsewhere.onnx")
+    graph.symlink_to(tmp_path / "elsewhere.onnx")
+    assert "leads out of the folder" in problem(small.path)
+    graph.unlink()
+    graph.symlink_to(graph.name)
+    assert "decoder.int8.onnx is missing" in problem(small.path)
+    graph.unlink()
+    os.mkfifo(graph)  # reading it would wait for ever
+    assert "is no file of" in problem(small.path)
+    graph.unlink()
+    (tmp_path / "elsewhere.onnx").rename(small.path / "inside.onnx")
+    graph.symlink_to("inside.onnx")
+    assert ModelFolder.open(small.path).part("decoder", "int8").read_bytes() == b"graph"
+
+
+def test_a_file_that_is_not_listed_is_not_opened(small: ModelFolder) -> None:
+    (small.path / "extra.onnx").write_bytes(b"graph")
+    with pytest.raises(ModelError, match=r"does not list a file 'extra\.onnx'"):
+        small.file("extra.onnx")
+
+
+def test_a_card_cannot_command_a_terminal(small: ModelFolder) -> None:
+    (small.path / "card.md").write_bytes(b"# Mine\x1b[2J\x07\n\ttext \xc2\x9b31m\xff\xe2\x80\xae")
+    assert small.card() == "# Mine[2J\n\ttext 31m\ufffd"
+    (small.path / "card.md").unlink()
+    (small.path / "card.md").symlink_to("/etc/hostname")
+    assert small.card() == ""
+
+
+def test_a_config_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"decoder\.int8\.onnx is used and not listed"):
+        write_model_folder(tmp_path / "new", CONFIG, {"more.bin": b"more"}, "card")
+    assert not (tmp_path / "new" / "config.json").exists()
 
 
 def test_writing_replaces_whole_files_and_the_config_last(

@@ -115,7 +115,7 @@ def model_folder(place: Path) -> ModelFolder:
             "game": GAME.model_dump(mode="json"),
             "conditions": dict.fromkeys(("density", "loudness", "tempo"), QUANTILES),
         },
-        "graphs": {"fp32": "decoder.fp32.onnx"},
+        "parts": {part: {"fp32": f"{part}.fp32.onnx"} for part in parts},
         "defaults": {},
     }
     files = {f"{part}.fp32.onnx": graph.SerializeToString() for part, graph in parts.items()}

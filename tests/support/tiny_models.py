@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 from partimento import catalog
+from partimento.config import validate_config
 from partimento.files.corpora.corpus import Corpus
 from partimento.files.corpora.items import CorpusItem
 from partimento.music import Note, Score, TimeSignature, Track
 from partimento.representations import FourVoiceGrid
 from partimento.runtime.contract import Task
-from partimento.runtime.decoders import AttentionDecoder, RecurrentDecoder
+from partimento.runtime.decoders import TokenDecoder, decoder_kind
 from partimento.runtime.presets import (
     RecurrentConfig,
     TokenPreset,
@@ -32,7 +33,7 @@ GRID = {"name": "four_voice_grid", "lowest": 60, "highest": 66}
 RECIPE = TrainingConfig(
     steps=12, batch_size=2, length=16, warmup_steps=2, validate_every=4, ema=0.9
 )
-ATTENTIONS = ("relative", "rotary", "absolute")
+ATTENTIONS = ("relative", "sliding", "rotary", "absolute")
 
 
 def transformer(attention: str = "relative", **changes: Any) -> TransformerConfig:
@@ -86,15 +87,16 @@ def roughen(network: nn.Module, scale: float = 1.0) -> None:
 
 def decoder_of(
     training_task: TokenTask, folder: Path, precision: str = "fp32"
-) -> AttentionDecoder | RecurrentDecoder:
+) -> TokenDecoder[Any]:
     """Return the decoder of a training_task's exported graph."""
     graph, facts = token_graph(training_task)
     if precision == "int8":
         graph = quantized(graph)
     path = folder / f"{precision}.onnx"
     path.write_bytes(graph.SerializeToString())
-    kind = AttentionDecoder if facts["kind"] == "transformer" else RecurrentDecoder
-    return kind(open_session(path, 1), training_task.representation, facts)
+    kind = decoder_kind(facts)
+    checked = validate_config(kind.facts, facts, "network", strict=True)
+    return kind(open_session(path, 1), training_task.representation, checked)
 
 
 def torch_logits(

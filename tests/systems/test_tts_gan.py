@@ -29,7 +29,6 @@ from partimento.runtime.curves.generator import (
     draw_grain,
 )
 from partimento.runtime.model_folder import ModelFolder
-from partimento.runtime.sessions import open_session
 from partimento.systems.tts_gan import PRESETS
 from partimento.systems.tts_gan import training as tts
 from partimento.systems.tts_gan.networks import discriminator, network
@@ -116,12 +115,11 @@ def test_the_exported_graph_is_the_network(tmp_path: Path, name: str, calibrated
     training_task.network.eval()
     with torch.no_grad():
         wanted = training_task.network(*given).numpy()
-    facts = folder.config["network"]
-    player = SeriesGenerator(open_session(folder.graph("fp32"), 1), facts)
+    player = SeriesGenerator.load(folder, curves, 1, "fp32")
     assert wanted.std() > 0.05
     made = player.windows(*(part.numpy() for part in given))
     np.testing.assert_allclose(made, wanted, atol=2e-4)
-    rounded = SeriesGenerator(open_session(folder.graph("int8"), 1), facts)
+    rounded = SeriesGenerator.load(folder, curves, 1, "int8")
     assert np.abs(rounded.windows(*(part.numpy() for part in given)) - wanted).mean() < 0.2
 
 

@@ -58,6 +58,7 @@ UNKNOWN = 129  # in ``sounding``
 BLOCK = 16  # columns: a bar fills whole blocks
 LONGEST = 64  # sixteenths
 _PITCHES = 128
+_MOST_TRACKS = 64
 _COLUMNS_PER_QUARTER = 4
 _COLUMN_TICKS = TICKS_PER_QUARTER // _COLUMNS_PER_QUARTER
 _VELOCITY = 80
@@ -164,8 +165,8 @@ class TrackGrid:
 
     def __init__(self, tracks: Sequence[GridTrack]) -> None:
         where = "representation.tracks"
-        if not tracks:
-            raise ConfigError(where, "a grid has at least one track")
+        if not 1 <= len(tracks) <= _MOST_TRACKS:
+            raise ConfigError(where, f"a grid has 1..{_MOST_TRACKS} tracks, not {len(tracks)}")
         if len({track.name for track in tracks}) < len(tracks):
             raise ConfigError(where, "two tracks have one name")
         for track in tracks:
@@ -202,9 +203,9 @@ class TrackGrid:
                 raise ConfigError(where, f"holds tables with name, program and voices, not {track}")
             name, program = track.get("name"), track.get("program", 0)
             voices = track.get("voices", 1)
-            if not isinstance(name, str) or not isinstance(program, int):
-                raise ConfigError(where, f"name is a text and program a number, not {track}")
-            if not isinstance(voices, int):
+            if not isinstance(name, str) or type(program) is not int or not 0 <= program <= 127:
+                raise ConfigError(where, f"name is a text and program 0..127, not {track}")
+            if type(voices) is not int:
                 raise ConfigError(where, f"voices is a number, not {voices!r}")
             made.append(GridTrack(name, program, voices))
         return cls(made)

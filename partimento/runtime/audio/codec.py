@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from partimento.errors import ModelError, NotSupported
 from partimento.representations.phase_tracks import PhaseTrack, Steps, spectra_at, steps_of
@@ -31,9 +29,9 @@ from partimento.representations.spectra import (
     overlap_add,
     overlap_start,
 )
-from partimento.runtime.audio.presets import CodecConfig
+from partimento.runtime.audio.presets import CodecConfig, LatentAudioFacts
 from partimento.runtime.model_folder import ModelFolder
-from partimento.runtime.sessions import open_session
+from partimento.runtime.sessions import Dims, Session, open_session
 
 __all__ = [
     "Codec",
@@ -51,7 +49,7 @@ _PIECE = 32  # frames turned to sound at a time: they stay in the processor's ca
 _HEARD = 512  # latents encoded at a time
 
 
-def open_part(folder: ModelFolder, part: str, precision: str) -> ort.InferenceSession:
+def open_part(folder: ModelFolder, part: str, precision: str) -> Session:
     """Return the session of one part of a model (``decoder``, ``encoder``, ``generator``).
 
     It computes on the thread that calls it, so that several threads may call it at once.
@@ -59,10 +57,7 @@ def open_part(folder: ModelFolder, part: str, precision: str) -> ort.InferenceSe
     Raises:
         ModelError: if the model has no such part, or it cannot be read.
     """
-    path: Path = folder.graph(precision).with_name(f"{part}.{precision}.onnx")
-    if path.name not in folder.config["files"]:
-        raise ModelError(f"{folder.name} has no {path.name}; install the model again")
-    return open_session(path, threads=1, flush_denormals=True)
+    return open_session(folder.part(part, precision), threads=1, flush_denormals=True)
 
 
 @dataclass(frozen=True)
@@ -114,15 +109,35 @@ class Codec:
 
     def __init__(
         self,
-        decoder: ort.InferenceSession,
-        encoder: ort.InferenceSession | None,
+        decoder: Session,
+        encoder: Session | None,
         config: CodecConfig,
     ) -> None:
         if config.kind != "flowing":
             raise NotSupported(f"a codec of kind {config.kind} cannot be played, flowing can")
         self.config, self._decoder, self._encoder = config, decoder, encoder
         self.framing = Framing(config.size, config.hop)
-        self._memory = _memory_of(decoder)
+        bins, width = self.framing.bins, config.latent_width
+        self._memory = _memory(config, config.decoder_widths, config.decoder_blocks)
+        self._heard = _memory(config, config.encoder_widths, config.encoder_blocks)
+        bands = next((e.shape[-1] for e in decoder.get_outputs() if e.name == "noise"), 0)
+        if not isinstance(bands, int) or not 1 <= bands <= bins:
+            raise ModelError("the decoder has no bands of noise; install the model again")
+        frames: dict[str, Dims] = {
+            "frames": ("float", (None, None, 4, bins)),
+            "noise": ("float", (None, None, 2, bands)),
+        }
+        decoder.require(
+            {"latents": ("float", (None, None, width)), **_dims(self._memory)},
+            {**frames, **_dims(self._memory, "new_")},
+            "the decoder",
+        )
+        if encoder is not None:
+            encoder.require(
+                {"features": ("float", (None, None, 2 * bins)), **_dims(self._heard)},
+                {"latents": ("float", (None, None, width)), **_dims(self._heard, "new_")},
+                "the encoder",
+            )
         self._outputs = ["frames", "noise", *(f"new_{name}" for name in self._memory)]
 
     @classmethod
@@ -133,14 +148,8 @@ class Codec:
             ModelError: if a graph is missing or cannot be read.
             NotSupported: if the codec is of a kind that cannot be played.
         """
-        try:
-            config = CodecConfig.model_validate(folder.config["network"]["codec"])
-        except (KeyError, ValueError) as error:
-            raise ModelError(
-                f"{folder.name} does not say what its codec is ({error}); install it again"
-            ) from None
-        has_encoder = f"encoder.{precision}.onnx" in folder.config["files"]
-        encoder = open_part(folder, "encoder", precision) if has_encoder else None
+        config = folder.section("network", LatentAudioFacts).codec
+        encoder = open_part(folder, "encoder", precision) if "encoder" in folder.parts else None
         return cls(open_part(folder, "decoder", precision), encoder, config)
 
     @property
@@ -242,7 +251,7 @@ class Codec:
         count = -(-samples.shape[1] // self.latent_samples)
         missing = count * self.latent_samples - samples.shape[1]
         whole = mid_side(np.pad(samples, ((0, 0), (0, missing))))
-        shapes = _memory_of(self._encoder)
+        shapes = self._heard
         names, memory = ["latents", *(f"new_{name}" for name in shapes)], _silence(shapes)
         pieces = [np.zeros((0, self.config.latent_width), np.float32)]
         lag, step = self.framing.lag, _HEARD * self.latent_samples
@@ -271,13 +280,16 @@ def turned_in_order(
     return out, track
 
 
-def _memory_of(session: ort.InferenceSession) -> dict[str, tuple[int, ...]]:
+def _memory(
+    config: CodecConfig, widths: Sequence[int], blocks: Sequence[int]
+) -> dict[str, tuple[int, ...]]:
     """Return the shape (1, steps, width) of each block's memory, by the name of the input."""
-    return {
-        entry.name: (1, *(int(size) for size in entry.shape[1:]))
-        for entry in session.get_inputs()
-        if entry.name.startswith("state_")
-    }
+    each = [width for width, count in zip(widths, blocks, strict=True) for _ in range(count)]
+    return {f"state_{at}": (1, config.kernel - 1, width) for at, width in enumerate(each)}
+
+
+def _dims(shapes: Mapping[str, tuple[int, ...]], prefix: str = "") -> dict[str, Dims]:
+    return {f"{prefix}{name}": ("float", (None, *shape[1:])) for name, shape in shapes.items()}
 
 
 def _silence(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, F32]:

@@ -10,13 +10,14 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from partimento.errors import ModelError, NotSupported
 from partimento.representations.latent_coordinates import LatentCoordinates
+from partimento.representations.sound_conditions import CONDITIONS
 from partimento.runtime.audio.codec import open_part
-from partimento.runtime.audio.presets import GameConfig
+from partimento.runtime.audio.presets import GameConfig, LatentAudioFacts
 from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.sessions import Session
 
 __all__ = ["LatentGenerator"]
 
@@ -26,9 +27,20 @@ F32 = npt.NDArray[np.float32]
 class LatentGenerator:
     """A generator of latents; it holds weights only."""
 
-    def __init__(self, session: ort.InferenceSession, config: GameConfig) -> None:
+    def __init__(self, session: Session, config: GameConfig, latent_width: int) -> None:
         if config.kind != "flowing":
             raise NotSupported(f"a generator of kind {config.kind} cannot be played, flowing can")
+        if config.conditions != len(CONDITIONS):
+            raise ModelError(
+                f"the generator takes {config.conditions} conditions, {len(CONDITIONS)} are known; "
+                "install the model again"
+            )
+        inputs = config.coordinate + config.style + config.noise + config.conditions
+        session.require(
+            {"inputs": ("float", (None, None, inputs))},
+            {"latents": ("float", (None, None, latent_width))},
+            "the generator",
+        )
         self._session, self.config = session, config
 
     @classmethod
@@ -39,13 +51,9 @@ class LatentGenerator:
             ModelError: if its graph is missing or cannot be read.
             NotSupported: if it is of a kind that cannot be played.
         """
-        try:
-            config = GameConfig.model_validate(folder.config["network"]["game"])
-        except (KeyError, ValueError) as error:
-            raise ModelError(
-                f"{folder.name} does not say what its generator is ({error}); install it again"
-            ) from None
-        return cls(open_part(folder, "generator", precision), config)
+        facts = folder.section("network", LatentAudioFacts)
+        session = open_part(folder, "generator", precision)
+        return cls(session, facts.game, facts.codec.latent_width)
 
     @property
     def margin(self) -> int:

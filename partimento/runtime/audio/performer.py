@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from partimento.runtime.audio.codec import Codec, DecoderState
 from partimento.runtime.audio.controls import Beat, Conditioning, Conditions, MusikaControls, usual
 from partimento.runtime.audio.generator import LatentGenerator
 from partimento.runtime.audio.inversion import find_path
+from partimento.runtime.audio.presets import LatentAudioFacts, SoundFacts
 from partimento.runtime.audio.stream import Source, in_small_pieces, loop, on_all_cores
 from partimento.runtime.contract import AUDIO_CHANNELS, AUDIO_RATE_HZ, Controls, Request, Task
 from partimento.runtime.model_folder import ModelFolder
@@ -78,12 +80,12 @@ class LatentAudioPerformer:
         self,
         codec: Codec,
         generator: LatentGenerator,
-        known: Mapping[str, Sequence[float]],
+        known: Mapping[Any, Sequence[float]],
         threads: int | None = None,
     ) -> None:
         self.codec, self.generator = codec, generator
         self.threads = threads or cores()
-        self._known = known
+        self._known: Mapping[str, Sequence[float]] = known
 
     @classmethod
     def load(
@@ -95,12 +97,12 @@ class LatentAudioPerformer:
             ModelError: if a graph is missing or cannot be read.
             NotSupported: if its parts are of a kind that cannot be played.
         """
-        rate = folder.config["representation"].get("sample_rate_hz", AUDIO_RATE_HZ)
+        rate = folder.section("representation", SoundFacts).sample_rate_hz
         if rate != AUDIO_RATE_HZ:
             raise ModelError(
                 f"{folder.name} makes sound at {rate} Hz; models play at {AUDIO_RATE_HZ}, train one"
             )
-        known = folder.config["network"].get("conditions") or {}
+        known = folder.section("network", LatentAudioFacts).conditions
         return cls(
             Codec.load(folder, precision), LatentGenerator.load(folder, precision), known, threads
         )

@@ -6,14 +6,25 @@ They stand here, without torch, so that a card can show its presets in the instr
 from __future__ import annotations
 
 from math import prod
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from partimento.config import Config
 from partimento.runtime.presets import Preset, TrainingConfig
 
-__all__ = ["AudioData", "CodecConfig", "GameConfig", "MusikaPreset"]
+__all__ = [
+    "AudioData",
+    "CodecConfig",
+    "GameConfig",
+    "LatentAudioFacts",
+    "MusikaPreset",
+    "SoundFacts",
+]
 
+_Width = Annotated[int, Field(ge=1, le=1 << 14)]
+_Blocks = Annotated[int, Field(ge=1, le=256)]
+_Join = Annotated[int, Field(ge=1, le=256)]
 _CHOIR = (52, 52, 52, 52)
 _STRINGS = (48, 48, 48, 48)
 # Of the minutes of a run: the codec, the codec with its discriminators, the latent game.
@@ -71,18 +82,20 @@ class CodecConfig(Preset):
     """Sizes of the codec between sound and latents."""
 
     kind: Literal["flowing", "two_level"] = "flowing"
-    size: int = Field(2048, ge=16, description="samples of the Fourier window")
-    hop: int = Field(512, ge=4, description="samples between frames")
-    latent_frames: int = Field(8, ge=1, description="frames a latent")
-    latent_width: int = Field(64, ge=1, description="numbers a latent")
-    lookahead: int = Field(1, ge=0, description="latents that the decoder waits for")
-    kernel: int = Field(7, ge=1, description="steps that a block sees")
-    expansion: int = Field(3, ge=1, description="width inside a block over its own")
-    encoder_widths: tuple[int, ...] = Field((160, 160, 224), min_length=1)
-    decoder_widths: tuple[int, ...] = Field((320, 224, 224), min_length=1)
-    encoder_blocks: tuple[int, ...] = Field((2, 2, 2), min_length=1)
-    decoder_blocks: tuple[int, ...] = Field((2, 2, 4), min_length=1)
-    joins: tuple[int, ...] = Field((2, 4), description="frames joined between encoder levels")
+    size: int = Field(2048, ge=16, le=1 << 15, description="samples of the Fourier window")
+    hop: int = Field(512, ge=4, le=1 << 13, description="samples between frames")
+    latent_frames: int = Field(8, ge=1, le=256, description="frames a latent")
+    latent_width: int = Field(64, ge=1, le=4096, description="numbers a latent")
+    lookahead: int = Field(1, ge=0, le=64, description="latents that the decoder waits for")
+    kernel: int = Field(7, ge=1, le=255, description="steps that a block sees")
+    expansion: int = Field(3, ge=1, le=64, description="width inside a block over its own")
+    encoder_widths: tuple[_Width, ...] = Field((160, 160, 224), min_length=1, max_length=16)
+    decoder_widths: tuple[_Width, ...] = Field((320, 224, 224), min_length=1, max_length=16)
+    encoder_blocks: tuple[_Blocks, ...] = Field((2, 2, 2), min_length=1, max_length=16)
+    decoder_blocks: tuple[_Blocks, ...] = Field((2, 2, 4), min_length=1, max_length=16)
+    joins: tuple[_Join, ...] = Field(
+        (2, 4), max_length=15, description="frames joined between encoder levels"
+    )
     noise: float = Field(0.1, ge=0, description="added to latents in training, standard deviation")
     discriminator_sizes: tuple[int, ...] = Field(
         (2048, 1024, 512),
@@ -100,8 +113,10 @@ class CodecConfig(Preset):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
-        if self.size % self.hop:
-            raise ValueError(f"the hop {self.hop} must divide the window {self.size}")
+        if self.size % self.hop or self.size < 3 * self.hop or self.size % 2:
+            raise ValueError(
+                f"the hop {self.hop} must divide the even window {self.size} in three or more"
+            )
         if self.kind == "flowing":
             if prod(self.joins) != self.latent_frames:
                 raise ValueError(f"joins {self.joins} must come to {self.latent_frames} frames")
@@ -116,18 +131,20 @@ class GameConfig(Preset):
     """Sizes of the generator of latents and of its discriminator."""
 
     kind: Literal["flowing", "halves"] = "flowing"
-    coordinate: int = Field(64, ge=1, description="numbers of the latent coordinates")
-    style: int = Field(64, ge=1, description="numbers of the style")
-    noise: int = Field(16, ge=0, description="noise numbers a latent")
-    conditions: int = Field(5, ge=0, description="condition numbers a latent")
-    anchor_every: int = Field(384, ge=2, description="latents between coordinate anchors")
-    style_every: int = Field(768, ge=2, description="latents between anchors of the style track")
+    coordinate: int = Field(64, ge=1, le=4096, description="numbers of the latent coordinates")
+    style: int = Field(64, ge=1, le=4096, description="numbers of the style")
+    noise: int = Field(16, ge=0, le=4096, description="noise numbers a latent")
+    conditions: int = Field(5, ge=0, le=4096, description="condition numbers a latent")
+    anchor_every: int = Field(384, ge=2, le=1 << 20, description="latents between anchors")
+    style_every: int = Field(
+        768, ge=2, le=1 << 20, description="latents between anchors of the style track"
+    )
     interpolation: Literal["slerp", "linear"] = "slerp"
     crop: int = Field(256, ge=8, description="latents the discriminator sees")
     width: int = Field(224, ge=8)
     expansion: int = Field(2, ge=1, description="width inside a block over its own")
-    blocks: int = Field(6, ge=1)
-    kernel: int = Field(7, ge=1)
+    blocks: int = Field(6, ge=1, le=64)
+    kernel: int = Field(7, ge=1, le=63)
     discriminator_width: int = Field(256, ge=8)
     discriminator_blocks: int = Field(4, ge=1, description="each halves the time")
     r1: tuple[float, float] = Field((10.0, 0.01), description="weight at first, and its step")
@@ -145,6 +162,37 @@ class GameConfig(Preset):
     def margin(self) -> int:
         """Latents on each side that the generator must see."""
         return self.blocks * (self.kernel // 2)
+
+
+_Quantiles = Annotated[
+    tuple[Annotated[float, Field(ge=-10, le=10)], ...], Field(min_length=2, max_length=1001)
+]
+
+
+class LatentAudioFacts(Config):
+    """What the config of a model of sound says of its networks."""
+
+    codec: CodecConfig
+    game: GameConfig
+    conditions: dict[Literal["density", "loudness", "tempo"], _Quantiles] = Field(
+        default_factory=dict, description="quantiles over the training sound, from low to high"
+    )
+    cap: float = Field(8.0, gt=0, le=100, description="level above which the codec says no more")
+
+    @model_validator(mode="after")
+    def _conditions_rise(self) -> Self:
+        for name, quantiles in self.conditions.items():
+            if list(quantiles) != sorted(quantiles):
+                raise ValueError(f"the quantiles of {name} go from low to high")
+        return self
+
+
+class SoundFacts(Config):
+    """What the config of a model of sound says of the sound itself."""
+
+    name: Literal["sound"]
+    channels: Literal[2]
+    sample_rate_hz: int = Field(ge=8_000, le=192_000)
 
 
 class MusikaPreset(Preset):

@@ -5,18 +5,20 @@ A generator turns noise, and for some what a score says of each step, into a win
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from partimento.config import Config
+from partimento.errors import ModelError
+from partimento.representations.performance_curves import PerformanceCurves
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.presets import Preset, TrainingConfig
-from partimento.runtime.sessions import open_session
+from partimento.runtime.sessions import Dims, Session, open_session
 
-__all__ = ["SeriesGenerator", "SeriesNetwork", "SeriesPreset", "draw_grain"]
+__all__ = ["SeriesFacts", "SeriesGenerator", "SeriesNetwork", "SeriesPreset", "draw_grain"]
 
 Floats = npt.NDArray[np.float32]
 _DRIFTS = (0.0, 0.95, 0.0, 0.7)  # share of the noise that the next step keeps
@@ -82,25 +84,57 @@ class SeriesPreset(Preset):
     defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")
 
 
-class SeriesGenerator:
-    """Plays an exported generator; it holds weights only."""
+class SeriesFacts(Config):
+    """What a model's config says of a generator of series."""
 
-    def __init__(self, session: Any, facts: Mapping[str, Any]) -> None:
+    kind: Literal["free", "scored"]
+    latent: int = Field(ge=1, le=1 << 16, description="noise numbers of a window")
+    grain: int = Field(ge=1, le=4096, description="noise numbers of a step")
+    steps: int = Field(ge=4, le=1024, description="of a window")
+    level: float = Field(ge=0, le=1, description="mean velocity of the training music, 0..1")
+    same_hand: float = Field(ge=0, le=1, description="share of the noise that windows share")
+
+
+class SeriesGenerator:
+    """Plays an exported generator; it holds weights only.
+
+    Raises:
+        ModelError: if the graph is not what the config says.
+    """
+
+    def __init__(self, session: Session, facts: SeriesFacts, curves: PerformanceCurves) -> None:
+        if facts.steps != curves.steps:
+            raise ModelError(
+                f"the config says {facts.steps} steps for the network and {curves.steps} for the "
+                "representation; install the model again"
+            )
         self.session = session
-        self.latent, self.grain = int(facts["latent"]), int(facts["grain"])
-        self.steps = int(facts["steps"])
-        self._asked = {entry.name for entry in session.get_inputs()}
+        self.latent, self.grain, self.steps = facts.latent, facts.grain, facts.steps
+        asked: dict[str, Dims] = {"noise": ("float", (None, facts.latent))}
+        # A free generator makes its own onsets: velocity, offset and onset of one channel.
+        values = 3
+        if facts.kind == "scored":
+            asked["grain"] = ("float", (None, facts.steps, facts.grain))
+            asked["condition"] = ("float", (None, facts.steps, curves.feature_count))
+            values = 2 * curves.channel_count
+        session.require(asked, {"values": ("float", (None, facts.steps, values))})
+        self._asked = set(asked)
 
     @classmethod
     def load(
-        cls, folder: ModelFolder, threads: int | None = None, precision: str = "fp32"
+        cls,
+        folder: ModelFolder,
+        curves: PerformanceCurves,
+        threads: int | None = None,
+        precision: str = "fp32",
     ) -> SeriesGenerator:
         """Return the generator of a model folder.
 
         Raises:
-            ModelError: if its graph is missing or cannot be read.
+            ModelError: if its graph is missing, cannot be read or is not what the config says.
         """
-        return cls(open_session(folder.graph(precision), threads), folder.config["network"])
+        facts = folder.section("network", SeriesFacts)
+        return cls(open_session(folder.part("decoder", precision), threads), facts, curves)
 
     def windows(self, noise: Floats, grain: Floats, condition: Floats) -> Floats:
         """Return (windows, steps, values) from what the graph asks for.

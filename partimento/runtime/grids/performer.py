@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
-from partimento.errors import ModelError, NotSupported
+from partimento.config import Config
+from partimento.errors import NotSupported
 from partimento.music import KeySignature, Piece, Score, Tempo
 from partimento.representations.pitches import check_track_names
 from partimento.representations.track_grid import (
@@ -30,13 +32,23 @@ from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import open_session
 from partimento.samplers.unmasking import Predict
 
-__all__ = ["GridControls", "GridDecoder", "GridPerformer", "Session"]
+__all__ = ["GridControls", "GridDecoder", "GridFacts", "GridPerformer", "Session"]
 
 _STRINGS = range(40, 48)  # General MIDI's bowed and plucked strings
 
 _Bools = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float32]
 _Ints = npt.NDArray[np.int64]
+
+
+class GridFacts(Config):
+    """What a model's config says of a grid network."""
+
+    kind: Literal["grid"]
+    window: int = Field(ge=16, le=1 << 16, description="columns that it can be shown at once")
+    ensembles: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        min_length=1, max_length=64
+    )
 
 
 class Session(Protocol):
@@ -54,11 +66,7 @@ class GridDecoder:
         self.session, self.grid, self.window = session, grid, window
 
     def predict(self, view: View, ensemble: int) -> Predict:
-        """Return what says of the cells (S, T, 2) of a view what each would be.
-
-        Raises:
-            ModelError: when it is called, if the graph does not fit the representation.
-        """
+        """Return what says of the cells (S, T, 2) of a view what each would be."""
         features = np.zeros((view.columns, 2), dtype=np.int64)
         features[view.inside] = view.layout.features
         is_padding = np.ones(view.columns, dtype=bool)
@@ -73,11 +81,7 @@ class GridDecoder:
                 "given": view.given[None],
                 "context": np.array([[t, ensemble]], dtype=np.int64),
             }
-            try:
-                what, length = self.session.run(["what", "length"], feed)
-            except Exception as error:  # onnxruntime's exceptions share no base but Exception
-                first = str(error).splitlines()[0]
-                raise ModelError(f"the model does not run ({first}); install it again") from None
+            what, length = self.session.run(["what", "length"], feed)
             return what[0], length[0]
 
         return ask
@@ -86,7 +90,7 @@ class GridDecoder:
 class GridPerformer:
     """Plays a grid model. It holds weights only."""
 
-    def __init__(self, session: Session, grid: TrackGrid, config: dict[str, Any]) -> None:
+    def __init__(self, session: Session, grid: TrackGrid, config: Mapping[str, Any]) -> None:
         self.representation, self.config = grid, config
         network = config["network"]
         self.ensembles = tuple(str(name) for name in network["ensembles"])
@@ -99,14 +103,28 @@ class GridPerformer:
         """Return the performer of a model folder.
 
         Raises:
-            ModelError: if the folder's graph cannot be read or is of an unknown kind.
+            ModelError: if the folder's graph cannot be read, is of another kind, or is not what the
+                config says.
         """
-        config = dict(folder.config)
-        if config["network"].get("kind") != "grid":
-            kind = config["network"].get("kind")
-            raise ModelError(f"{folder.name}: networks of kind {kind!r} are no grids")
-        grid = TrackGrid.from_spec(config["representation"].get("tracks"))
-        return cls(open_session(folder.graph(precision), threads), grid, config)
+        folder.section("network", GridFacts)
+        with folder.reading():
+            grid = TrackGrid.from_spec(folder.config["representation"].get("tracks"))
+        session = open_session(folder.part("decoder", precision), threads)
+        slots = grid.slots
+        session.require(
+            {
+                "cells": ("int64", (None, slots, None, 2)),
+                "sounding": ("int64", (None, 3 * (slots - 1), None)),
+                "features": ("int64", (None, None, 2)),
+                "given": ("int64", (None, slots)),
+                "context": ("int64", (None, 2)),
+            },
+            {
+                "what": ("float", (None, slots, None, UNKNOWN)),
+                "length": ("float", (None, slots, None, 1 + LONGEST)),
+            },
+        )
+        return cls(session, grid, folder.config)
 
     def stream(
         self, request: Request, controls: Controls, rng: np.random.Generator

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from partimento.errors import ModelError, NotSupported
+from partimento.errors import NotSupported
 from partimento.music import Piece
 from partimento.representations import realiser_for, token_representation
 from partimento.representations.base import TokenRepresentation, input_columns
 from partimento.representations.closing import ClosingConstraint
 from partimento.runtime.contract import Controls, Request, SamplingControls
-from partimento.runtime.decoders import AttentionDecoder, RecurrentDecoder
+from partimento.runtime.decoders import TokenDecoder, decoder_kind
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import open_session
-from partimento.samplers.autoregressive import Decoder, sample
+from partimento.samplers.autoregressive import sample
 from partimento.samplers.closing import sample_closing
 from partimento.samplers.picks import Pick
 
-__all__ = ["TokenDecoder", "TokenPerformer"]
-
-TokenDecoder = AttentionDecoder | RecurrentDecoder
-_KINDS: dict[str, type[AttentionDecoder] | type[RecurrentDecoder]] = {
-    "transformer": AttentionDecoder,
-    "recurrent": RecurrentDecoder,
-}
+__all__ = ["TokenPerformer"]
 
 
 class TokenPerformer:
     """Plays a token model. It holds weights only."""
 
     def __init__(
-        self, decoder: TokenDecoder, representation: TokenRepresentation, config: dict[str, Any]
+        self,
+        decoder: TokenDecoder[Any],
+        representation: TokenRepresentation,
+        config: Mapping[str, Any],
     ) -> None:
         self.decoder, self.representation, self.config = decoder, representation, config
 
@@ -44,16 +41,15 @@ class TokenPerformer:
         """Return the performer of a model folder.
 
         Raises:
-            ModelError: if the folder's graph cannot be read or is of an unknown kind.
+            ModelError: if the folder's graph cannot be read, is of an unknown kind, or is not what
+                the config says.
         """
-        config = dict(folder.config)
-        representation = token_representation(config["representation"])
-        network = config["network"]
-        if network.get("kind") not in _KINDS:
-            raise ModelError(f"{folder.name}: networks of kind {network.get('kind')!r} are unknown")
-        session = open_session(folder.graph(precision), threads)
-        decoder = _KINDS[network["kind"]](session, representation, network)
-        return cls(decoder, representation, config)
+        with folder.reading():
+            representation = token_representation(folder.config["representation"])
+            kind = decoder_kind(folder.config["network"])
+            facts = folder.section("network", kind.facts)
+            session = open_session(folder.part("decoder", precision), threads)
+            return cls(kind(session, representation, facts), representation, folder.config)
 
     def stream(
         self, request: Request, controls: Controls, rng: np.random.Generator
@@ -66,7 +62,7 @@ class TokenPerformer:
         realiser = realiser_for(self.representation, request, self.config)
         pick = Pick(controls.temperature, controls.top_k, controls.top_p, controls.min_p)
         # The walk of this request knows its metre and its end; the weights are shared.
-        decoder: Decoder[Any] = self.decoder.following(realiser.representation)
+        decoder = self.decoder.following(realiser.representation)
         constraint, prompt = realiser.constraint, realiser.prompt().tolist()
         if isinstance(constraint, ClosingConstraint):
             return realiser.pieces(sample_closing(decoder, pick, constraint, rng, prompt))

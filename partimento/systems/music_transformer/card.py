@@ -41,6 +41,10 @@ PRESETS: Mapping[str, TokenPreset] = {
     "chorales_absolute": _CHORALES.model_copy(
         update={"network": _CHORALES.network.model_copy(update={"attention": "absolute"})}
     ),
+    # For streams: every token costs the same, however many came before.
+    "chorales_sliding": _CHORALES.model_copy(
+        update={"network": _CHORALES.network.model_copy(update={"attention": "sliding"})}
+    ),
     # Meant to start from a run of ``chorales``: it learns endings, and a second corpus.
     "chorale_pieces": _CHORALES.model_copy(
         update={

@@ -20,7 +20,7 @@ from partimento.representations.performance_curves import (
     shifts,
 )
 from partimento.runtime.contract import Controls, Request, Task
-from partimento.runtime.curves.generator import SeriesGenerator, draw_grain
+from partimento.runtime.curves.generator import SeriesFacts, SeriesGenerator, draw_grain
 from partimento.runtime.model_folder import ModelFolder
 
 __all__ = ["CurvePerformer", "load"]
@@ -120,11 +120,13 @@ class CurvePerformer:
 def load(
     folder: ModelFolder, threads: int | None = None, precision: str = "fp32"
 ) -> CurvePerformer:
-    """Return the performer of a model folder."""
-    network = folder.config["network"]
-    return CurvePerformer(
-        SeriesGenerator.load(folder, threads, precision),
-        PerformanceCurves.of_spec(folder.config["representation"]),
-        float(network["level"]),
-        float(network["same_hand"]),
-    )
+    """Return the performer of a model folder.
+
+    Raises:
+        ModelError: if its graph cannot be read, or is not what the config says.
+    """
+    facts = folder.section("network", SeriesFacts)
+    with folder.reading():
+        curves = PerformanceCurves.of_spec(dict(folder.config["representation"]))
+    generator = SeriesGenerator.load(folder, curves, threads, precision)
+    return CurvePerformer(generator, curves, facts.level, facts.same_hand)

@@ -54,8 +54,7 @@ def write_audio_model(
 ) -> ModelFolder:
     """Write a model folder of several graphs; a part's file is ``PART.PRECISION.onnx``.
 
-    ``config`` is what the performer must know; one of ``parts`` is the ``decoder``; ``facts`` is
-    what is known of the training.
+    ``config`` is what the performer must know; ``facts`` is what is known of the training.
     """
     files = {
         f"{name}.{kind}.onnx": (part.small() if kind == "int8" else part.graph).SerializeToString()
@@ -65,7 +64,7 @@ def write_audio_model(
     whole: dict[str, Any] = {
         "name": out.name,
         **config,
-        "graphs": {kind: f"decoder.{kind}.onnx" for kind in precisions},
+        "parts": {name: {kind: f"{name}.{kind}.onnx" for kind in precisions} for name in parts},
         "preset": preset.model_dump(mode="json"),
         "trained": {key: value for key, value in facts.items() if key != "defaults"},
         "partimento": __version__,

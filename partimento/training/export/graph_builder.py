@@ -1,5 +1,13 @@
 """Token networks as ONNX graphs, built node by node so that the cache is updated in place.
 
+``torch.onnx.export`` cannot say "attention over a cache that is also the output": here one
+``GroupQueryAttention`` a layer does it, with no copy of the cache and one call a layer, which at
+one place a step costs more than its arithmetic.
+
+Shapes: B streams, S places in this call, T = ``total`` places in the cache after it, C columns, V
+tokens, H query heads, G key and value heads, D head width, M ``max_distance`` rows of distance
+embeddings.
+
 Inputs: ``columns`` (B, S, C) int64, the last S places; ``past`` (B,) int32, the tokens in the cache
 after this call less one; ``total`` (1,) int32, the tokens in the cache after this call; and the
 state: for attention ``key_i``, ``value_i`` (B, G, window, D), for an LSTM ``h_i``, ``c_i``
@@ -134,13 +142,16 @@ class _Attention:
         self.total: str = ""  # T, as (1,) int64
 
     def places(self) -> None:
-        """Make S and T as tensors; once for all layers."""
+        """Make S and T as tensors; once for all layers.
+
+        A graph has no Python integers of sizes that are free: they are tensors of one number.
+        """
         graph = self.graph
         self.step = graph.op("Shape", "columns", start=1, end=2)
         self.total = graph.op("Cast", "total", to=TensorProto.INT64)
 
     def absolute(self, x: str) -> str:
-        """Return x with the sinusoid of each place added."""
+        """Return x with the sinusoid of each place added: rows T - S to T of the table."""
         graph, config = self.graph, self.config
         at = np.arange(self.window, dtype=np.float32)[:, None]
         rate = np.exp(np.arange(0, config.width, 2) * (-np.log(10000.0) / config.width))
@@ -150,10 +161,19 @@ class _Attention:
         return graph.op("Add", x, graph.op("Slice", rows, first, self.total, graph.ints(0)))
 
     def relative_bias(self, q: str, name: str) -> str:
-        """Return (B, H, S, T): q . e_(j-i) / sqrt(D), by skewing (Music Transformer 3.4.1)."""
+        """Return (B, H, S, T): q_i . e_(j-i) / sqrt(D), by skewing (Music Transformer 3.4.1).
+
+        Row i of the S new places is place T - S + i of the cache. Of ``by_distance`` (S, T), whose
+        last column is distance 0, entry (i, j) is wanted where column T - 1 - (place - j) stands:
+        each row is shifted left by S - 1 - i. One column of zeros in front makes rows T + 1 long;
+        cut after the first S numbers of the flat whole and folded to rows of T again, every row
+        has moved one place further left than the row below it. What comes in from the right is
+        the future (j > place), which the kernel hides.
+        """
         graph, heads, depth = self.graph, self.config.heads, self.head_width
         split = graph.op("Reshape", q, graph.ints(0, 0, heads, depth))
         split = graph.op("Transpose", split, perm=[0, 2, 1, 3])  # (B, H, S, D)
+        # The kernel adds the bias to logits that are scaled already.
         scaled = self.graph.weights[f"{name}.distance"] / np.sqrt(np.float32(depth))
         table = graph.constant(f"{name}.distance", scaled.transpose(0, 2, 1))  # (H, D, M)
         by_distance = graph.op("MatMul", split, table)  # (B, H, S, M)
@@ -165,6 +185,7 @@ class _Attention:
         first = graph.op("Sub", graph.ints(self.window), self.total)
         wanted = graph.op("Slice", "distance_rows", first, graph.ints(self.window), graph.ints(0))
         chosen = graph.op("Gather", by_distance, wanted, axis=3)  # (B, H, S, T)
+        # (B, H, S, T + 1) -> (B, H, S (T + 1)) -> without the first S -> (B, H, S, T)
         padded = graph.op("Pad", chosen, graph.ints(0, 0, 0, 1, 0, 0, 0, 0))
         flat = graph.op("Reshape", padded, graph.ints(0, heads, -1))
         end = graph.ints(2**62)
@@ -184,18 +205,22 @@ class _Attention:
             graph.input(f"{part}_{index}", TensorProto.FLOAT, cache)
         cos = sin = bias = ""
         rotary = config.attention == "rotary"
-        if rotary:
+        if rotary:  # the kernel turns queries and keys itself, by tables over the whole window
             rate = _ROTARY_BASE ** -(np.arange(0, self.head_width, 2) / self.head_width)
             angle = np.arange(self.window)[:, None] * rate
             cos = graph.constant("cos", np.cos(angle).astype(np.float32))
             sin = graph.constant("sin", np.sin(angle).astype(np.float32))
-        elif config.attention == "relative":
+        elif config.attention in ("relative", "sliding"):
             q = graph.op("Slice", packed, graph.ints(0), graph.ints(config.width), graph.ints(2))
             bias = self.relative_bias(q, name)
+        # Inputs in order: packed q k v, two empty (k and v apart), the cache, its lengths, rotary
+        # tables, no position ids, the bias. The kernel is causal and appends S places to the cache;
+        # with ``local_window_size`` n each place sees itself and the n - 1 before it.
         out, new_key, new_value = graph.ops(
             "GroupQueryAttention", 3, packed, "", "", f"key_{index}", f"value_{index}", "past",
             "total", cos, sin, "", bias, domain=MICROSOFT, num_heads=config.heads,
             kv_num_heads=config.kv_heads, do_rotary=int(rotary),
+            local_window_size=config.max_distance if config.attention == "sliding" else -1,
         )  # fmt: skip
         graph.output(f"new_key_{index}", new_key, TensorProto.FLOAT, cache)
         graph.output(f"new_value_{index}", new_value, TensorProto.FLOAT, cache)
@@ -231,7 +256,7 @@ def recurrent_graph(config: RecurrentConfig, weights: Weights, features: int) ->
     graph = Graph(weights)
     graph.input("columns", TensorProto.INT64, ["B", "S", config.local_width + features])
     x = graph.embedding(config.local_width, features)
-    x = graph.op("Transpose", x, perm=[1, 0, 2])  # (S, B, width)
+    x = graph.op("Transpose", x, perm=[1, 0, 2])  # (S, B, width): ONNX puts time first
     state: list[str | int] = [1, "B", config.width]
     for index in range(config.layers):
         for part in ("h", "c"):
@@ -246,7 +271,7 @@ def recurrent_graph(config: RecurrentConfig, weights: Weights, features: int) ->
         )  # fmt: skip
         graph.output(f"new_h_{index}", new_h, TensorProto.FLOAT, state)
         graph.output(f"new_c_{index}", new_c, TensorProto.FLOAT, state)
-        x = graph.op("Squeeze", y, graph.ints(1))
+        x = graph.op("Squeeze", y, graph.ints(1))  # (S, 1, B, width): without the direction
     logits = graph.linear(graph.op("Transpose", x, perm=[1, 0, 2]), "head")
     vocabulary = weights["head.weight"].shape[0]
     graph.output("logits", logits, TensorProto.FLOAT, ["B", "S", vocabulary])

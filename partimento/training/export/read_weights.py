@@ -23,11 +23,12 @@ from torch import Tensor
 
 from partimento.errors import ModelError
 from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.onnx_files import require_own_data
 from partimento.training.export.int8_weights import ROUNDED, SCALE
 
 __all__ = ["read_graph_weights"]
 
-_KINDS = ("free", "grid", "recurrent", "scored", "transformer")
+_KINDS = ("free", "grid", "recurrent", "scored", "sliding", "transformer")
 _F32 = npt.NDArray[np.float32]
 _PRODUCTS = ("MatMul", "MatMulInteger")
 _LSTM_PART = re.compile(r"(layers\.\d+)\.([WRB])$")
@@ -51,9 +52,11 @@ def read_graph_weights(folder: Path) -> dict[str, Tensor]:
             f"{folder}: a model folder of {model.system} holds no weights to begin from; "
             "begin from its run"
         )
-    path = model.graph("fp32" if "fp32" in model.config["graphs"] else "int8")
+    path = model.part("decoder", "fp32" if "fp32" in model.precisions else "int8")
     try:
-        graph = onnx.load(str(path)).graph
+        data = path.read_bytes()
+        require_own_data(data)
+        graph = onnx.load_model_from_string(data).graph
     except Exception as error:  # what protobuf raises has no types
         raise ModelError(f"{path} cannot be read ({error}); install the model again") from None
     constants = _constants(graph)

@@ -109,10 +109,14 @@ def token_graph(training_task: TokenModel) -> tuple[onnx.ModelProto, dict[str, A
         facts |= {"kind": "recurrent", "layers": config.layers, "width": config.width}
         return recurrent_graph(config, weights, features), facts
     assert isinstance(config, TransformerConfig)
-    relative = config.attention == "relative"
-    window = config.max_distance * (_WINDOWS_OF_TRAINING if relative else 1)
+    # By distances alone the cache may be longer than what was learnt at once.
+    by_distance = config.attention in ("relative", "sliding")
+    window = config.max_distance * (_WINDOWS_OF_TRAINING if by_distance else 1)
+    if config.attention == "sliding":
+        facts |= {"kind": "sliding", "span": config.max_distance}
+    else:
+        facts["kind"] = "transformer"
     facts |= {
-        "kind": "transformer",
         "layers": config.layers,
         "kv_heads": config.kv_heads,
         "head_width": config.width // config.heads,
@@ -172,7 +176,7 @@ def write_model(
     whole: dict[str, Any] = {
         "name": out.name,
         **config,
-        "graphs": {kind: f"decoder.{kind}.onnx" for kind in precisions},
+        "parts": {"decoder": {kind: f"decoder.{kind}.onnx" for kind in precisions}},
         "parameters": sum(weight.numel() for weight in training_task.network.parameters()),
         "preset": training_task.preset.model_dump(mode="json"),
         "trained": {key: value for key, value in facts.items() if key != "defaults"},

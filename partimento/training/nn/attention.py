@@ -24,6 +24,7 @@ __all__ = [
     "PlainAttention",
     "RelativeAttention",
     "RotaryAttention",
+    "SlidingAttention",
     "apply_rotary",
     "relative_logits_loop",
     "relative_logits_skew",
@@ -164,6 +165,23 @@ class RelativeAttention(_Attention):
             beta=scale,
             alpha=scale,
         )  # (B H, L, L)
-        future = torch.ones(length, length, dtype=torch.bool, device=q.device).triu(1)
-        weights = torch.softmax(logits.masked_fill_(future, float("-inf")), dim=-1)
+        hidden = self.hidden(length, q.device)
+        weights = torch.softmax(logits.masked_fill_(hidden, float("-inf")), dim=-1)
         return (weights.to(v.dtype).view(batch, heads, length, length)) @ self.grouped(v)
+
+    def hidden(self, length: int, device: torch.device) -> Tensor:
+        """Return (L, L): whether place j (a column) is kept from place i (a row): the future."""
+        return torch.ones(length, length, dtype=torch.bool, device=device).triu(1)
+
+
+class SlidingAttention(RelativeAttention):
+    """Relative attention to the last M places alone, M = ``max_distance`` (Beltagy et al. 2020).
+
+    Each distance has its own embedding, and what lies farther back does not exist; so a cache of
+    M places serves a stream without an end exactly (arXiv 2004.05150, section 3.1).
+    """
+
+    def hidden(self, length: int, device: torch.device) -> Tensor:
+        """Return (L, L): the future, and what lies M places back or more."""
+        far = torch.ones(length, length, dtype=torch.bool, device=device).tril(-self.max_distance)
+        return super().hidden(length, device) | far

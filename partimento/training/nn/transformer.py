@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from partimento.runtime.presets import TransformerConfig
-from partimento.training.nn.attention import PlainAttention, RelativeAttention, RotaryAttention
+from partimento.training.nn.attention import (
+    PlainAttention,
+    RelativeAttention,
+    RotaryAttention,
+    SlidingAttention,
+)
 from partimento.training.nn.embedding import ColumnEmbedding, sinusoids
 
 __all__ = ["Block", "CausalTransformer"]
@@ -17,6 +22,7 @@ __all__ = ["Block", "CausalTransformer"]
 _Kinds = type[RelativeAttention] | type[RotaryAttention] | type[PlainAttention]
 _ATTENTION: dict[str, _Kinds] = {
     "relative": RelativeAttention,
+    "sliding": SlidingAttention,
     "rotary": RotaryAttention,
     "absolute": PlainAttention,
 }

@@ -25,6 +25,7 @@ from partimento.representations import BarEvents, Countdown, FourVoiceGrid, Toke
 from partimento.training.nn.attention import (
     RelativeAttention,
     RotaryAttention,
+    SlidingAttention,
     apply_rotary,
     rotary_tables,
 )
@@ -272,6 +273,8 @@ class CachedTransformer(CachedNetwork):
             table = own.distance[:, back].to(q.dtype)  # (H, at + 1, D)
             table = table.view(groups, own.heads // groups, at + 1, own.head_width)
             logits = logits + torch.einsum("rghd,ghld->rghl", q, table)
+            if isinstance(own, SlidingAttention):
+                logits[..., : max(0, at - far)] = -torch.inf
         weights = torch.softmax(logits / math.sqrt(own.head_width), dim=-1)
         mixed = (weights @ values[:, :, : at + 1]).reshape(rows, -1)  # (R, width)
         out: Tensor = own.out(mixed)

@@ -68,7 +68,7 @@ class Hummer:
 
 def load(folder: Any, threads: int | None = None, precision: str = "int8") -> Hummer:
     """Return the performer of a model folder."""
-    if precision not in folder.config["graphs"]:
+    if precision not in folder.precisions:
         raise NotSupported(f"{folder.name} has no {precision}")
     return Hummer(tuple(folder.config.get("names", ["Hum"])), folder.config.get("bar_error", 0))
 

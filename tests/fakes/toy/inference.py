@@ -45,10 +45,7 @@ class ToyPerformer:
     @classmethod
     def load(cls, folder: Any, threads: int | None = None, precision: str = "int8") -> ToyPerformer:
         """Return the performer of a model folder."""
-        folder.graph(precision)  # raises where there is none
-        sessions = {
-            part: open_session(folder.path / f"{part}.{precision}.onnx", threads) for part in PARTS
-        }
+        sessions = {part: open_session(folder.part(part, precision), threads) for part in PARTS}
         roll = make_representation(folder.config["representation"])
         assert isinstance(roll, MultiHotRoll)
         return cls(sessions, roll, folder.config)

@@ -170,7 +170,10 @@ class ToyTask:
             "system": self.system,
             "representation": self.roll.spec(),
             "network": {"kind": "toy", "latent": self.preset.latent, "styles": self.styles},
-            "graphs": {precision: f"{PARTS[0]}.{precision}.onnx" for precision in precisions},
+            "parts": {
+                part: {precision: f"{part}.{precision}.onnx" for precision in precisions}
+                for part in PARTS
+            },
             "defaults": {"bars": 2},
             "parameters": sum(
                 w.numel() for net in self.networks.values() for w in net.parameters()

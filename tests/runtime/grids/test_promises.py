@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from partimento.errors import CannotBeMet, ModelError, NotSupported
+from partimento.errors import CannotBeMet, NotSupported
 from partimento.metrics.adherence import adherence
 from partimento.music import (
     Note,
@@ -20,12 +19,10 @@ from partimento.music import (
 from partimento.music.regions import Region
 from partimento.music.transform import join
 from partimento.runtime.contract import Controls, Request, Task
-from partimento.runtime.grids.performer import GridControls, GridPerformer
+from partimento.runtime.grids.performer import GridControls
 
 from support.grid_doubles import (
-    CHOIR,
     QUICK,
-    Dice,
     infill,
     performer,
     piece,
@@ -172,13 +169,3 @@ def test_controls_have_bounds() -> None:
     for wrong in ({"steps": 0}, {"steps": 101}, {"order": "any"}, {"ensemble": "band"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             GridControls.model_validate(wrong)
-
-
-def test_a_graph_that_breaks_is_told_in_one_line() -> None:
-    class Broken(Dice):
-        def run(self, names: Any, feed: Any) -> Any:
-            raise RuntimeError("Invalid rank\nfor input: cells")
-
-    player = GridPerformer(Broken(CHOIR), CHOIR, performer()[0].config)
-    with pytest.raises(ModelError, match="Invalid rank\\); install"):
-        played(player, Promises(bars=1))

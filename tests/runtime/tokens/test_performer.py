@@ -102,7 +102,7 @@ def test_foreign_controls(played: tuple[TokenTask, TokenPerformer]) -> None:
 
 def test_kinds_and_precisions_that_are_unknown(tmp_path: Path) -> None:
     folder = export_token_model(training_task_of(grid_preset(lstm())), tmp_path / "model", {})
-    with pytest.raises(ModelError, match="has no fp32 graph; it has: int8"):
+    with pytest.raises(ModelError, match="has no fp32 graph of its decoder; it has: int8"):
         TokenPerformer.load(folder, precision="fp32")
     path = folder.path / "config.json"
     config = json.loads(path.read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -77,12 +78,12 @@ def test_what_is_no_token_model_is_refused(tmp_path: Path) -> None:
         read_graph_weights(tmp_path / "nothing")
     training_task = training_task_of(grid_preset(transformer()))
     model = training_task.export(tmp_path / "model", {})
-    broken = tmp_path / "model" / str(model.config["graphs"]["int8"])
+    broken = tmp_path / "model" / model.parts["decoder"]["int8"]
     broken.write_bytes(b"no graph")
     with pytest.raises(ModelError, match="altered"):
         read_graph_weights(tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
-    config["files"] = {}
+    config["files"][broken.name] = hashlib.sha256(b"no graph").hexdigest()
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match="cannot be read"):
         read_graph_weights(tmp_path / "model")

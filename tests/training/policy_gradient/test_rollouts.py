@@ -42,6 +42,7 @@ FORMS: dict[str, TokenRepresentation] = {
 NETWORKS: dict[str, TransformerConfig | RecurrentConfig] = {
     "lstm": lstm(),
     "relative": transformer("relative", max_distance=6),
+    "sliding": transformer("sliding", max_distance=6),
     "rotary": transformer("rotary"),
     "absolute": transformer("absolute"),
 }
