@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from partimento import training_runs as runs
 from partimento.catalog import describe, models, systems
 from partimento.config import Config, read_config, validate_config
 from partimento.doctor import doctor
-from partimento.errors import ConfigError, FileError, MissingExtra, ModelError, NotSupported
+from partimento.errors import ConfigError, FileError, ModelError, NotSupported
 from partimento.evaluation import evaluate
 from partimento.generation import streaming as live
 from partimento.generation.humanize import humanize, humanize_again
@@ -31,6 +30,7 @@ from partimento.playback.destinations import check_output
 from partimento.recipe import Recipe, file_sha256, parse_recipe
 from partimento.runtime.contract import Card, Task
 from partimento.runtime.model_folder import CONFIG_FILE, write_model_folder
+from partimento.training.loop.progress import Progress as TrainingProgress
 
 __all__ = [
     "Instrument",
@@ -164,42 +164,50 @@ def train(
     run = find(folder, system, data, preset, seed, threads)
     card = catalog.find_card(run.system)
     chosen = runs.preset_of(card, run, config, overrides, minutes, steps)
-    workshop, training_task = _workshop(card, chosen)
-    progress = workshop.Progress()
-    corpora = _usable(run, folder, progress.say, resume, card.makes)
-    outcome = workshop.train(
-        training_task,
-        corpora,
-        folder,
-        seed=run.seed,
-        resume=resume,
-        start_from=None if start_from is None else _place_of(start_from),
-        threads=run.threads,
-        progress=progress,
-    )
-    if not outcome.finished:
-        raise KeyboardInterrupt
+    _train(run, card, chosen, folder, resume, None if start_from is None else _place_of(start_from))
     return folder
 
 
+def _train(
+    run: runs.Run, card: Card, preset: Config, folder: Path, resume: bool, start_from: Path | None
+) -> None:
+    opened = [runs.open_data(place) for place in run.data]
+    progress = TrainingProgress()
+    # torch takes seconds to import: what is going to be done is said first.
+    places = ", ".join(f"{corpus.name} ({len(corpus)} pieces)" for corpus in opened)
+    progress.say(f"training {card.name}, preset {run.preset}, on {places}")
+    workshop, training_task = runs.workshop(card, preset)
+    with runs.new_folder(folder, keeps_data=card.makes == "audio"):
+        if not resume:
+            runs.remember(folder, run)
+        outcome = workshop.train(
+            training_task,
+            _usable(opened, progress, card.makes),
+            folder,
+            seed=run.seed,
+            resume=resume,
+            start_from=start_from,
+            threads=run.threads,
+            progress=progress,
+        )
+        if not outcome.finished:
+            raise KeyboardInterrupt
+
+
 def _usable(
-    run: runs.Run, folder: Path, say: Callable[[str], None], resume: bool, makes: str
-) -> list[files.Corpus]:
-    """Return a run's data, what cannot be used left out; a new run is written down first.
+    opened: Sequence[files.Corpus], progress: TrainingProgress, makes: str
+) -> Sequence[files.Corpus]:
+    """Return a run's data, what cannot be used left out.
 
     Data for a system that makes sound are all left in: the workshop reads them part by part,
     damaged ones as far as can be, and tells what it leaves out. Hours of sound fit no memory.
     """
-    opened = [runs.open_data(place) for place in run.data]
-    _make_folder(folder)
-    if not resume:
-        runs.remember(folder, run)
     if makes == "audio":
         return opened
     corpora = []
     for corpus in opened:
-        found = corpus.preflight()
-        say(f"{corpus.name}: {found.summary()}")
+        found = corpus.preflight(progress=progress.reading)
+        progress.say(f"{corpus.name}: {found.summary()}")
         corpora.append(corpus.only(found.usable))
     return corpora
 
@@ -264,7 +272,7 @@ def _export_run(run: Path, target: Path, precision: str | None) -> Path:
     card = catalog.find_card(values["system"])
     base = next(iter(card.presets.values()))
     chosen = validate_config(type(base), values["preset"], "preset")
-    workshop, training_task = _workshop(card, chosen)
+    workshop, training_task = runs.workshop(card, chosen)
     training_task.recall(
         run / "training"
     )  # first: what it measures anew gives way to what was learnt
@@ -272,22 +280,6 @@ def _export_run(run: Path, target: Path, precision: str | None) -> Path:
     facts = {**training_task.facts, "steps": state["step"], **workshop.told(state)}
     training_task.export(target, facts, (precision or "int8",), run)
     return target
-
-
-def _workshop(card: Card, preset: Config) -> tuple[Any, Any]:
-    """Return the workshop and the training_task of a preset.
-
-    Raises:
-        MissingExtra: without torch and what else trains.
-    """
-    try:
-        workshop = import_module("partimento.training.loop.run")
-        training = import_module(f"partimento.systems.{card.name}.training")
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("partimento"):
-            raise
-        raise MissingExtra("training", "train") from None
-    return workshop, training.training_task(preset)
 
 
 @dataclass(frozen=True, eq=False)

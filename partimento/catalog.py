@@ -16,6 +16,7 @@ from partimento.errors import ModelError, NotSupported
 from partimento.music import Audio, Piece, Score, Track
 from partimento.runtime.contract import Card, Kind, Task
 from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.run_folder import is_unfinished, unfinished
 
 __all__ = [
     "MODELS_VARIABLE",
@@ -30,6 +31,7 @@ __all__ = [
     "open_model",
     "resolve_model",
     "systems",
+    "unfinished_runs",
     "user_models_folder",
 ]
 
@@ -145,6 +147,18 @@ def models() -> tuple[ModelInfo, ...]:
     )
 
 
+def unfinished_runs() -> tuple[tuple[Path, str], ...]:
+    """Return the training runs without a model where models are looked for: (folder, state)."""
+    found = []
+    for root in _roots()[1:]:  # none ships
+        try:
+            folders = [root, *sorted(root.iterdir())]
+        except OSError:
+            continue
+        found += [(folder, unfinished(folder)) for folder in folders if is_unfinished(folder)]
+    return tuple(dict.fromkeys(found))
+
+
 def resolve_model(name_or_path: str | Path) -> Path:
     """Return the folder of a model given by its name or by its path.
 
@@ -158,6 +172,8 @@ def resolve_model(name_or_path: str | Path) -> Path:
     path = Path(text).expanduser()
     if (path / "config.json").is_file():
         return path
+    if is_unfinished(path):
+        raise ModelError(f"{text} is {unfinished(path)}")
     if path.is_dir():
         raise ModelError(f"{text}: is no model folder (it has no config.json); train or export one")
     if isinstance(name_or_path, Path) or os.sep in text:

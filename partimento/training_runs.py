@@ -8,20 +8,34 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from partimento import files
 from partimento.config import Config, read_config, validate_config
-from partimento.errors import ConfigError, FileError, TrainingError
+from partimento.errors import ConfigError, FileError, MissingExtra, PartimentoError, TrainingError
 from partimento.runtime.contract import Card
+from partimento.runtime.presets import current_name
+from partimento.runtime.run_folder import CHECKPOINT
 from partimento.runtime.threads import check_threads
 
-__all__ = ["Run", "begun", "is_begun", "open_data", "preset_of", "remember", "resumed"]
+__all__ = [
+    "Run",
+    "begun",
+    "is_begun",
+    "new_folder",
+    "open_data",
+    "preset_of",
+    "remember",
+    "resumed",
+    "workshop",
+]
 
-CHECKPOINT = Path("training", "checkpoint.safetensors")
 _PRESET, _RECORD = Path("training", "preset.json"), Path("training", "run.json")
 _DEFAULT_PRESET = "default"
 
@@ -161,6 +175,49 @@ def _is_named(spec: str | Path) -> bool:
     return (name if has_options else spec) in files.corpus_names()
 
 
+@contextmanager
+def new_folder(out: Path, keeps_data: bool) -> Iterator[None]:
+    """Make the folder of a run; a run that ends before its first checkpoint leaves none behind.
+
+    After Ctrl-C encoded data are kept where ``keeps_data``: those of sound take hours.
+
+    Raises:
+        FileError: if it cannot be made.
+    """
+    training = out / CHECKPOINT.parent
+    was_there, had_training = out.exists(), training.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(out, f"cannot be made ({error.strerror})", "choose another -o") from None
+    try:
+        yield
+    except (PartimentoError, KeyboardInterrupt) as error:
+        is_kept = had_training or (keeps_data and isinstance(error, KeyboardInterrupt))
+        if not is_begun(out) and not is_kept:
+            shutil.rmtree(training, ignore_errors=True)
+            if not was_there:
+                with suppress(OSError):  # something else was put there
+                    out.rmdir()
+        raise
+
+
+def workshop(card: Card, preset: Config) -> tuple[Any, Any]:
+    """Return the module that trains and the training task of a preset.
+
+    Raises:
+        MissingExtra: without torch and what else trains.
+    """
+    try:
+        loop = import_module("partimento.training.loop.run")
+        training = import_module(f"partimento.systems.{card.name}.training")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("partimento"):
+            raise
+        raise MissingExtra("training", "train") from None
+    return loop, training.training_task(preset)
+
+
 def remember(out: Path, run: Run) -> None:
     """Write down what a new run is begun with.
 
@@ -237,12 +294,13 @@ def preset_of(
     if minutes is not None or steps is not None:
         if minutes is not None and steps is not None:
             raise ConfigError("minutes", "give minutes or steps, not both")
-        _lay_over(values, {"recipe": {"minutes": minutes, "steps": steps}})
+        _lay_over(values, {"training": {"minutes": minutes, "steps": steps}})
     return validate_config(type(base), values, "preset" if config is None else str(config))
 
 
 def _lay_over(values: dict[str, Any], table: Mapping[str, Any]) -> None:
-    for key, value in table.items():
+    for name, value in table.items():
+        key = current_name(name)
         inner = values.get(key)
         if isinstance(inner, dict) and isinstance(value, Mapping):
             _lay_over(inner, value)

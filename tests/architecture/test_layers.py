@@ -45,7 +45,7 @@ INSIDE = {
         ("audio", "curves", "grids", "tokens"),
         ("decoders",),
         ("model_folder", "presets", "sessions"),
-        ("contract", "threads"),
+        ("contract", "run_folder", "threads"),
     ),
     "training": (
         ("policy_gradient",),
@@ -90,9 +90,9 @@ EXTRAS = (
 )
 
 # Where modules are found by name at run time, so that what is not asked for is not loaded: the
-# facade, the catalogue (systems), the api (training, which needs torch), and the table of file
-# formats (each with a library of its own).
-BY_NAME = ("__init__.py", "api.py", "catalog.py", "files/formats.py")
+# facade, the catalogue (systems), training_runs (training, which needs torch), and the table of
+# file formats (each with a library of its own).
+BY_NAME = ("__init__.py", "catalog.py", "files/formats.py", "training_runs.py")
 
 
 def of(part: str) -> list[Module]:

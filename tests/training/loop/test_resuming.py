@@ -77,7 +77,11 @@ def test_a_stopped_run_is_resumed_by_its_folder_alone(
         assert run(BEGIN) == 130
     assert steps(here / "out") == [1, 2, 3]
     told = capsys.readouterr().err.splitlines()[-1]
-    assert told == "Stopped; go on with: partimento train --resume -o out"
+    assert told == (
+        "Stopped; out is an unfinished training run, saved at step 3 of 4; "
+        "go on with: partimento train --resume -o out; "
+        "or export what it has learned: partimento export out -o NEW"
+    )
     assert json.loads((here / "out" / "training" / "run.json").read_text()) == {
         "preset": "tiny", "data": [str(here / "music")], "seed": 3, "threads": 1,
     }  # fmt: skip
@@ -100,17 +104,23 @@ def test_a_second_ctrl_c_and_one_before_the_first_step_exit_alike(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def stopped(*_given: object) -> None:
+    def stopped(*_given: object, **_more: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(files.Corpus, "preflight", stopped)
         assert run(BEGIN) == 130
-    assert capsys.readouterr().err == "Stopped before the first save; nothing was learnt\n"
+    assert capsys.readouterr().err == (
+        "training music_transformer, preset tiny, on music (3 pieces)\n"
+        "Stopped before the first save; nothing was learned\n"
+    )
+    assert not (here / "out").exists()
     with monkeypatch.context() as patch:
         stop_at(patch, 1, presses=2)
         assert run(BEGIN) == 130
-    assert capsys.readouterr().err.endswith("partimento train --resume -o out\n")
+    told = capsys.readouterr().err.splitlines()[-1]
+    # The second press saves nothing: what is there is the save before the first step.
+    assert "saved at step 0 of 4; go on with: partimento train --resume -o out" in told
     with monkeypatch.context() as patch:
         patch.setattr(runs, "resumed", stopped)  # as in the middle of anything
         assert run("train --resume -o out") == 130
