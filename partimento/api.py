@@ -163,7 +163,8 @@ def train(
     find = runs.resumed if resume else runs.begun
     run = find(folder, system, data, preset, seed, threads)
     card = catalog.find_card(run.system)
-    chosen = runs.preset_of(card, run, config, overrides, minutes, steps)
+    is_started = start_from is not None
+    chosen = runs.preset_of(card, run, config, overrides, minutes, steps, is_started)
     _train(run, card, chosen, folder, resume, None if start_from is None else _place_of(start_from))
     return folder
 

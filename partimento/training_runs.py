@@ -20,7 +20,7 @@ from partimento import files
 from partimento.config import Config, read_config, validate_config
 from partimento.errors import ConfigError, FileError, MissingExtra, PartimentoError, TrainingError
 from partimento.runtime.contract import Card
-from partimento.runtime.presets import current_name
+from partimento.runtime.presets import TokenPreset, current_name
 from partimento.runtime.run_folder import CHECKPOINT
 from partimento.runtime.threads import check_threads
 
@@ -267,8 +267,11 @@ def preset_of(
     overrides: Mapping[str, Any] | None = None,
     minutes: float | None = None,
     steps: int | None = None,
+    is_started: bool = False,
 ) -> Config:
     """Return the preset of a run with the file's options, then the given ones, laid over it.
+
+    Sizes are not fitted where one of them is given, or the weights are (``is_started``).
 
     Raises:
         ConfigError: for an unknown preset or option, with its path.
@@ -295,7 +298,16 @@ def preset_of(
         if minutes is not None and steps is not None:
             raise ConfigError("minutes", "give minutes or steps, not both")
         _lay_over(values, {"training": {"minutes": minutes, "steps": steps}})
-    return validate_config(type(base), values, "preset" if config is None else str(config))
+    preset = validate_config(type(base), values, "preset" if config is None else str(config))
+    if isinstance(preset, TokenPreset) and (is_started or _sizes(preset) != _sizes(base)):
+        preset = preset.model_copy(update={"fit": False})
+    return preset
+
+
+def _sizes(preset: Any) -> tuple[Any, ...]:
+    """Return what fitting would change, and the steps, which leave nothing to fit to."""
+    names = ("batch_size", "length", "learning_rate", "warmup_steps", "validate_every", "steps")
+    return preset.network, *(getattr(preset.training, name) for name in names)
 
 
 def _lay_over(values: dict[str, Any], table: Mapping[str, Any]) -> None:

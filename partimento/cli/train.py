@@ -105,10 +105,10 @@ class _Stoppable:
     def __init__(self, out: Path) -> None:
         self.out, self.exit_code = out, 0
         names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
-        self._before = {getattr(signal, name): signal.SIG_DFL for name in names}
+        numbers = [getattr(signal, name) for name in names]
+        self._before = {number: signal.getsignal(number) for number in numbers}
 
     def __enter__(self) -> _Stoppable:
-        self._before = {number: signal.getsignal(number) for number in self._before}
         for number, handler in self._before.items():
             if handler is not signal.SIG_IGN:  # as nohup leaves it
                 signal.signal(number, signal.default_int_handler)

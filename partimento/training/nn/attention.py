@@ -161,7 +161,9 @@ class RelativeAttention(_Attention):
         if q.device.type != "cpu" or q.dtype != torch.float32:
             return self.plain(q, k, v)
         rows = _rows_for(self.distance, q.shape[2])
-        mixed: Tensor = BlockedRelativeAttention.apply(q, self.grouped(k), self.grouped(v), rows)
+        mixed: Tensor = BlockedRelativeAttention.apply(  # type: ignore[no-untyped-call]
+            q, self.grouped(k), self.grouped(v), rows
+        )
         return mixed
 
     def plain(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:  # Eq. 3

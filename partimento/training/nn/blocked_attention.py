@@ -74,7 +74,7 @@ class BlockedRelativeAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
         """Return the gradients of q, k, v and rows."""
         q, k, v, rows, *kept = ctx.saved_tensors

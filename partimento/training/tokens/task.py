@@ -27,6 +27,7 @@ from partimento.training.export.writer import COPIES, export_token_model
 from partimento.training.objectives.likelihood import next_token_loss
 from partimento.training.tokens import data as token_data
 from partimento.training.tokens.data import TokenPiece, TokenSet
+from partimento.training.tokens.fitting import fitted
 from partimento.training.tokens.temperature_scaling import best_temperature, divide_head
 
 __all__ = ["TokenTask", "sequence_nll"]
@@ -54,6 +55,12 @@ class TokenTask:
     def fresh(self) -> TokenTask:
         """Return another training_task of the same preset, its weights drawn anew."""
         return type(self)(self.system, self.preset, self.factory)
+
+    def of_preset(self, preset: TokenPreset) -> TokenTask:
+        """Return a task of another preset, of the same representation, on the same data."""
+        task = type(self)(self.system, preset, self.factory)
+        task.sets = self.sets
+        return task
 
     @property
     def local_width(self) -> int:
@@ -93,6 +100,11 @@ class TokenTask:
             f"{counts['train']} pieces to learn from ({self.sets['train'].token_count:,} tokens), "
             f"{counts['valid']} to validate"
         )
+        if self.preset.fit:
+            with torch.random.fork_rng(devices=[]):  # the weights come from the seed alone
+                self.preset = fitted(self, self.sets["train"].token_count, say)
+            size, features = self.vocabulary, self.representation.feature_sizes
+            self.network = self.factory(self.preset, size, features)
 
     def recall(self, folder: Path) -> None:
         """Take the data that a run in ``folder`` encoded, where it is still there."""
