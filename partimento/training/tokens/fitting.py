@@ -6,24 +6,19 @@ benchmarks.small_training`` holds what is chosen for 3 minutes and 40 pieces aga
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-import torch
-
 from partimento.runtime.presets import TokenPreset
 from partimento.training.contract import Stage
 from partimento.training.device import best_device
-from partimento.training.loop.optimizer import PlayerOptimizer
+from partimento.training.loop.timing import step_seconds
 
-__all__ = ["fitted", "step_seconds"]
+__all__ = ["fitted"]
 
 _ENOUGH_STEPS = 600  # that a size must get in the minutes, or a smaller one is taken
 _FEWEST_STEPS = 150  # below these the smallest network does not beat counting for certain
-_TIMED_STEPS = 2
 _VALIDATIONS = 12
 
 
@@ -82,7 +77,7 @@ def fitted(task: SizedTask, tokens: int, say: Callable[[str], None]) -> TokenPre
     for candidate, needed in sizes:
         if needed > tokens:
             break
-        seconds = step_seconds(task.of_preset(candidate))
+        seconds = step_seconds(task.of_preset(candidate).stages()[0])
         taken = int(minutes * 60 / seconds)
         if steps and taken < _ENOUGH_STEPS:
             break
@@ -110,18 +105,3 @@ def _sized(preset: TokenPreset, size: _Size) -> TokenPreset:
             "training": preset.training.model_copy(update=dict(size.training)),
         }
     )
-
-
-def step_seconds(task: SizedTask) -> float:
-    """Return the seconds of a training step; the state of torch's generator stays as it is."""
-    stage = task.stages()[0]
-    player = stage.players[0]
-    optimizer = PlayerOptimizer(player, stage.training)
-    draw = np.random.default_rng(0)
-    fastest = float("inf")
-    with torch.random.fork_rng(devices=[]):
-        for _ in range(1 + _TIMED_STEPS):  # the first sets things up
-            began = time.monotonic()
-            optimizer.update(player.loss(stage.batches(draw)), 0, 1)
-            fastest = min(fastest, time.monotonic() - began)
-    return fastest
