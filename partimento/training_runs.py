@@ -46,6 +46,7 @@ class Run:
 
     Raises:
         NotSupported: if ``threads`` is less than 1.
+        ConfigError: if the seed is negative.
     """
 
     system: str
@@ -57,6 +58,8 @@ class Run:
 
     def __post_init__(self) -> None:
         check_threads(self.threads)
+        if self.seed < 0:
+            raise ConfigError("seed", f"a seed is 0 or more, not {self.seed}")
 
 
 class _Record(Config):

@@ -181,3 +181,56 @@ def test_known_corpora_keep_their_names(here: Path) -> None:
 
 def test_the_workshops_checkpoint_is_the_one_that_is_looked_for() -> None:
     assert runs.CHECKPOINT.name == CHECKPOINT
+
+
+def test_an_unfinished_run_is_named_as_one(
+    here: Path, handler: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3)
+        assert run(BEGIN) == 130
+    capsys.readouterr()
+    told = "out is an unfinished training run, saved at step 3 of 4; go on with: partimento train"
+    assert run("generate --model out -o x.mid") == 1
+    assert told in capsys.readouterr().err
+    monkeypatch.setenv("PARTIMENTO_MODELS", str(here))
+    monkeypatch.setenv("COLUMNS", "300")
+    assert run("models") == 0
+    assert f"{here / 'out'} is an unfinished training run" in capsys.readouterr().out
+    assert run("export out -o model") == 0
+    assert (here / "model" / "config.json").is_file()
+
+
+def test_a_refused_training_leaves_no_folder(here: Path) -> None:
+    (here / "empty").mkdir()
+    (here / "bad").mkdir()
+    (here / "bad" / "x.mid").write_bytes(b"MThd")
+    for wrong in (
+        "train music_transformer empty -o out",
+        "train music_transformer bad -o out --preset tiny",
+        "train music_transformer music -o out --preset tiny --steps 1000000000000000000000",
+        "train music_transformer music -o out --preset tiny --minutes nan",
+        "train music_transformer music -o out --preset tiny --minutes inf",
+        "train music_transformer music -o out --preset tiny --set training.batch_size=100000",
+        "train music_transformer music -o out --preset tiny --set training.learning_rate=NaN",
+        "train music_transformer music -o out --preset tiny --start-from nowhere",
+        "train music_transformer music -o out --preset tiny --seed -1",
+        "train music_transformer music -o out --preset tiny --threads 0",
+    ):
+        assert run(wrong) == 1, wrong
+        assert not (here / "out").exists(), wrong
+
+
+def test_stale_temporary_checkpoints_are_removed(here: Path) -> None:
+    training = here / "out" / "training"
+    training.mkdir(parents=True)
+    stale = training / ".checkpoint-abcd1234.safetensors"
+    stale.write_bytes(b"")
+    assert run(f"{BEGIN} --steps 2") == 0
+    assert not stale.exists()
+
+
+def test_steps_and_settings_keep_the_other_options(here: Path) -> None:
+    assert run(f"{BEGIN} --set recipe.batch_size=3") == 0
+    kept = json.loads((here / "out" / "training" / "preset.json").read_text())["preset"]["training"]
+    assert (kept["steps"], kept["batch_size"], kept["length"]) == (4, 3, 64)

@@ -418,3 +418,59 @@ def test_checkpoints_hold_what_was_put_in(tmp_path: Path) -> None:
     found, state = read_checkpoint(tmp_path / "x.safetensors")
     assert_same(found, tensors)
     assert state == {"step": 3, "best": None}
+
+
+def interrupting(game: Regression, when: int) -> Any:
+    """Return a validation during which Ctrl-C comes, the time after ``when`` times."""
+    count = [0]
+
+    def validate() -> Mapping[str, float]:
+        count[0] += 1
+        if count[0] == when:
+            os.kill(os.getpid(), signal.SIGINT)
+        return game.validate()
+
+    return validate
+
+
+def test_ctrl_c_gives_up_a_validation_that_the_resumed_run_makes(
+    unbroken: tuple[Path, Regression], tmp_path: Path
+) -> None:
+    game = Regression()
+    stage = game.stage(validate=interrupting(game, 2))
+    outcome = trainer(tmp_path, stage, save_seconds=1e9).run()
+    assert (outcome.finished, outcome.steps) == (False, 8)
+    assert len(log(tmp_path)) == 7  # step 8 is taken, but not yet logged
+    assert trainer(tmp_path, Regression().stage()).run(resume=True).finished
+    assert log(tmp_path) == log(unbroken[0])
+
+
+def test_ctrl_c_gives_up_a_long_step(
+    unbroken: tuple[Path, Regression], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_module, "_LONG_STEP_SECONDS", -1.0)
+    game = Regression()
+
+    def loss(batch: Batch) -> Loss:
+        if game.losses == 7:  # five steps and a validation before
+            os.kill(os.getpid(), signal.SIGINT)
+        return game.loss(batch)
+
+    stage = replace(game.stage(), players=(replace(game.stage().players[0], loss=loss),))
+    outcome = trainer(tmp_path, stage, save_seconds=1e9).run()
+    assert not outcome.finished
+    assert read_checkpoint(tmp_path / CHECKPOINT)[1]["step"] == len(log(tmp_path))
+    assert trainer(tmp_path, Regression().stage()).run(resume=True).finished
+    assert log(tmp_path) == log(unbroken[0])
+
+
+def test_a_second_ctrl_c_leaves_the_save_before(tmp_path: Path) -> None:
+    class Twice(Stopping):
+        def advance(self, step: int, total: int | None, figures: Mapping[str, float]) -> None:
+            if step == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    outcome = trainer(tmp_path, Regression().stage(), progress=Twice(0), save_seconds=1e9).run()
+    assert not outcome.finished
+    assert read_checkpoint(tmp_path / CHECKPOINT)[1]["step"] == 0
