@@ -8,18 +8,17 @@ from __future__ import annotations
 import filecmp
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from partimento import catalog, files, sound
 from partimento import training_runs as runs
 from partimento.catalog import describe, models, systems
-from partimento.config import Config, read_config, validate_config
+from partimento.config import read_config, validate_config
 from partimento.doctor import doctor
-from partimento.errors import ConfigError, FileError, ModelError, NotSupported
+from partimento.errors import FileError, ModelError, NotSupported
 from partimento.evaluation import evaluate
 from partimento.generation import streaming as live
 from partimento.generation.humanize import humanize, humanize_again
@@ -28,9 +27,9 @@ from partimento.generation.result import Result
 from partimento.music import Audio, Piece, Score
 from partimento.playback.destinations import check_output
 from partimento.recipe import Recipe, file_sha256, parse_recipe
-from partimento.runtime.contract import Card, Task
+from partimento.runtime.contract import Task
 from partimento.runtime.model_folder import CONFIG_FILE, write_model_folder
-from partimento.training.loop.progress import Progress as TrainingProgress
+from partimento.training_runs import train
 
 __all__ = [
     "Instrument",
@@ -118,105 +117,6 @@ def write_stems(
         paths.append(target / f"{name}_{safe}.wav")
         files.write(heard, paths[-1])
     return paths
-
-
-def train(
-    system: str | None,
-    data: Sequence[str | Path],
-    out: str | Path,
-    *,
-    preset: str | None = None,
-    minutes: float | None = None,
-    steps: int | None = None,
-    resume: bool = False,
-    start_from: str | Path | None = None,
-    seed: int | None = None,
-    threads: int | None = None,
-    config: str | Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-) -> Path:
-    """Train a system on music and return the folder, which is then a model folder.
-
-    Args:
-        system: a name of ``systems``; None with ``resume``.
-        data: folders or zips of music, or names of known corpora, these with options if need be
-            (``openscore_lieder:part=piano``, ``chopin_first_editions:one_edition``).
-        out: the folder of the run.
-        preset: a preset of the system's card, over which the other options go; ``"default"``.
-        minutes: how long; or ``steps``: how many updates.
-        resume: go on with the run in ``out``, which remembers all else; data may be ().
-        start_from: a run or a model, by its folder or name, whose weights to begin with.
-        seed: of weights, order and augmentation; 0.
-        threads: how many threads compute.
-        config: a .toml or .json file over the preset.
-        overrides: dotted names over the preset, such as ``recipe.learning_rate``.
-
-    Raises:
-        MissingExtra: without torch.
-        ConfigError: for an unknown option, with its path.
-        NotSupported, TrainingError: if training cannot start or go on.
-        KeyboardInterrupt: after Ctrl-C, once all is saved that ``resume`` needs.
-    """
-    if resume and start_from is not None:
-        raise ConfigError("start_from", "a resumed run has its own weights; leave out one of both")
-    folder = Path(out)
-    find = runs.resumed if resume else runs.begun
-    run = find(folder, system, data, preset, seed, threads)
-    card = catalog.find_card(run.system)
-    is_started = start_from is not None
-    chosen = runs.preset_of(card, run, config, overrides, minutes, steps, is_started)
-    _train(run, card, chosen, folder, resume, None if start_from is None else _place_of(start_from))
-    return folder
-
-
-def _train(
-    run: runs.Run, card: Card, preset: Config, folder: Path, resume: bool, start_from: Path | None
-) -> None:
-    opened = [runs.open_data(place) for place in run.data]
-    progress = TrainingProgress()
-    # torch takes seconds to import: what is going to be done is said first.
-    places = ", ".join(f"{corpus.name} ({len(corpus)} pieces)" for corpus in opened)
-    progress.say(f"training {card.name}, preset {run.preset}, on {places}")
-    workshop, training_task = runs.workshop(card, preset)
-    with runs.new_folder(folder, keeps_data=card.makes == "audio"):
-        if not resume:
-            runs.remember(folder, run)
-        outcome = workshop.train(
-            training_task,
-            _usable(opened, progress, card.makes),
-            folder,
-            seed=run.seed,
-            resume=resume,
-            start_from=start_from,
-            threads=run.threads,
-            progress=progress,
-        )
-        if not outcome.finished:
-            raise KeyboardInterrupt
-
-
-def _usable(
-    opened: Sequence[files.Corpus], progress: TrainingProgress, makes: str
-) -> Sequence[files.Corpus]:
-    """Return a run's data, what cannot be used left out.
-
-    Data for a system that makes sound are all left in: the workshop reads them part by part,
-    damaged ones as far as can be, and tells what it leaves out. Hours of sound fit no memory.
-    """
-    if makes == "audio":
-        return opened
-    corpora = []
-    for corpus in opened:
-        found = corpus.preflight(progress=progress.reading)
-        progress.say(f"{corpus.name}: {found.summary()}")
-        corpora.append(corpus.only(found.usable))
-    return corpora
-
-
-def _place_of(model: str | Path) -> Path:
-    """Return the folder of a run or a model that is named by its folder or its name."""
-    place = Path(model)
-    return place if place.exists() else catalog.open_model(model).path
 
 
 def _make_folder(folder: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Annotated
 
 from cyclopts import CycloptsError, Parameter
 
-from partimento import api
 from partimento import training_runs as runs
 from partimento.cli import show
 from partimento.cli.main import EXIT_INTERRUPTED
@@ -73,7 +72,7 @@ def train(
     """
     _check(system, data, resume)
     with _Stoppable(out) as stoppable:
-        api.train(
+        runs.train(
             system,
             data or (),
             out,

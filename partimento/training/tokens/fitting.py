@@ -15,7 +15,7 @@ from partimento.training.contract import Stage
 from partimento.training.device import best_device
 from partimento.training.loop.timing import step_seconds
 
-__all__ = ["fitted"]
+__all__ = ["SizedTask", "fitted"]
 
 _ENOUGH_STEPS = 600  # that a size must get in the minutes, or a smaller one is taken
 _FEWEST_STEPS = 150  # below these the smallest network does not beat counting for certain
