@@ -107,6 +107,7 @@ def doctor(bars: int = 8, threads: int | None = None) -> DoctorReport:
     check_threads(threads)
     makers = [info for info in catalog.models() if _generates(info.system)]
     infos = [info for info in makers if info.is_shipped] or makers[:1]
+    trained = next((info for info in infos if info.is_default), next(iter(infos), None))
     speeds = tuple(_speed(info.name, bars, threads) for info in infos)
     extras = tuple(
         ExtraState(name, all(find_spec(module) is not None for module in modules), purpose)
@@ -119,7 +120,7 @@ def doctor(bars: int = 8, threads: int | None = None) -> DoctorReport:
         machine=f"{platform.system()} {platform.machine()}",
         cores=cores(),
         models=speeds,
-        training=_training_speed(infos[0].system) if infos else None,
+        training=_training_speed(trained.system) if trained else None,
         extras=extras,
         soundfont="" if soundfont is None else str(soundfont),
         audio_device=_audio_device(),
