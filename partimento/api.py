@@ -8,20 +8,18 @@ from __future__ import annotations
 import filecmp
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from partimento import catalog, files, sound
 from partimento import training_runs as runs
 from partimento.catalog import describe, models, skipped_models, systems
-from partimento.config import Config, read_config, validate_config
+from partimento.config import read_config, validate_config
 from partimento.doctor import doctor
-from partimento.errors import ConfigError, FileError, MissingExtra, ModelError, NotSupported
+from partimento.errors import FileError, ModelError, NotSupported
 from partimento.evaluation import evaluate
 from partimento.generation import streaming as live
 from partimento.generation.humanize import humanize, humanize_again
@@ -31,8 +29,9 @@ from partimento.generation.result import Result
 from partimento.music import Audio, Piece, Score
 from partimento.playback.destinations import check_output
 from partimento.recipe import PromptRecord, Recipe, file_sha256, parse_recipe
-from partimento.runtime.contract import Card, Task
+from partimento.runtime.contract import Task
 from partimento.runtime.model_folder import CONFIG_FILE, write_model_folder
+from partimento.training_runs import train
 
 __all__ = [
     "Instrument",
@@ -123,96 +122,6 @@ def write_stems(
     return paths
 
 
-def train(
-    system: str | None,
-    data: Sequence[str | Path],
-    out: str | Path,
-    *,
-    preset: str | None = None,
-    minutes: float | None = None,
-    steps: int | None = None,
-    resume: bool = False,
-    start_from: str | Path | None = None,
-    seed: int | None = None,
-    threads: int | None = None,
-    config: str | Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-) -> Path:
-    """Train a system on music and return the folder, which is then a model folder.
-
-    Args:
-        system: a name of ``systems``; None with ``resume``.
-        data: folders or zips of music, or names of known corpora, these with options if need be
-            (``openscore_lieder:part=piano``, ``chopin_first_editions:one_edition``).
-        out: the folder of the run.
-        preset: a preset of the system's card, over which the other options go; ``"default"``.
-        minutes: how long; or ``steps``: how many updates.
-        resume: go on with the run in ``out``, which remembers all else; data may be ().
-        start_from: a run or a model, by its folder or name, whose weights to begin with.
-        seed: of weights, order and augmentation; 0.
-        threads: how many threads compute.
-        config: a .toml or .json file over the preset.
-        overrides: dotted names over the preset, such as ``recipe.learning_rate``.
-
-    Raises:
-        MissingExtra: without torch.
-        ConfigError: for an unknown option, with its path.
-        NotSupported, TrainingError: if training cannot start or go on.
-        KeyboardInterrupt: after Ctrl-C, once all is saved that ``resume`` needs.
-    """
-    if resume and start_from is not None:
-        raise ConfigError("start_from", "a resumed run has its own weights; leave out one of both")
-    folder = Path(out)
-    find = runs.resumed if resume else runs.begun
-    run = find(folder, system, data, preset, seed, threads)
-    card = catalog.find_card(run.system)
-    chosen = runs.preset_of(card, run, config, overrides, minutes, steps)
-    workshop, training_task = _workshop(card, chosen)
-    progress = workshop.Progress()
-    corpora = _usable(run, folder, progress.say, resume, card.makes)
-    outcome = workshop.train(
-        training_task,
-        corpora,
-        folder,
-        seed=run.seed,
-        resume=resume,
-        start_from=None if start_from is None else _place_of(start_from),
-        threads=run.threads,
-        progress=progress,
-    )
-    if not outcome.finished:
-        raise KeyboardInterrupt
-    return folder
-
-
-def _usable(
-    run: runs.Run, folder: Path, say: Callable[[str], None], resume: bool, makes: str
-) -> list[files.Corpus]:
-    """Return a run's data, what cannot be used left out; a new run is written down first.
-
-    Data for a system that makes sound are all left in: the workshop reads them part by part,
-    damaged ones as far as can be, and tells what it leaves out. Hours of sound fit no memory.
-    """
-    opened = [runs.open_data(place) for place in run.data]
-    _make_folder(folder)
-    if not resume:
-        runs.remember(folder, run)
-    if makes == "audio":
-        return opened
-    corpora = []
-    for corpus in opened:
-        found = corpus.preflight()
-        say(f"{corpus.name}: {found.summary()}")
-        corpora.append(corpus.only(found.usable))
-    return corpora
-
-
-def _place_of(model: str | Path) -> Path:
-    """Return the folder of a run or a model that is named by its folder or its name."""
-    place = Path(model)
-    return place if place.exists() else catalog.open_model(model).path
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -268,7 +177,7 @@ def _export_run(run: Path, target: Path, precision: str | None) -> Path:
     card = catalog.find_card(values["system"])
     base = next(iter(card.presets.values()))
     chosen = validate_config(type(base), values["preset"], "preset")
-    workshop, training_task = _workshop(card, chosen)
+    workshop, training_task = runs.workshop(card, chosen)
     training_task.recall(
         run / "training"
     )  # first: what it measures anew gives way to what was learnt
@@ -276,22 +185,6 @@ def _export_run(run: Path, target: Path, precision: str | None) -> Path:
     facts = {**training_task.facts, "steps": state["step"], **workshop.told(state)}
     training_task.export(target, facts, (precision or "int8",), run)
     return target
-
-
-def _workshop(card: Card, preset: Config) -> tuple[Any, Any]:
-    """Return the workshop and the training_task of a preset.
-
-    Raises:
-        MissingExtra: without torch and what else trains.
-    """
-    try:
-        workshop = import_module("partimento.training.loop.run")
-        training = import_module(f"partimento.systems.{card.name}.training")
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("partimento"):
-            raise
-        raise MissingExtra("training", "train") from None
-    return workshop, training.training_task(preset)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from partimento.errors import ModelError, NotSupported
 from partimento.music import Audio, Piece, Score, Track
 from partimento.runtime.contract import Card, Kind, Task
 from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.run_folder import is_unfinished, unfinished
 
 __all__ = [
     "MODELS_VARIABLE",
@@ -32,6 +33,7 @@ __all__ = [
     "resolve_model",
     "skipped_models",
     "systems",
+    "unfinished_runs",
     "user_models_folder",
 ]
 
@@ -162,6 +164,18 @@ def skipped_models() -> tuple[SkippedModel, ...]:
     return tuple(found for found in _found() if isinstance(found, SkippedModel))
 
 
+def unfinished_runs() -> tuple[tuple[Path, str], ...]:
+    """Return the training runs without a model where models are looked for: (folder, state)."""
+    found = []
+    for root in _roots()[1:]:  # none ships
+        try:
+            folders = [root, *sorted(root.iterdir())]
+        except OSError:
+            continue
+        found += [(folder, unfinished(folder)) for folder in folders if is_unfinished(folder)]
+    return tuple(dict.fromkeys(found))
+
+
 def resolve_model(name_or_path: str | Path) -> Path:
     """Return the folder of a model given by its name or by its path.
 
@@ -175,6 +189,8 @@ def resolve_model(name_or_path: str | Path) -> Path:
     path = Path(text).expanduser()
     if (path / "config.json").is_file():
         return path
+    if is_unfinished(path):
+        raise ModelError(f"{text} is {unfinished(path)}")
     if path.is_dir():
         raise ModelError(f"{text}: is no model folder (it has no config.json); train or export one")
     if isinstance(name_or_path, Path) or os.sep in text:

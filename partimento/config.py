@@ -19,9 +19,9 @@ __all__ = ["Config", "read_config", "validate_config"]
 
 
 class Config(BaseModel):
-    """Base of every config: frozen, and closed to unknown keys."""
+    """Base of every config: frozen, closed to unknown keys, NaN and infinities."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 C = TypeVar("C", bound=Config)

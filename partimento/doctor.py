@@ -14,6 +14,7 @@ from pathlib import Path
 
 import partimento
 from partimento import catalog, sound
+from partimento import training_runs as runs
 from partimento.errors import PartimentoError
 from partimento.generation.instrument import Instrument
 from partimento.generation.loading import load
@@ -22,7 +23,7 @@ from partimento.music import Score
 from partimento.runtime.contract import AUDIO_RATE_HZ, Task
 from partimento.runtime.threads import check_threads, cores
 
-__all__ = ["DoctorReport", "ExtraState", "ModelSpeed", "doctor"]
+__all__ = ["DoctorReport", "ExtraState", "ModelSpeed", "TrainingSpeed", "doctor"]
 
 # extra -> (the modules it brings, what it is for)
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -52,6 +53,23 @@ class ModelSpeed:
 
 
 @dataclass(frozen=True)
+class TrainingSpeed:
+    """What training the default preset of a system costs here, at its largest size.
+
+    ``hours`` are those of the preset's ``steps``, or its time budget, in which it takes ``steps``.
+    ``problem`` says why nothing was measured.
+    """
+
+    system: str
+    preset: str = "default"
+    number_format: str = ""
+    tokens_per_second: float = 0.0
+    steps: int = 0
+    hours: float = 0.0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class ExtraState:
     """One optional extra: whether it is installed and what it is for."""
 
@@ -68,6 +86,7 @@ class DoctorReport:
     machine: str
     cores: int
     models: tuple[ModelSpeed, ...]
+    training: TrainingSpeed | None
     extras: tuple[ExtraState, ...]
     soundfont: str
     audio_device: str
@@ -89,6 +108,7 @@ def doctor(bars: int = 8, threads: int | None = None) -> DoctorReport:
     check_threads(threads)
     makers = [info for info in catalog.models() if _generates(info.system)]
     infos = [info for info in makers if info.is_shipped] or makers[:1]
+    trained = next((info for info in infos if info.is_default), next(iter(infos), None))
     speeds = tuple(_speed(info.name, bars, threads) for info in infos) + tuple(
         ModelSpeed(skipped.path.name, problem=skipped.problem)
         for skipped in catalog.skipped_models()
@@ -104,6 +124,7 @@ def doctor(bars: int = 8, threads: int | None = None) -> DoctorReport:
         machine=f"{platform.system()} {platform.machine()}",
         cores=cores(),
         models=speeds,
+        training=_training_speed(trained.system) if trained else None,
         extras=extras,
         soundfont="" if soundfont is None else str(soundfont),
         audio_device=_audio_device(),
@@ -178,6 +199,27 @@ def _model_speed(
         round(made, 3),
         round(first, 3),
         round(music / made, 1) if made > 0 else 0.0,
+    )
+
+
+def _training_speed(system: str) -> TrainingSpeed:
+    """Time a training step of the default preset of a system, on made-up tokens."""
+    try:
+        card = catalog.find_card(system)
+        _, task = runs.workshop(card, card.presets["default"])
+        step_seconds, number_format = task.cost()
+    except (PartimentoError, ImportError) as error:
+        return TrainingSpeed(system, problem=str(error))
+    except (KeyError, AttributeError):  # no such preset, or a task that is no token model
+        return TrainingSpeed(system, problem="is not measured for this system")
+    training = task.preset.training
+    seconds = training.steps * step_seconds if training.steps else 60.0 * training.minutes
+    return TrainingSpeed(
+        system,
+        number_format=number_format,
+        tokens_per_second=round(training.batch_size * training.length / step_seconds, 1),
+        steps=training.steps or int(seconds / step_seconds),
+        hours=round(seconds / 3600, 2),
     )
 
 

@@ -1,4 +1,6 @@
-"""Training runs: what one is begun with, and what its folder remembers so that it can go on.
+"""Training runs: what one is begun with, what its folder remembers to go on, and the training.
+
+It needs little of the package, so that ``partimento train`` says within a second what it does.
 
 ``OUT/training/preset.json`` holds system and preset in full, written by the workshop;
 ``OUT/training/run.json`` the name of the preset, the data, the seed and the threads.
@@ -8,20 +10,36 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from partimento import files
+from partimento import catalog, files
 from partimento.config import Config, read_config, validate_config
-from partimento.errors import ConfigError, FileError, TrainingError
+from partimento.errors import ConfigError, FileError, MissingExtra, PartimentoError, TrainingError
 from partimento.runtime.contract import Card
+from partimento.runtime.presets import TokenPreset, current_name
+from partimento.runtime.run_folder import CHECKPOINT
 from partimento.runtime.threads import check_threads
+from partimento.training.loop.progress import Progress
 
-__all__ = ["Run", "begun", "is_begun", "open_data", "preset_of", "remember", "resumed"]
+__all__ = [
+    "Run",
+    "begun",
+    "is_begun",
+    "new_folder",
+    "open_data",
+    "preset_of",
+    "remember",
+    "resumed",
+    "train",
+    "workshop",
+]
 
-CHECKPOINT = Path("training", "checkpoint.safetensors")
 _PRESET, _RECORD = Path("training", "preset.json"), Path("training", "run.json")
 _DEFAULT_PRESET = "default"
 
@@ -32,6 +50,7 @@ class Run:
 
     Raises:
         NotSupported: if ``threads`` is less than 1.
+        ConfigError: if the seed is negative.
     """
 
     system: str
@@ -43,6 +62,8 @@ class Run:
 
     def __post_init__(self) -> None:
         check_threads(self.threads)
+        if self.seed < 0:
+            raise ConfigError("seed", f"a seed is 0 or more, not {self.seed}")
 
 
 class _Record(Config):
@@ -161,6 +182,49 @@ def _is_named(spec: str | Path) -> bool:
     return (name if has_options else spec) in files.corpus_names()
 
 
+@contextmanager
+def new_folder(out: Path, keeps_data: bool) -> Iterator[None]:
+    """Make the folder of a run; a run that ends before its first checkpoint leaves none behind.
+
+    After Ctrl-C encoded data are kept where ``keeps_data``: those of sound take hours.
+
+    Raises:
+        FileError: if it cannot be made.
+    """
+    training = out / CHECKPOINT.parent
+    was_there, had_training = out.exists(), training.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(out, f"cannot be made ({error.strerror})", "choose another -o") from None
+    try:
+        yield
+    except (PartimentoError, KeyboardInterrupt) as error:
+        is_kept = had_training or (keeps_data and isinstance(error, KeyboardInterrupt))
+        if not is_begun(out) and not is_kept:
+            shutil.rmtree(training, ignore_errors=True)
+            if not was_there:
+                with suppress(OSError):  # something else was put there
+                    out.rmdir()
+        raise
+
+
+def workshop(card: Card, preset: Config) -> tuple[Any, Any]:
+    """Return the module that trains and the training task of a preset.
+
+    Raises:
+        MissingExtra: without torch and what else trains.
+    """
+    try:
+        loop = import_module("partimento.training.loop.run")
+        training = import_module(f"partimento.systems.{card.name}.training")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("partimento"):
+            raise
+        raise MissingExtra("training", "train") from None
+    return loop, training.training_task(preset)
+
+
 def remember(out: Path, run: Run) -> None:
     """Write down what a new run is begun with.
 
@@ -210,8 +274,11 @@ def preset_of(
     overrides: Mapping[str, Any] | None = None,
     minutes: float | None = None,
     steps: int | None = None,
+    is_started: bool = False,
 ) -> Config:
     """Return the preset of a run with the file's options, then the given ones, laid over it.
+
+    Sizes are not fitted where one of them is given, or the weights are (``is_started``).
 
     Raises:
         ConfigError: for an unknown preset or option, with its path.
@@ -237,14 +304,123 @@ def preset_of(
     if minutes is not None or steps is not None:
         if minutes is not None and steps is not None:
             raise ConfigError("minutes", "give minutes or steps, not both")
-        _lay_over(values, {"recipe": {"minutes": minutes, "steps": steps}})
-    return validate_config(type(base), values, "preset" if config is None else str(config))
+        _lay_over(values, {"training": {"minutes": minutes, "steps": steps}})
+    preset = validate_config(type(base), values, "preset" if config is None else str(config))
+    if isinstance(preset, TokenPreset) and (is_started or _sizes(preset) != _sizes(base)):
+        preset = preset.model_copy(update={"fit": False})
+    return preset
+
+
+def _sizes(preset: Any) -> tuple[Any, ...]:
+    """Return what fitting would change, and the steps, which leave nothing to fit to."""
+    names = ("batch_size", "length", "learning_rate", "warmup_steps", "validate_every", "steps")
+    return preset.network, *(getattr(preset.training, name) for name in names)
 
 
 def _lay_over(values: dict[str, Any], table: Mapping[str, Any]) -> None:
-    for key, value in table.items():
+    for name, value in table.items():
+        key = current_name(name)
         inner = values.get(key)
         if isinstance(inner, dict) and isinstance(value, Mapping):
             _lay_over(inner, value)
         else:
             values[key] = value
+
+
+def train(
+    system: str | None,
+    data: Sequence[str | Path],
+    out: str | Path,
+    *,
+    preset: str | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: bool = False,
+    start_from: str | Path | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Path:
+    """Train a system on music and return the folder, which is then a model folder.
+
+    Args:
+        system: a name of ``systems``; None with ``resume``.
+        data: folders or zips of music, or names of known corpora, these with options if need be
+            (``openscore_lieder:part=piano``, ``chopin_first_editions:one_edition``).
+        out: the folder of the run.
+        preset: a preset of the system's card, over which the other options go; ``"default"``.
+        minutes: how long; or ``steps``: how many updates.
+        resume: go on with the run in ``out``, which remembers all else; data may be ().
+        start_from: a run or a model, by its folder or name, whose weights to begin with.
+        seed: of weights, order and augmentation; 0.
+        threads: how many threads compute.
+        config: a .toml or .json file over the preset.
+        overrides: dotted names over the preset, such as ``training.learning_rate``.
+
+    Raises:
+        MissingExtra: without torch.
+        ConfigError: for an unknown option, with its path.
+        NotSupported, TrainingError: if training cannot start or go on.
+        KeyboardInterrupt: after Ctrl-C, once all is saved that ``resume`` needs.
+    """
+    if resume and start_from is not None:
+        raise ConfigError("start_from", "a resumed run has its own weights; leave out one of both")
+    folder = Path(out)
+    find = resumed if resume else begun
+    run = find(folder, system, data, preset, seed, threads)
+    card = catalog.find_card(run.system)
+    is_started = start_from is not None
+    chosen = preset_of(card, run, config, overrides, minutes, steps, is_started)
+    _train(run, card, chosen, folder, resume, None if start_from is None else _place_of(start_from))
+    return folder
+
+
+def _train(
+    run: Run, card: Card, preset: Config, folder: Path, resume: bool, start_from: Path | None
+) -> None:
+    opened = [open_data(place) for place in run.data]
+    progress = Progress()
+    # torch takes seconds to import: what is going to be done is said first.
+    places = ", ".join(f"{corpus.name} ({len(corpus)} pieces)" for corpus in opened)
+    progress.say(f"training {card.name}, preset {run.preset}, on {places}")
+    loop, training_task = workshop(card, preset)
+    with new_folder(folder, keeps_data=card.makes == "audio"):
+        if not resume:
+            remember(folder, run)
+        outcome = loop.train(
+            training_task,
+            _usable(opened, progress, card.makes),
+            folder,
+            seed=run.seed,
+            resume=resume,
+            start_from=start_from,
+            threads=run.threads,
+            progress=progress,
+        )
+        if not outcome.finished:
+            raise KeyboardInterrupt
+
+
+def _usable(
+    opened: Sequence[files.Corpus], progress: Progress, makes: str
+) -> Sequence[files.Corpus]:
+    """Return a run's data, what cannot be used left out.
+
+    Data for a system that makes sound are all left in: the workshop reads them part by part,
+    damaged ones as far as can be, and tells what it leaves out. Hours of sound fit no memory.
+    """
+    if makes == "audio":
+        return opened
+    corpora = []
+    for corpus in opened:
+        found = corpus.preflight(progress=progress.reading)
+        progress.say(f"{corpus.name}: {found.summary()}")
+        corpora.append(corpus.only(found.usable))
+    return corpora
+
+
+def _place_of(model: str | Path) -> Path:
+    """Return the folder of a run or a model that is named by its folder or its name."""
+    place = Path(model)
+    return place if place.exists() else catalog.open_model(model).path

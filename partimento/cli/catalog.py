@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from partimento import api
-from partimento.catalog import MODELS_VARIABLE, user_models_folder
+from partimento.catalog import MODELS_VARIABLE, unfinished_runs, user_models_folder
 from partimento.cli import screen, show
 
 __all__ = ["describe", "export", "models"]
@@ -44,6 +44,8 @@ def models(*, json_: Annotated[bool, Parameter(name="--json")] = False) -> None:
     screen.table(("model", "system", "MiB", "licence", "where"), rows)
     for skipped in api.skipped_models():
         show.say(f"Left out: {skipped.problem}")
+    for folder, state in unfinished_runs():
+        show.say(f"{folder} is {state}")
     show.say(f"More are found in {user_models_folder()} and in ${MODELS_VARIABLE}.")
 
 

@@ -41,6 +41,16 @@ def doctor(
         for m in report.models
     ]  # fmt: skip
     screen.table(("model", "real time", "first bar", "loads in", "state"), rows)
+    if report.training is not None:
+        cost = report.training
+        show.say(
+            f"Training {cost.system}, preset {cost.preset}: "
+            + (
+                cost.problem
+                or f"{cost.tokens_per_second:,.0f} tokens a second in {cost.number_format}; "
+                f"{cost.steps:,} steps take {cost.hours:g} hours"
+            )
+        )
     for extra in report.extras:
         state = "installed" if extra.is_installed else f"pip install 'partimento[{extra.name}]'"
         show.say(f"{extra.name} ({extra.purpose}): {state}")

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import shlex
+import signal
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import CycloptsError, Parameter
 
-from partimento import api
 from partimento import training_runs as runs
 from partimento.cli import show
 from partimento.cli.main import EXIT_INTERRUPTED
 from partimento.cli.options import parse_settings
+from partimento.runtime.run_folder import unfinished
 
 __all__ = ["train"]
 
 Config = Annotated[
     Path | None,
-    Parameter(help="A .toml or .json file over the preset, such as [recipe] steps = 2000."),
+    Parameter(help="A .toml or .json file over the preset, such as [training] steps = 2000."),
 ]
 Overrides = Annotated[
     list[str] | None,
     Parameter(
         name="--set",
-        help="NAME=VALUE over the preset, such as recipe.learning_rate=1e-3; may be repeated.",
+        help="NAME=VALUE over the preset, such as training.learning_rate=1e-3; may be repeated.",
     ),
 ]
 
@@ -71,8 +71,8 @@ def train(
         Threads to train with.
     """
     _check(system, data, resume)
-    try:
-        api.train(
+    with _Stoppable(out) as stoppable:
+        runs.train(
             system,
             data or (),
             out,
@@ -86,9 +86,7 @@ def train(
             config=config,
             overrides=parse_settings(set_ or (), "--set"),
         )
-    except KeyboardInterrupt:
-        return _stopped(out)
-    return 0
+    return stoppable.exit_code
 
 
 def _check(system: str | None, data: list[str] | None, resume: bool) -> None:
@@ -97,10 +95,32 @@ def _check(system: str | None, data: list[str] | None, resume: bool) -> None:
         raise CycloptsError(msg=f"train needs {missing}; only --resume does without")
 
 
-def _stopped(out: Path) -> int:
-    """Say how a run that Ctrl-C stopped goes on, and return the exit code of a stop."""
-    if runs.is_begun(out):
-        show.note(f"Stopped; go on with: partimento train --resume -o {shlex.quote(str(out))}")
-    else:
-        show.note("Stopped before the first save; nothing was learnt")
-    return EXIT_INTERRUPTED
+class _Stoppable:
+    """Says, when a signal ends the block, how the run in ``out`` goes on.
+
+    SIGTERM and SIGHUP stop reading and exporting as Ctrl-C does; the training loop has its own way.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out, self.exit_code = out, 0
+        names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
+        numbers = [getattr(signal, name) for name in names]
+        self._before = {number: signal.getsignal(number) for number in numbers}
+
+    def __enter__(self) -> _Stoppable:
+        for number, handler in self._before.items():
+            if handler is not signal.SIG_IGN:  # as nohup leaves it
+                signal.signal(number, signal.default_int_handler)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> bool:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if kind is not KeyboardInterrupt:
+            return False
+        self.exit_code = EXIT_INTERRUPTED
+        if runs.is_begun(self.out):
+            show.note(f"Stopped; {self.out} is {unfinished(self.out)}")
+        else:
+            show.note("Stopped before the first save; nothing was learned")
+        return True

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from partimento.errors import FileError
 
-__all__ = ["atomic_path", "check_writable"]
+__all__ = ["atomic_path", "check_writable", "temporaries"]
 
 _REMEDIES = {
     errno.ENOSPC: ("the disk is full", "free some space or write to another disk"),
@@ -57,7 +57,7 @@ def atomic_path(path: str | PathLike[str]) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         handle, name = tempfile.mkstemp(
-            suffix=target.suffix, prefix=f".{target.stem[:40]}-", dir=target.parent
+            suffix=target.suffix, prefix=_prefix(target), dir=target.parent
         )
         os.close(handle)
         temporary = Path(name)
@@ -73,6 +73,19 @@ def atomic_path(path: str | PathLike[str]) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def temporaries(path: Path) -> list[Path]:
+    """Return the temporary files that writes of ``path`` left behind when they were killed."""
+    return [
+        found
+        for found in path.parent.glob(f".*{path.suffix}")
+        if found.name.startswith(_prefix(path))
+    ]
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.stem[:40]}-"
 
 
 def _umask() -> int:

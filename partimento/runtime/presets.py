@@ -24,6 +24,10 @@ __all__ = [
 ]
 
 
+_MAX_STEP_TOKENS = 2**22
+_MAX_LAYERS, _MAX_WIDTH = 256, 32_768
+
+
 def current_name(name: str) -> str:
     """Return today's name of a preset's field or of a tensor that version 0.1.0 named otherwise."""
     name = re.sub(r"(^|_)recipe$", r"\1training", name)
@@ -45,17 +49,17 @@ class TransformerConfig(Preset):
     """Sizes of a causal Transformer; ``max_distance`` is the largest context in tokens."""
 
     kind: Literal["transformer"] = "transformer"
-    layers: int = Field(5, ge=1)
-    width: int = Field(256, ge=8)
-    heads: int = Field(8, ge=1)
-    kv_heads: int = Field(8, ge=1)
-    feedforward: int = Field(1024, ge=8)
+    layers: int = Field(5, ge=1, le=_MAX_LAYERS)
+    width: int = Field(256, ge=8, le=_MAX_WIDTH)
+    heads: int = Field(8, ge=1, le=_MAX_WIDTH)
+    kv_heads: int = Field(8, ge=1, le=_MAX_WIDTH)
+    feedforward: int = Field(1024, ge=8, le=_MAX_WIDTH)
     attention: Literal["relative", "sliding", "rotary", "absolute"] = Field(
         "relative", description="sliding: relative, and each layer sees max_distance places alone"
     )
-    max_distance: int = Field(512, ge=2)
-    local_width: int = Field(16, ge=1)
-    token_width: int = Field(64, ge=1)
+    max_distance: int = Field(512, ge=2, le=65_536)
+    local_width: int = Field(16, ge=1, le=_MAX_WIDTH)
+    token_width: int = Field(64, ge=1, le=_MAX_WIDTH)
     dropout: float = Field(0.2, ge=0, lt=1)
 
     @model_validator(mode="after")
@@ -75,10 +79,10 @@ class RecurrentConfig(Preset):
     """Sizes of an LSTM."""
 
     kind: Literal["recurrent"] = "recurrent"
-    layers: int = Field(3, ge=1)
-    width: int = Field(512, ge=8)
-    local_width: int = Field(1, ge=1)
-    token_width: int = Field(64, ge=1)
+    layers: int = Field(3, ge=1, le=_MAX_LAYERS)
+    width: int = Field(512, ge=8, le=_MAX_WIDTH)
+    local_width: int = Field(1, ge=1, le=_MAX_WIDTH)
+    token_width: int = Field(64, ge=1, le=_MAX_WIDTH)
     dropout: float = Field(0.2, ge=0, lt=1)
 
 
@@ -86,10 +90,10 @@ class GridConfig(Preset):
     """Sizes of a Transformer over the columns of a grid; it sees the whole window at once."""
 
     kind: Literal["grid"] = "grid"
-    layers: int = Field(4, ge=1)
-    width: int = Field(256, ge=8)
-    heads: int = Field(8, ge=1)
-    feedforward: int = Field(1024, ge=8)
+    layers: int = Field(4, ge=1, le=_MAX_LAYERS)
+    width: int = Field(256, ge=8, le=_MAX_WIDTH)
+    heads: int = Field(8, ge=1, le=_MAX_WIDTH)
+    feedforward: int = Field(1024, ge=8, le=_MAX_WIDTH)
     cell_width: int = Field(32, ge=4, description="of the embedding of a cell's half")
     head_width: int = Field(96, ge=4, description="of what is said of a cell's half")
     near_width: int = Field(64, ge=1, description="of a column, as its neighbours see it")
@@ -110,20 +114,34 @@ class GridConfig(Preset):
 class TrainingConfig(Config):
     """How a stage is trained."""
 
-    steps: int | None = Field(None, ge=1, description="updates; without: from minutes")
-    minutes: float | None = Field(None, gt=0, description="time budget; the speed is measured")
-    batch_size: int = Field(6, ge=1, description="sequences a step and process")
-    length: int = Field(512, ge=4, description="tokens a sequence")
-    learning_rate: float = Field(1e-3, gt=0)
-    warmup_steps: int = Field(100, ge=0)
+    steps: int | None = Field(None, ge=1, le=10**9, description="updates; without: from minutes")
+    minutes: float | None = Field(
+        None, gt=0, le=525_600, description="time budget, a year at most; the speed is measured"
+    )
+    batch_size: int = Field(6, ge=1, le=4096, description="sequences a step and process")
+    length: int = Field(512, ge=4, le=65_536, description="tokens a sequence")
+    learning_rate: float = Field(1e-3, gt=0, le=10)
+    warmup_steps: int = Field(100, ge=0, le=10**9)
     schedule: Literal["cosine", "constant", "inverse_sqrt"] = "cosine"
-    weight_decay: float = Field(0.1, ge=0)
+    weight_decay: float = Field(0.1, ge=0, le=10)
     beta1: float = Field(0.9, ge=0, lt=1, description="memory of the direction; games: 0 to 0.5")
     beta2: float = Field(0.98, gt=0, lt=1)
     clip: float = Field(1.0, gt=0, description="largest norm of all gradients together")
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights; 0: none")
-    validate_every: int = Field(250, ge=1, description="steps")
-    patience: int = Field(0, ge=0, description="stop after so many validations without gain; 0: no")
+    validate_every: int = Field(250, ge=1, le=10**9, description="steps")
+    patience: int = Field(
+        0, ge=0, le=10**9, description="stop after so many validations without gain; 0: no"
+    )
+
+    @model_validator(mode="after")
+    def _fits_memory(self) -> Self:
+        tokens = self.batch_size * self.length
+        if tokens > _MAX_STEP_TOKENS:
+            raise ValueError(
+                f"batch_size {self.batch_size} times length {self.length} is {tokens:,} tokens a "
+                f"step; {_MAX_STEP_TOKENS:,} are the most"
+            )
+        return self
 
 
 class TokenPreset(Preset):
@@ -138,6 +156,9 @@ class TokenPreset(Preset):
         None, description="play these programs alone (128: drums); without: those of the music"
     )
     defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")
+    fit: bool = Field(
+        False, description="choose smaller sizes where the minutes, the music or the CPU ask for it"
+    )
 
     @model_validator(mode="before")
     @classmethod

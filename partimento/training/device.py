@@ -1,13 +1,19 @@
-"""The one file that knows about devices."""
+"""The one file that knows about devices, and about the number format that is fast on each."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from functools import cache
+from pathlib import Path
 
 import torch
 
-__all__ = ["autocast", "best_device", "free_bytes", "set_threads"]
+__all__ = ["autocast", "best_device", "free_bytes", "has_fast_bf16", "number_format", "set_threads"]
+
+# The processor flags of Linux that mean products of bf16 in one instruction: x86, x86, Arm.
+_BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+_PROCESSOR_FILE = Path("/proc/cpuinfo")
 
 
 def best_device() -> torch.device:
@@ -18,8 +24,32 @@ def best_device() -> torch.device:
 
 
 def autocast(device: torch.device, enabled: bool = True) -> contextlib.AbstractContextManager[None]:
-    """Return the context in which matrix products run in bfloat16."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    """Return the context in which matrix products run in bfloat16 where that is fast."""
+    use = enabled and has_fast_bf16(device)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=use)
+
+
+@cache
+def has_fast_bf16(device: torch.device) -> bool:
+    """Return whether a device multiplies bfloat16 faster than float32.
+
+    A CPU without the instructions emulates them: a training step takes ten times as long. The
+    processor is asked, not timed: a run that is resumed under another load must not change its
+    number format. Where the processor cannot be asked (not on Linux), the answer is no.
+    """
+    if device.type != "cpu":
+        return True
+    try:
+        lines = _PROCESSOR_FILE.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return not _BF16_FLAGS.isdisjoint(flags.split())
+
+
+def number_format(device: torch.device) -> str:
+    """Return ``"bf16"`` or ``"fp32"``: what matrix products of training run in."""
+    return "bf16" if has_fast_bf16(device) else "fp32"
 
 
 def free_bytes(device: torch.device) -> int:

@@ -45,7 +45,7 @@ INSIDE = {
         ("audio", "curves", "grids", "tokens"),
         ("decoders",),
         ("model_folder", "presets", "sessions"),
-        ("contract", "onnx_files", "threads"),
+        ("contract", "onnx_files", "run_folder", "threads"),
         ("codes", "conditions"),
     ),
     "training": (
@@ -91,14 +91,14 @@ EXTRAS = (
 )
 
 # Where modules are found by name at run time, so that what is not asked for is not loaded: the
-# facade, the catalogue (systems), the api (training, which needs torch), the table of file formats
-# (each with a library of its own), and representations.
+# facade, the catalogue (systems), training_runs (training, which needs torch), the table of file
+# formats (each with a library of its own), and representations.
 BY_NAME = (
     "__init__.py",
-    "api.py",
     "catalog.py",
     "files/formats.py",
     "representations/registry.py",
+    "training_runs.py",
 )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from partimento.training.loop import trainer
+from partimento.training.loop import log
 
 
 @pytest.fixture(autouse=True)
@@ -27,5 +27,5 @@ def one_thread() -> Iterator[None]:
 def no_tensorboard() -> Iterator[None]:
     """Keep TensorBoard's files out of the runs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "_tensorboard", lambda folder: None)
+        patch.setattr(log, "_tensorboard", lambda folder: None)
         yield

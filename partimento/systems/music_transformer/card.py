@@ -33,9 +33,13 @@ _PIANO = TokenPreset(
 
 # The networks of the paper see one token, not the last sixteen; its sizes are those of section 4.
 PRESETS: Mapping[str, TokenPreset] = {
-    # For a folder of one's own: half an hour, or less if the pieces are soon known by heart.
+    # For a folder of one's own: half an hour, or less if the pieces are soon known by heart;
+    # the sizes are the largest that are chosen from (training/tokens/fitting.py).
     "default": _PIANO.model_copy(
-        update={"training": TrainingConfig(minutes=30, length=384, learning_rate=8e-4, patience=8)}
+        update={
+            "training": TrainingConfig(minutes=30, length=384, learning_rate=8e-4, patience=8),
+            "fit": True,
+        }
     ),
     "chorales": _CHORALES,
     "chorales_absolute": _CHORALES.model_copy(

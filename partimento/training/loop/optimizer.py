@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -55,8 +55,17 @@ class PlayerOptimizer:
             {name: weight.detach().clone() for name, weight in self.named} if training.ema else {}
         )
 
-    def update(self, loss: Loss, step: int, total_steps: int) -> float:
-        """Descend one step; returns the gradients' norm before clipping."""
+    def update(
+        self,
+        loss: Loss,
+        step: int,
+        total_steps: int,
+        commit: Callable[[], None] = lambda: None,
+    ) -> float:
+        """Descend one step; returns the gradients' norm before clipping.
+
+        ``commit`` is called right before the weights change.
+        """
         weights: list[Tensor] = [weight for _, weight in self.named]
         for weight in weights:
             weight.grad = None
@@ -68,6 +77,7 @@ class PlayerOptimizer:
         rate = learning_rate_at(self.training, step, total_steps)
         for group in self.adam.param_groups:
             group["lr"] = rate
+        commit()
         self.adam.step()
         if self.average:
             # A young average would remember its random start, so it warms up with the steps.

@@ -9,11 +9,15 @@ from typing import TextIO
 
 __all__ = ["Progress"]
 
-_LINE_SECONDS = 30.0
+_LINE_SECONDS, _READING_SECONDS = 30.0, 5.0
+_LIVE_SECONDS = 0.2
 
 
 class Progress:
-    """Tells one reader how far a run is, how long it will take, and the figures that matter."""
+    """Tells one reader how far a run is, how long it will take, and the figures that matter.
+
+    ``minutes`` is the time budget of the stage that begins next, where it has one.
+    """
 
     def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
         self.stream, self.quiet = stream or sys.stderr, quiet
@@ -21,6 +25,16 @@ class Progress:
         self._stage, self._began, self._first = "", 0.0, 0
         self._printed = 0.0
         self._figures: dict[str, float] = {}
+        self.minutes: float | None = None
+
+    def reading(self, done: int, total: int) -> None:
+        """Show how many files are read."""
+        now = time.monotonic()
+        self._printed = self._printed or now
+        wait = _LIVE_SECONDS if self._live else _READING_SECONDS
+        if not self.quiet and now - self._printed >= wait:
+            self._printed = now
+            self._show(f"read {done} of {total} files")
 
     def say(self, text: str) -> None:
         """Print one line."""
@@ -42,11 +56,14 @@ class Progress:
                 self._figures[key] = new
         now = time.monotonic()
         has_valid = any(key.startswith("valid") for key in figures)
-        wait = 0.2 if self._live else _LINE_SECONDS
-        if self.quiet or (now - self._printed < wait and not has_valid):
+        wait = _LIVE_SECONDS if self._live else _LINE_SECONDS
+        is_first = step == self._first + 1
+        if self.quiet or (now - self._printed < wait and not has_valid and not is_first):
             return
         self._printed = now
-        text = self._text(step, total, now)
+        self._show(self._text(step, total, now))
+
+    def _show(self, text: str) -> None:
         if self._live:
             print(f"\r\x1b[K{text}", end="", file=self.stream, flush=True)
         else:
@@ -55,7 +72,11 @@ class Progress:
     def _text(self, step: int, total: int | None, now: float) -> str:
         done = max(1, step - self._first)
         per_step = (now - self._began) / done
-        eta = f"{_clock((total - step) * per_step)} left" if total else "measuring speed"
+        if total:
+            eta = f"{_clock((total - step) * per_step)} left"
+        else:
+            left = max(0.0, 60 * (self.minutes or 0) - (now - self._began))
+            eta = f"about {_clock(left)} left, {step + int(left / max(per_step, 1e-9))} steps"
         of = f"/{total}" if total else ""
         figures = "  ".join(f"{key} {value:.4f}" for key, value in self._figures.items())
         speed = f"{1 / max(per_step, 1e-9):.2f} steps/s"

@@ -16,11 +16,11 @@ from torch import nn
 
 from partimento import seeds
 from partimento.errors import FileError, TrainingError
-from partimento.files.atomic import atomic_path
+from partimento.files.atomic import atomic_path, temporaries
 from partimento.files.corpora.corpus import Corpus
 from partimento.training import distributed
 from partimento.training.contract import TrainingTask
-from partimento.training.device import set_threads
+from partimento.training.device import best_device, number_format, set_threads
 from partimento.training.loop.checkpoints import (
     load_module,
     read_checkpoint,
@@ -31,6 +31,7 @@ from partimento.training.loop.progress import Progress
 from partimento.training.loop.trainer import (
     BEST,
     CHECKPOINT,
+    SAVE_SECONDS,
     Trainer,
     TrainingOutcome,
     all_modules,
@@ -52,8 +53,9 @@ def train(
     start_from: Path | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    save_seconds: float = SAVE_SECONDS,
 ) -> TrainingOutcome:
-    """Train into ``out`` and export the best weights as a model folder.
+    """Train into ``out`` and, at the end, export the best weights as a model folder.
 
     ``start_from`` is the ``OUT`` of an earlier run, of any system, whose network has the same
     shape, or a model folder; see ``begin_from``.
@@ -77,22 +79,21 @@ def train(
         torch.manual_seed(int(seeds.generator(seed).integers(2**62)))
         _reset(training_task)
         training_task.prepare(corpora, folder, progress.say)
+        if distributed.rank() == 0:  # once more: sizes may have been fitted to the data
+            _remember(folder / "preset.json", training_task)
         if start_from is not None and not resume:
             begin_from(training_task, start_from)
-        networks = training_task.networks
-        trainer = Trainer(training_task.stages(), folder, seed, progress, networks=networks)
+        progress.say(f"training in {number_format(best_device())}")
+        trainer = Trainer(
+            training_task.stages(), folder, seed, progress, save_seconds, training_task.networks
+        )
         outcome = trainer.run(resume=resume)
-        if distributed.rank() == 0:
+        if distributed.rank() == 0 and outcome.finished:
             if (folder / BEST).exists():
                 state = finish_best(training_task, out)
                 facts = {**training_task.facts, "seed": seed, "steps": outcome.steps}
                 training_task.export(out, facts | told(state))
                 progress.say(f"{out} is a model now: partimento describe {out}")
-                if outcome.to_come:
-                    progress.say(
-                        f"not trained yet: {', '.join(outcome.to_come)}; until --resume has gone "
-                        "through them, what it plays is not the music that it learns from"
-                    )
             if outcome.overfits:
                 progress.say(
                     "the validation loss rose at the end: the model began to learn the pieces by "
@@ -119,6 +120,9 @@ def _make_folder(folder: Path, resume: bool) -> None:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for name in (CHECKPOINT, BEST):  # what a kill in the middle of a save has left
+            for stale in temporaries(folder / name):
+                stale.unlink(missing_ok=True)
     except OSError as error:
         raise FileError(folder, f"cannot be made ({error.strerror})", "choose another -o") from None
 

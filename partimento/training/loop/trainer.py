@@ -6,34 +6,31 @@ and resumed gives the losses of an unbroken one.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from partimento import seeds
 from partimento.errors import TrainingError
-from partimento.files.atomic import atomic_path
 from partimento.training import distributed
 from partimento.training.contract import Batch, Stage
 from partimento.training.device import autocast, best_device
 from partimento.training.loop.checkpoints import read_checkpoint, write_checkpoint
+from partimento.training.loop.log import Log
 from partimento.training.loop.optimizer import PlayerOptimizer, learning_rate_at
 from partimento.training.loop.progress import Progress
+from partimento.training.loop.stop import StopRequest
 
 __all__ = [
     "BEST",
     "CHECKPOINT",
+    "SAVE_SECONDS",
     "Trainer",
     "TrainingOutcome",
     "all_modules",
@@ -45,7 +42,9 @@ CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
 _WARM_STEPS = 4  # the first steps set things up and tell nothing of the speed
 _MEASURED_STEPS, _MEASURED_SECONDS = 12, 1.0
-_SAVE_SECONDS = 60.0
+_MEASURED_SHARE = 0.05  # of the minutes; slow steps are measured no longer than this
+_LONG_STEP_SECONDS = 1.5  # a longer step is given up on Ctrl-C, not finished
+SAVE_SECONDS = 60.0
 _OVERFIT = 1.005  # the last validation loss over the best one
 _STALE_WARNING = 4  # validations without gain
 
@@ -54,7 +53,7 @@ _STALE_WARNING = 4  # validations without gain
 class TrainingOutcome:
     """How training ended: ``finished``, or stopped early by the user; the best validation.
 
-    ``steps`` are those of the last stage that ran; ``to_come`` names those that have not begun.
+    ``steps`` are those of the last stage that ran.
     """
 
     finished: bool
@@ -62,7 +61,6 @@ class TrainingOutcome:
     best: float | None
     figures: Mapping[str, float]
     overfits: bool = False
-    to_come: tuple[str, ...] = ()
 
 
 class Trainer:
@@ -74,7 +72,7 @@ class Trainer:
         folder: Path,
         seed: int,
         progress: Progress,
-        save_seconds: float = _SAVE_SECONDS,
+        save_seconds: float = SAVE_SECONDS,
         networks: Mapping[str, nn.Module] | None = None,
     ) -> None:
         self.stages, self.folder, self.seed, self.progress = stages, folder, seed, progress
@@ -87,11 +85,15 @@ class Trainer:
         self.best: float | None = None
         self.stale = 0
         self._between_steps = True  # no weight is ahead of the step count
+        self._step_seconds = math.inf  # of the last step
+        # Figures of a step that is taken, but not yet validated and logged.
+        self._pending: dict[str, float] | None = None
 
     def run(self, resume: bool = False) -> TrainingOutcome:
         """Train every stage to its end.
 
-        Ctrl-C saves a checkpoint and returns an unfinished outcome.
+        Ctrl-C, SIGTERM and SIGHUP save a checkpoint and return an unfinished outcome; a second of
+        them leaves the checkpoint before.
 
         Raises:
             TrainingError: if a loss is not finite or a checkpoint cannot be written or read.
@@ -105,14 +107,10 @@ class Trainer:
         while self.stage_index < len(self.stages):
             stage = self.stages[self.stage_index]
             try:
-                with _StopSign() as stop:
+                with StopRequest(self.progress.say) as stop:
                     figures, overfits = self._run_stage(stage, restored, stop)
             except KeyboardInterrupt:
-                self.progress.say(
-                    f"stopped at step {self.step}; --resume goes on from the last save"
-                )
-                to_come = tuple(later.name for later in self.stages[self.stage_index + 1 :])
-                return TrainingOutcome(False, self.step, self.best, figures, overfits, to_come)
+                return TrainingOutcome(False, self.step, self.best, figures, overfits)
             steps, restored = self.step, {}
             self.stage_index, self.step, self.total_steps, self.stale = (
                 self.stage_index + 1,
@@ -123,7 +121,7 @@ class Trainer:
         return TrainingOutcome(True, steps, self.best, figures, overfits)
 
     def _run_stage(
-        self, stage: Stage, restored: dict[str, Tensor], stop: _StopSign
+        self, stage: Stage, restored: dict[str, Tensor], stop: StopRequest
     ) -> tuple[Mapping[str, float], bool]:
         if stage.training.steps is None and stage.training.minutes is None:
             raise TrainingError(f"{stage.name}: its training config needs steps or minutes")
@@ -132,14 +130,15 @@ class Trainer:
             self.total_steps = self.total_steps or stage.training.steps
             if not restored:
                 self.best = None
-                if self.stage_index and self._leads:
-                    self._save(optimizers)  # the best weights of this stage replace the last one's
+                if self._leads:  # from here on a run that is killed can be resumed
+                    self._save(optimizers)
+            self.progress.minutes = stage.training.minutes
             self.progress.begin(stage.name, self.step, self.total_steps)
             log = self._open_log(stage) if self._leads else None
             try:
                 figures, overfits = self._steps(stage, optimizers, log, stop)
             except KeyboardInterrupt:
-                if self._leads and self._between_steps:
+                if self._leads and self._between_steps and not stop.at_once:
                     self._save(optimizers)
                 raise
             finally:
@@ -167,36 +166,41 @@ class Trainer:
         self,
         stage: Stage,
         optimizers: Sequence[PlayerOptimizer],
-        log: _Log | None,
-        stop: _StopSign,
+        log: Log | None,
+        stop: StopRequest,
     ) -> tuple[Mapping[str, float], bool]:
         """Take the steps that are left; returns the last figures, and whether they grew worse."""
         figures: Mapping[str, float] = {}
         history: list[float] = []
         if stage.validate and self.stage_index and self.step == 0:
             # What the stage before has left stands for election too: no stage makes it worse.
-            self._validate(stage, optimizers)
+            self._validate(stage, optimizers, stop)
             # Getting ready is no step: the time left is told by steps alone.
             self.progress.begin(stage.name, self.step, self.total_steps)
-        started, first_step, saved = time.monotonic(), self.step, time.monotonic()
-        while not self._is_over(stage):
-            line = self._one_step(stage, optimizers)
-            self.step += 1
+        first_step, saved = self.step, time.monotonic()
+        started, is_warm = saved, False
+        while self._pending is not None or not self._is_over(stage):
+            if self._pending is None:
+                self._pending = self._one_step(stage, optimizers, stop)
+                self.step += 1
+                self._between_steps = True
             if self.total_steps is None:
-                taken = self.step - first_step
-                if taken == _WARM_STEPS:
-                    started = time.monotonic()
-                self.total_steps = self._steps_for(
-                    stage, taken - _WARM_STEPS, time.monotonic() - started
-                )
+                taken, now = self.step - first_step, time.monotonic()
+                is_long = now - started > _MEASURED_SHARE * 60 * (stage.training.minutes or 0)
+                if not is_warm and (taken == _WARM_STEPS or is_long):
+                    first_step, started, is_warm = self.step, now, True
+                else:
+                    elapsed = now - started
+                    self.total_steps = self._steps_for(stage, taken, elapsed, is_warm and is_long)
+            line = self._pending
             is_last = self.step == self.total_steps
             if stage.validate and (self.step % stage.training.validate_every == 0 or is_last):
-                figures = self._validate(stage, optimizers)
-                line |= {f"valid_{key}": value for key, value in figures.items()}
+                figures = self._validate(stage, optimizers, stop)
+                line = line | {f"valid_{key}": value for key, value in figures.items()}
                 history.append(figures["loss"])
             if log:
                 log.write({"step": self.step, **finite(line)})
-            self._between_steps = True
+            self._pending = None
             self.progress.advance(self.step, self.total_steps, line)
             is_due = time.monotonic() - saved > self.save_seconds or self._is_over(stage)
             if self._leads and is_due:
@@ -213,9 +217,10 @@ class Trainer:
             return True
         return self.total_steps is not None and self.step >= self.total_steps
 
-    def _open_log(self, stage: Stage) -> _Log:
+    def _open_log(self, stage: Stage) -> Log:
         earlier = [each.name for each in self.stages[: self.stage_index]]
-        return _Log(self.folder / "log.jsonl", stage.name, self.step, earlier)
+        written = self.step - (self._pending is not None)
+        return Log(self.folder / "log.jsonl", stage.name, written, earlier)
 
     def _take_best(self, stage: Stage, optimizers: Sequence[PlayerOptimizer]) -> None:
         """Put the stage's best weights in, or their average where nothing told which are best."""
@@ -232,18 +237,31 @@ class Trainer:
     def _leads(self) -> bool:
         return distributed.rank() == 0
 
-    def _one_step(self, stage: Stage, optimizers: Sequence[PlayerOptimizer]) -> dict[str, float]:
+    def _one_step(
+        self, stage: Stage, optimizers: Sequence[PlayerOptimizer], stop: StopRequest
+    ) -> dict[str, float]:
+        """Let every player learn once, and return the figures of the step.
+
+        A stop ends a long step before the first weight changes; the resumed run takes it again.
+        """
         line: dict[str, float] = {}
         draw = seeds.generator(self.seed, self.stage_index, self.step, distributed.rank())
         torch.manual_seed(int(draw.integers(2**62)))
         began = time.monotonic()
+        is_long = self._step_seconds > _LONG_STEP_SECONDS
+
+        def commit() -> None:
+            stop.keep()
+            self._between_steps = False
+
         for optimizer in optimizers:
             for _ in range(optimizer.player.updates):
-                batch = self._to_device(stage.batches(draw))
-                with autocast(self.device):
-                    loss = optimizer.player.loss(batch)
-                self._between_steps = False
-                norm = optimizer.update(loss, self.step, self.total_steps or 10**9)
+                may_give_up = is_long and self._between_steps and distributed.world_size() == 1
+                with stop.giving_up(may_give_up):
+                    batch = self._to_device(stage.batches(draw))
+                    with autocast(self.device):
+                        loss = optimizer.player.loss(batch)
+                    norm = optimizer.update(loss, self.step, self.total_steps or 10**9, commit)
                 if not (math.isfinite(norm) and math.isfinite(float(loss.total.detach()))):
                     raise TrainingError(
                         f"{stage.name}: the loss of {optimizer.player.name} is not finite at step "
@@ -257,30 +275,33 @@ class Trainer:
         line["learning_rate"] = learning_rate_at(
             stage.training, self.step, self.total_steps or 10**9
         )
-        line["seconds"] = time.monotonic() - began
+        self._step_seconds = line["seconds"] = time.monotonic() - began
         return line
 
     def _to_device(self, batch: Batch) -> Batch:
         return {key: value.to(self.device) for key, value in batch.items()}
 
-    def _steps_for(self, stage: Stage, taken: int, elapsed: float) -> int | None:
+    def _steps_for(self, stage: Stage, taken: int, elapsed: float, is_enough: bool) -> int | None:
         """Return how many steps the minutes give; None until that can be told."""
         assert stage.training.minutes is not None
-        is_told = taken >= _MEASURED_STEPS and elapsed >= _MEASURED_SECONDS
+        is_told = is_enough or (taken >= _MEASURED_STEPS and elapsed >= _MEASURED_SECONDS)
         if not distributed.any_rank(is_told):
             return None
         speed = taken / max(1e-6, elapsed)
         steps = max(self.step + 1, int(stage.training.minutes * 60 * speed))
         return int(distributed.agree(float(steps)))
 
-    def _validate(self, stage: Stage, optimizers: Sequence[PlayerOptimizer]) -> Mapping[str, float]:
+    def _validate(
+        self, stage: Stage, optimizers: Sequence[PlayerOptimizer], stop: StopRequest
+    ) -> Mapping[str, float]:
         assert stage.validate is not None
         for optimizer in optimizers:
             optimizer.swap_average()
         for module in self.modules.values():
             module.eval()
         try:
-            with torch.no_grad(), autocast(self.device):
+            may_give_up = distributed.world_size() == 1
+            with torch.no_grad(), autocast(self.device), stop.giving_up(may_give_up):
                 figures = dict(stage.validate())
             # All ranks must judge alike, or one would stop before the others.
             figures["loss"] = distributed.agree(figures["loss"])
@@ -291,14 +312,15 @@ class Trainer:
                 )
             figures = finite(figures)
             if self.best is None or figures["loss"] < self.best:
+                self._save_best(figures)  # first: it may be interrupted
                 self.best, self.stale = figures["loss"], 0
-                self._save_best(figures)
             else:
                 self.stale += 1
                 if self.stale == _STALE_WARNING:
                     self.progress.say(
                         f"no gain in {self.stale} validations: the model may be learning the "
-                        "pieces by heart; the best weights are kept; Ctrl-C ends here"
+                        "pieces by heart; the best weights are kept; Ctrl-C stops, "
+                        "'partimento export' then gives the model"
                     )
         finally:
             for module in self.modules.values():
@@ -319,6 +341,7 @@ class Trainer:
             "best": self.best,
             "stale": self.stale,
             "seed": self.seed,
+            "pending": self._pending,
         }
         write_checkpoint(self.folder / CHECKPOINT, tensors, state)
 
@@ -347,30 +370,8 @@ class Trainer:
         _load_weights(self.modules, tensors)
         self.stage_index, self.step = int(state["stage"]), int(state["step"])
         self.total_steps, self.best = state["total_steps"], state["best"]
-        self.stale = int(state["stale"])
+        self.stale, self._pending = int(state["stale"]), state.get("pending")
         return tensors
-
-
-class _StopSign:
-    """Turns the first Ctrl-C into the wish to stop between two steps; a second stops at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._handler: Any = None
-
-    def __enter__(self) -> _StopSign:
-        if threading.current_thread() is threading.main_thread():
-            self._handler = signal.signal(signal.SIGINT, self._ask)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
-
-    def _ask(self, _number: int, _frame: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
 
 
 @contextmanager
@@ -384,60 +385,6 @@ def _frozen(modules: Sequence[nn.Module]) -> Iterator[None]:
     finally:
         for weight in weights:
             weight.requires_grad_(True)
-
-
-class _Log:
-    """One JSON object a line; lines that a resumed run will write again are dropped first."""
-
-    def __init__(self, path: Path, stage: str, step: int, earlier: Sequence[str]) -> None:
-        self.path, self.stage = path, stage
-        kept = [text for text in _lines(path) if _is_before(text, stage, step, earlier)]
-        with atomic_path(path) as temporary:
-            temporary.write_text("".join(f"{text}\n" for text in kept), encoding="utf-8")
-        self.file = path.open("a", encoding="utf-8")
-        self.board = _tensorboard(path.parent)
-
-    def write(self, values: Mapping[str, float]) -> None:
-        if self.board is not None:
-            for key, value in values.items():
-                self.board.add_scalar(f"{self.stage}/{key}", value, int(values["step"]))
-        try:
-            text = json.dumps({"stage": self.stage, **values}, allow_nan=False)
-            self.file.write(text + "\n")
-            self.file.flush()
-        except OSError as error:
-            raise TrainingError(
-                f"{self.path} cannot be written ({error.strerror}); the last checkpoint is kept; "
-                "free some space and use --resume"
-            ) from None
-
-    def close(self) -> None:
-        if self.board is not None:
-            self.board.close()
-        with contextlib.suppress(OSError):  # a full disk was told by ``write``
-            self.file.close()
-
-
-def _tensorboard(folder: Path) -> Any:
-    """Return a TensorBoard writer where the extra is installed, else None."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"))
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-
-
-def _is_before(text: str, stage: str, step: int, earlier: Sequence[str]) -> bool:
-    """Return whether a line of the log is of an earlier stage, or of a step that is done."""
-    try:
-        entry = json.loads(text)
-    except ValueError:  # a kill cut the last line short
-        return False
-    return entry["stage"] in earlier or (entry["stage"] == stage and entry["step"] <= step)
 
 
 def all_modules(

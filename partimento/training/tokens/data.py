@@ -107,6 +107,8 @@ class TokenSet:
     ) -> Batch:
         """Return ``columns`` (B, L, C), ``targets`` and ``mask`` (B, L) of random crops.
 
+        L is ``length``, or less where no piece drawn is so long.
+
         Pieces are drawn by their length, transpositions evenly; crops start at multiples of
         ``align``.
         """
@@ -126,10 +128,11 @@ class TokenSet:
                 inputs[:, -hidden:] = 0
             columns[row, : len(wanted)], targets[row, : len(wanted)] = inputs, wanted
             mask[row, : len(wanted)] = True
+        used = int(mask.any(axis=0).sum())  # no work for places that no row fills
         return {
-            "columns": torch.from_numpy(columns),
-            "targets": torch.from_numpy(targets),
-            "mask": torch.from_numpy(mask),
+            "columns": torch.from_numpy(columns[:, :used]),
+            "targets": torch.from_numpy(targets[:, :used]),
+            "mask": torch.from_numpy(mask[:, :used]),
         }
 
 

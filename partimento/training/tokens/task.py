@@ -16,17 +16,20 @@ from torch import nn
 from partimento.errors import TrainingError
 from partimento.files.corpora.corpus import Corpus
 from partimento.metrics.copying import CopyIndex
-from partimento.music import Score
+from partimento.music import Note, Score, Track
 from partimento.representations import token_representation
 from partimento.representations.base import input_columns
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.presets import TokenPreset
 from partimento.training.contract import Batch, Loss, Player, Stage
 from partimento.training.data import pitch_ranges
+from partimento.training.device import best_device, number_format
 from partimento.training.export.writer import COPIES, export_token_model
+from partimento.training.loop.timing import step_seconds
 from partimento.training.objectives.likelihood import next_token_loss
 from partimento.training.tokens import data as token_data
 from partimento.training.tokens.data import TokenPiece, TokenSet
+from partimento.training.tokens.fitting import fitted
 from partimento.training.tokens.temperature_scaling import best_temperature, divide_head
 
 __all__ = ["TokenTask", "sequence_nll"]
@@ -54,6 +57,23 @@ class TokenTask:
     def fresh(self) -> TokenTask:
         """Return another training_task of the same preset, its weights drawn anew."""
         return type(self)(self.system, self.preset, self.factory)
+
+    def of_preset(self, preset: TokenPreset) -> TokenTask:
+        """Return a task of another preset, of the same representation, on the same data."""
+        task = type(self)(self.system, preset, self.factory)
+        task.sets = self.sets
+        return task
+
+    def cost(self) -> tuple[float, str]:
+        """Return the seconds of a step on made-up music, and the number format it runs in."""
+        notes = tuple(
+            Note(120 * i, 60 + i % 12, 120) for i in range(4 * self.preset.training.length)
+        )
+        scale = Score((Track("Piano", notes),))
+        trial = self.of_preset(self.preset)
+        pieces, _ = token_data.encode_pieces(self.representation, [scale], 0, (1.0,))
+        trial.sets = {"train": TokenSet(self.representation, pieces)}
+        return step_seconds(trial.stages()[0]), number_format(best_device())
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -97,6 +117,11 @@ class TokenTask:
             f"{counts['train']} pieces to learn from ({self.sets['train'].token_count:,} tokens), "
             f"{counts['valid']} to validate"
         )
+        if self.preset.fit:
+            with torch.random.fork_rng(devices=[]):  # the weights come from the seed alone
+                self.preset = fitted(self, self.sets["train"].token_count, say)
+            size, features = self.vocabulary, self.representation.feature_sizes
+            self.network = self.factory(self.preset, size, features)
 
     def recall(self, folder: Path) -> None:
         """Take the data that a run in ``folder`` encoded, where it is still there."""

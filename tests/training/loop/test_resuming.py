@@ -77,7 +77,11 @@ def test_a_stopped_run_is_resumed_by_its_folder_alone(
         assert run(BEGIN) == 130
     assert steps(here / "out") == [1, 2, 3]
     told = capsys.readouterr().err.splitlines()[-1]
-    assert told == "Stopped; go on with: partimento train --resume -o out"
+    assert told == (
+        "Stopped; out is an unfinished training run, saved at step 3 of 4; "
+        "go on with: partimento train --resume -o out; "
+        "or export what it has learned: partimento export out -o NEW"
+    )
     assert json.loads((here / "out" / "training" / "run.json").read_text()) == {
         "preset": "tiny", "data": [str(here / "music")], "seed": 3, "threads": 1,
     }  # fmt: skip
@@ -100,17 +104,23 @@ def test_a_second_ctrl_c_and_one_before_the_first_step_exit_alike(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def stopped(*_given: object) -> None:
+    def stopped(*_given: object, **_more: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(files.Corpus, "preflight", stopped)
         assert run(BEGIN) == 130
-    assert capsys.readouterr().err == "Stopped before the first save; nothing was learnt\n"
+    assert capsys.readouterr().err == (
+        "training music_transformer, preset tiny, on music (3 pieces)\n"
+        "Stopped before the first save; nothing was learned\n"
+    )
+    assert not (here / "out").exists()
     with monkeypatch.context() as patch:
         stop_at(patch, 1, presses=2)
         assert run(BEGIN) == 130
-    assert capsys.readouterr().err.endswith("partimento train --resume -o out\n")
+    told = capsys.readouterr().err.splitlines()[-1]
+    # The second press saves nothing: what is there is the save before the first step.
+    assert "saved at step 0 of 4; go on with: partimento train --resume -o out" in told
     with monkeypatch.context() as patch:
         patch.setattr(runs, "resumed", stopped)  # as in the middle of anything
         assert run("train --resume -o out") == 130
@@ -171,3 +181,56 @@ def test_known_corpora_keep_their_names(here: Path) -> None:
 
 def test_the_workshops_checkpoint_is_the_one_that_is_looked_for() -> None:
     assert runs.CHECKPOINT.name == CHECKPOINT
+
+
+def test_an_unfinished_run_is_named_as_one(
+    here: Path, handler: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3)
+        assert run(BEGIN) == 130
+    capsys.readouterr()
+    told = "out is an unfinished training run, saved at step 3 of 4; go on with: partimento train"
+    assert run("generate --model out -o x.mid") == 1
+    assert told in capsys.readouterr().err
+    monkeypatch.setenv("PARTIMENTO_MODELS", str(here))
+    monkeypatch.setenv("COLUMNS", "300")
+    assert run("models") == 0
+    assert f"{here / 'out'} is an unfinished training run" in capsys.readouterr().out
+    assert run("export out -o model") == 0
+    assert (here / "model" / "config.json").is_file()
+
+
+def test_a_refused_training_leaves_no_folder(here: Path) -> None:
+    (here / "empty").mkdir()
+    (here / "bad").mkdir()
+    (here / "bad" / "x.mid").write_bytes(b"MThd")
+    for wrong in (
+        "train music_transformer empty -o out",
+        "train music_transformer bad -o out --preset tiny",
+        "train music_transformer music -o out --preset tiny --steps 1000000000000000000000",
+        "train music_transformer music -o out --preset tiny --minutes nan",
+        "train music_transformer music -o out --preset tiny --minutes inf",
+        "train music_transformer music -o out --preset tiny --set training.batch_size=100000",
+        "train music_transformer music -o out --preset tiny --set training.learning_rate=NaN",
+        "train music_transformer music -o out --preset tiny --start-from nowhere",
+        "train music_transformer music -o out --preset tiny --seed -1",
+        "train music_transformer music -o out --preset tiny --threads 0",
+    ):
+        assert run(wrong) == 1, wrong
+        assert not (here / "out").exists(), wrong
+
+
+def test_stale_temporary_checkpoints_are_removed(here: Path) -> None:
+    training = here / "out" / "training"
+    training.mkdir(parents=True)
+    stale = training / ".checkpoint-abcd1234.safetensors"
+    stale.write_bytes(b"")
+    assert run(BEGIN) == 0
+    assert not stale.exists()
+
+
+def test_steps_and_settings_keep_the_other_options(here: Path) -> None:
+    assert run(f"{BEGIN} --set recipe.batch_size=3") == 0
+    kept = json.loads((here / "out" / "training" / "preset.json").read_text())["preset"]["training"]
+    assert (kept["steps"], kept["batch_size"], kept["length"]) == (4, 3, 64)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from partimento.errors import PartimentoError, TrainingError
 from partimento.runtime.presets import TrainingConfig
 from partimento.training.contract import Batch, Loss
+from partimento.training.loop import log as log_module
 from partimento.training.loop import trainer as trainer_module
 from partimento.training.loop.checkpoints import read_checkpoint, write_checkpoint
 from partimento.training.loop.progress import Progress
@@ -97,7 +98,8 @@ def test_ctrl_c_saves_and_resume_is_exact(
     before = signal.getsignal(signal.SIGINT)  # a shell in the background ignores it
     outcome = first.run()
     assert (outcome.finished, outcome.steps) == (False, step)
-    assert progress.said == [f"stopped at step {step}; --resume goes on from the last save"]
+    asked = ["finishing this step; again to stop now"] if how == "signal" else []
+    assert progress.said == asked
     assert signal.getsignal(signal.SIGINT) is before
     game = Regression()
     assert trainer(tmp_path, game.stage()).run(resume=True).finished
@@ -319,9 +321,9 @@ def test_minutes_become_steps_once_the_speed_is_known(
     monkeypatch.setattr(trainer_module, "_MEASURED_SECONDS", 0.0)
     game = Regression(TrainingConfig(minutes=1e-5, validate_every=1000))
     outcome = trainer(tmp_path, game.stage()).run()
-    # 4 steps to warm up and 12 to measure; then it is over at once
-    assert (outcome.finished, outcome.steps) == (True, 17)
-    assert read_checkpoint(tmp_path / CHECKPOINT)[1]["total_steps"] == 17
+    # the minutes are over before the first step is: one step to warm up, one to measure, one more
+    assert (outcome.finished, outcome.steps) == (True, 3)
+    assert read_checkpoint(tmp_path / CHECKPOINT)[1]["total_steps"] == 3
 
 
 def test_patience_stops_at_the_best_and_a_restart_knows(tmp_path: Path) -> None:
@@ -372,7 +374,6 @@ def test_stages_follow_each_other_and_resume_in_the_second(tmp_path: Path) -> No
         run = trainer(broken, *both, progress=progress)
         outcome = run.run(resume=stage == "second")
         assert not outcome.finished
-        assert outcome.to_come == (("second",) if stage == "first" else ())
     *both, again = stages()
     assert trainer(broken, *both).run(resume=True).finished
     assert log(broken) == log(whole)
@@ -400,7 +401,7 @@ def test_tensorboard_is_told_every_step(tmp_path: Path, monkeypatch: pytest.Monk
         def close(self) -> None:
             Board.closed += 1
 
-    monkeypatch.setattr(trainer_module, "_tensorboard", lambda folder: Board())
+    monkeypatch.setattr(log_module, "_tensorboard", lambda folder: Board())
     trainer(tmp_path, Regression().stage()).run()
     assert [step for name, step in Board.told if name == "fit/line_loss"] == list(range(1, 13))
     assert [step for name, step in Board.told if name == "fit/valid_loss"] == [4, 8, 12]
@@ -417,3 +418,59 @@ def test_checkpoints_hold_what_was_put_in(tmp_path: Path) -> None:
     found, state = read_checkpoint(tmp_path / "x.safetensors")
     assert_same(found, tensors)
     assert state == {"step": 3, "best": None}
+
+
+def interrupting(game: Regression, when: int) -> Any:
+    """Return a validation during which Ctrl-C comes, the time after ``when`` times."""
+    count = [0]
+
+    def validate() -> Mapping[str, float]:
+        count[0] += 1
+        if count[0] == when:
+            os.kill(os.getpid(), signal.SIGINT)
+        return game.validate()
+
+    return validate
+
+
+def test_ctrl_c_gives_up_a_validation_that_the_resumed_run_makes(
+    unbroken: tuple[Path, Regression], tmp_path: Path
+) -> None:
+    game = Regression()
+    stage = game.stage(validate=interrupting(game, 2))
+    outcome = trainer(tmp_path, stage, save_seconds=1e9).run()
+    assert (outcome.finished, outcome.steps) == (False, 8)
+    assert len(log(tmp_path)) == 7  # step 8 is taken, but not yet logged
+    assert trainer(tmp_path, Regression().stage()).run(resume=True).finished
+    assert log(tmp_path) == log(unbroken[0])
+
+
+def test_ctrl_c_gives_up_a_long_step(
+    unbroken: tuple[Path, Regression], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_module, "_LONG_STEP_SECONDS", -1.0)
+    game = Regression()
+
+    def loss(batch: Batch) -> Loss:
+        if game.losses == 7:  # five steps and a validation before
+            os.kill(os.getpid(), signal.SIGINT)
+        return game.loss(batch)
+
+    stage = replace(game.stage(), players=(replace(game.stage().players[0], loss=loss),))
+    outcome = trainer(tmp_path, stage, save_seconds=1e9).run()
+    assert not outcome.finished
+    assert read_checkpoint(tmp_path / CHECKPOINT)[1]["step"] == len(log(tmp_path))
+    assert trainer(tmp_path, Regression().stage()).run(resume=True).finished
+    assert log(tmp_path) == log(unbroken[0])
+
+
+def test_a_second_ctrl_c_leaves_the_save_before(tmp_path: Path) -> None:
+    class Twice(Stopping):
+        def advance(self, step: int, total: int | None, figures: Mapping[str, float]) -> None:
+            if step == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    outcome = trainer(tmp_path, Regression().stage(), progress=Twice(0), save_seconds=1e9).run()
+    assert not outcome.finished
+    assert read_checkpoint(tmp_path / CHECKPOINT)[1]["step"] == 0
