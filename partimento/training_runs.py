@@ -17,6 +17,7 @@ from partimento import files
 from partimento.config import Config, read_config, validate_config
 from partimento.errors import ConfigError, FileError, TrainingError
 from partimento.runtime.contract import Card
+from partimento.runtime.presets import current_name
 from partimento.runtime.threads import check_threads
 
 __all__ = ["Run", "begun", "is_begun", "open_data", "preset_of", "remember", "resumed"]
@@ -237,12 +238,13 @@ def preset_of(
     if minutes is not None or steps is not None:
         if minutes is not None and steps is not None:
             raise ConfigError("minutes", "give minutes or steps, not both")
-        _lay_over(values, {"recipe": {"minutes": minutes, "steps": steps}})
+        _lay_over(values, {"training": {"minutes": minutes, "steps": steps}})
     return validate_config(type(base), values, "preset" if config is None else str(config))
 
 
 def _lay_over(values: dict[str, Any], table: Mapping[str, Any]) -> None:
-    for key, value in table.items():
+    for name, value in table.items():
+        key = current_name(name)
         inner = values.get(key)
         if isinstance(inner, dict) and isinstance(value, Mapping):
             _lay_over(inner, value)

@@ -18,7 +18,7 @@ __all__ = ["train"]
 
 Config = Annotated[
     Path | None,
-    Parameter(help="A .toml or .json file over the preset, such as [recipe] steps = 2000."),
+    Parameter(help="A .toml or .json file over the preset, such as [training] steps = 2000."),
 ]
 Overrides = Annotated[
     list[str] | None,

@@ -71,7 +71,7 @@ class TransformerConfig(Preset):
 class RecurrentConfig(Preset):
     """Sizes of an LSTM."""
 
-    layers: int = Field(3, ge=1)
+    layers: int = Field(3, ge=0, description="0: what the last tokens say, no memory beyond them")
     width: int = Field(512, ge=8)
     local_width: int = Field(1, ge=1)
     token_width: int = Field(64, ge=1)
