@@ -97,7 +97,7 @@ class RecurrentFacts(NetworkFacts):
     """Of an LSTM: the shape of its state."""
 
     kind: Literal["recurrent"]
-    layers: int = Field(ge=1, le=1024)
+    layers: int = Field(ge=0, le=1024)
     width: int = Field(ge=1, le=1 << 16)
 
 

@@ -79,7 +79,9 @@ class RecurrentConfig(Preset):
     """Sizes of an LSTM."""
 
     kind: Literal["recurrent"] = "recurrent"
-    layers: int = Field(3, ge=1, le=_MAX_LAYERS)
+    layers: int = Field(
+        3, ge=0, le=_MAX_LAYERS, description="0: the last tokens alone, no memory beyond them"
+    )
     width: int = Field(512, ge=8, le=_MAX_WIDTH)
     local_width: int = Field(1, ge=1, le=_MAX_WIDTH)
     token_width: int = Field(64, ge=1, le=_MAX_WIDTH)

@@ -12,6 +12,7 @@ PAGES = (
     ROOT / "README.md",
     ROOT / "ARCHITECTURE.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 )
 SHELL = ("", "sh", "bash", "console")

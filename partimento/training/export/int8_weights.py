@@ -1,4 +1,4 @@
-"""Graphs that keep their weights in int8 and compute in float32: a fourth of the size."""
+"""Weights in int8: those that are computed with in float32, and those of int8 products."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-__all__ = ["ROUNDED", "SCALE", "rounded"]
+__all__ = ["ROUNDED", "SCALE", "rounded", "with_own_weights"]
 
 ROUNDED, SCALE = "_int8", "_scale"  # after the name of a weight: its numbers, their steps
 
+_PRODUCTS = ("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeLSTM")
 _LEAST = 4096  # numbers: what is smaller stays in float32
 
 
@@ -55,4 +56,28 @@ def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
     del graph.node[:]
     graph.initializer.extend(kept)
     graph.node.extend([*nodes, *rest])
+    return out
+
+
+def with_own_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the graph with int8 constants that no two products share.
+
+    On processors without VNNI, ONNX Runtime's exact kernels (see ``runtime/sessions.py``) replace
+    the int8 constants of each product, and a graph in which two products share one does not load.
+    """
+    out = onnx.ModelProto()
+    out.CopyFrom(model)
+    constants = {each.name: each for each in out.graph.initializer}
+    seen: set[str] = set()
+    for node in out.graph.node:
+        if node.op_type not in _PRODUCTS:
+            continue
+        for at, name in enumerate(node.input):
+            if name not in constants or constants[name].data_type != TensorProto.INT8:
+                continue
+            if name in seen:
+                copy = out.graph.initializer.add()
+                copy.CopyFrom(constants[name])
+                copy.name = node.input[at] = f"{name}_{node.name or node.output[0]}_{at}"
+            seen.add(name)
     return out

@@ -23,6 +23,7 @@ from onnx import helper, numpy_helper
 
 from partimento.runtime.sessions import session_of
 from partimento.training.export.graph_builder import MICROSOFT
+from partimento.training.export.int8_weights import with_own_weights
 
 __all__ = ["quantise"]
 
@@ -77,7 +78,7 @@ def quantise(
     for node in products:
         work.product(node)
     work.finish()
-    return out
+    return with_own_weights(out)
 
 
 def _observed(

@@ -22,7 +22,7 @@ from partimento.representations.base import TokenRepresentation
 from partimento.runtime.model_folder import ModelFolder, write_model_folder
 from partimento.runtime.presets import RecurrentConfig, TokenPreset, TransformerConfig
 from partimento.training.export.graph_builder import recurrent_graph, transformer_graph
-from partimento.training.export.int8_weights import rounded
+from partimento.training.export.int8_weights import rounded, with_own_weights
 
 __all__ = ["COPIES", "TokenModel", "export_token_model", "quantized", "token_graph", "write_model"]
 
@@ -68,7 +68,7 @@ def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
                     "DefaultTensorType": onnx.TensorProto.FLOAT,
                 },
             )
-        return rounded(onnx.load(small))
+        return with_own_weights(rounded(onnx.load(small)))
 
 
 @contextlib.contextmanager

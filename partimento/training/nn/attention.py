@@ -195,6 +195,10 @@ class SlidingAttention(RelativeAttention):
     M places serves a stream without an end exactly (arXiv 2004.05150, section 3.1).
     """
 
+    def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return the weighted values (B, H, L, D); the blocked form hides nothing but the future."""
+        return self.plain(q, k, v)
+
     def hidden(self, length: int, device: torch.device) -> Tensor:
         """Return (L, L): the future, and what lies M places back or more."""
         far = torch.ones(length, length, dtype=torch.bool, device=device).tril(-self.max_distance)
