@@ -58,18 +58,18 @@ def document_of(data: bytes, path: str | PathLike[str]) -> Document:
     return _unpacked(data, path) if data[:2] == b"PK" else Document(data)
 
 
-def root_of(xml: bytes, path: str | PathLike[str], comments: bool = False) -> ElementTree.Element:
-    """Return the ``score-partwise`` element of an XML document.
-
-    Args:
-        xml: the document.
-        path: its name in errors.
-        comments: keep comments and processing instructions in the tree.
+def root_of(
+    xml: bytes,
+    path: str | PathLike[str],
+    comments: bool = False,
+    encoding: str | None = None,
+) -> ElementTree.Element:
+    """Return the ``score-partwise`` element of an XML document; the arguments are ``parsed``'s.
 
     Raises:
         FileError: if it is no partwise MusicXML, is broken, or is beyond a limit.
     """
-    root = parsed(xml, path, comments)
+    root = parsed(xml, path, comments, encoding)
     if root.tag == "score-timewise":
         raise FileError(path, "timewise MusicXML", "export it as score-partwise")
     if root.tag != "score-partwise":
@@ -77,8 +77,19 @@ def root_of(xml: bytes, path: str | PathLike[str], comments: bool = False) -> El
     return root
 
 
-def parsed(xml: bytes, path: str | PathLike[str], comments: bool = False) -> ElementTree.Element:
+def parsed(
+    xml: bytes,
+    path: str | PathLike[str],
+    comments: bool = False,
+    encoding: str | None = None,
+) -> ElementTree.Element:
     """Return the root element of an XML document without a document type definition.
+
+    Args:
+        xml: the document.
+        path: its name in errors.
+        comments: keep comments and processing instructions in the tree.
+        encoding: what the document is in, whatever it declares.
 
     Raises:
         FileError: if it is broken, declares a document type inside, or is beyond a limit.
@@ -93,7 +104,6 @@ def parsed(xml: bytes, path: str | PathLike[str], comments: bool = False) -> Ele
         if count > most:
             raise FileError(path, f"more than {most:,} {what} of XML", "split it into movements")
     try:
-        encoding = None
         if xml[:2] in _UTF16:
             # Its declaration may name another encoding than it has.
             xml, encoding = xml.decode("utf-16").encode(), "utf-8"

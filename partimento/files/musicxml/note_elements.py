@@ -18,6 +18,7 @@ __all__ = [
     "Place",
     "add_text",
     "chord_elements",
+    "dynamics_of",
     "hidden_rest",
     "pitch_element",
     "rest_elements",
@@ -57,10 +58,18 @@ def add_text(parent: Element, tag: str, text: str | int) -> Element:
     return element
 
 
+def dynamics_of(velocity: int) -> str:
+    """Return what MusicXML calls the dynamics of a note: per cent of a velocity of 90."""
+    return f"{velocity * _VELOCITY_TO_DYNAMICS:.2f}"
+
+
 def rest_elements(ticks: int, grid: Grid, place: Place, whole: bool = False) -> list[Element]:
     """Return rests that last ``ticks``; ``whole`` makes one of a whole bar."""
     notes = []
-    for value in [Value(ticks)] if whole else values_of(ticks, grid.ticks_per_quarter):
+    values = [Value(ticks)] if whole else values_of(ticks, grid.ticks_per_quarter)
+    if any(value.ticks * grid.divisions % grid.ticks_per_quarter for value in values):
+        values = [Value(ticks)]  # signs finer than the divisions
+    for value in values:
         note = Element("note")
         rest = SubElement(note, "rest")
         if whole:
@@ -94,7 +103,7 @@ def chord_elements(
             start = piece.goes_on or index < len(values) - 1
             note = Element("note")
             if not stop:
-                note.set("dynamics", f"{piece.velocity * _VELOCITY_TO_DYNAMICS:.2f}")
+                note.set("dynamics", dynamics_of(piece.velocity))
             if piece is not chord[0]:
                 SubElement(note, "chord")
             pitch, instrument = pitched(piece.pitch)

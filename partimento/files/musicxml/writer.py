@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from os import PathLike
@@ -32,15 +32,14 @@ from partimento.files.musicxml.note_elements import (
 from partimento.files.musicxml.repeat_signs import write_signs
 from partimento.files.musicxml.terms import KIND_OF_QUALITY
 from partimento.files.names import written_name
-from partimento.files.notation import Piece, spelt, voices_of
+from partimento.files.notation import Piece, cut_at_bar_lines, spelt, voices_of
 from partimento.music import Lyric, Note, Score, Timeline, TimeSignature, Track
 from partimento.music.instruments import DRUMS, PROGRAMS
 from partimento.music.timeline import Bar
 
-__all__ = ["musicxml_bytes", "write_musicxml"]
+__all__ = ["PartWriter", "list_part", "musicxml_bytes", "write_musicxml"]
 
 _MIDDLE_C = 60
-_MOST_TIES = 16  # as MusicXML numbers them
 _BASS_CLEF_BELOW = 57
 _LYRIC_PLACE = Place("99", "")  # the voice of syllables without notes
 _KEYBOARDS = frozenset((*range(8), *range(16, 24), 46))
@@ -102,15 +101,16 @@ def musicxml_bytes(score: Score) -> bytes:
     bars = Timeline(score).bars
     # A score of chord symbols alone still needs a part to hold them.
     for number, track in enumerate(score.tracks or (Track("Chords"),), 1):
-        _list_part(part_list, track, number)
+        list_part(part_list, track, number)
         part = SubElement(root, "part", id=f"P{number}")
-        _PartWriter(score, track, number, bars).write(part)
+        PartWriter(score, track, number, bars).write(part)
     indent(root)
     data: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return data + b"\n"
 
 
-def _list_part(part_list: Element, track: Track, number: int) -> None:
+def list_part(part_list: Element, track: Track, number: int) -> None:
+    """Append the ``score-part`` of a track, whose id is P and a number."""
     part = SubElement(part_list, "score-part", id=f"P{number}")
     add_text(part, "part-name", written_name(track) or track.name)
     channel = 10 if track.is_drum else (number - 1) % 15 + 1
@@ -131,20 +131,7 @@ def _list_part(part_list: Element, track: Track, number: int) -> None:
         add_text(midi, "pan", f"{track.pan / 127 * 180 - 90:.4f}")
 
 
-def _tie_numbers(notes: Sequence[Note]) -> list[int]:
-    """Return for each note a number, 1 to 16, that no note of its pitch has while it sounds."""
-    sounding: dict[int, dict[int, int]] = {}  # by pitch: numbers, and when their notes end
-    numbers = []
-    for note in notes:
-        taken = sounding.setdefault(note.pitch, {})
-        free = (n for n in range(1, _MOST_TIES) if taken.get(n, -1) < note.onset_ticks)
-        number = next(free, _MOST_TIES)
-        taken[number] = note.end_ticks
-        numbers.append(number)
-    return numbers
-
-
-class _PartWriter:
+class PartWriter:
     """Writes one part bar by bar; only the first carries tempo and chord symbols."""
 
     def __init__(self, score: Score, track: Track, number: int, bars: tuple[Bar, ...]) -> None:
@@ -161,33 +148,8 @@ class _PartWriter:
         self.clef = "percussion" if track.is_drum else "F" if mean < _BASS_CLEF_BELOW else "G"
         self.grid = Grid(self.ticks, self.ticks)
         self.loose: list[Lyric] = []
-        self.pieces = self._cut_at_bar_lines()
-
-    def _cut_at_bar_lines(self) -> list[list[Piece]]:
-        lyrics = self._lyrics_of_notes()
-        out: list[list[Piece]] = [[] for _ in self.bars]
-        first = 0
-        for note, tie in zip(self.track.notes, _tie_numbers(self.track.notes), strict=True):
-            while self.bars[first].end_ticks <= note.onset_ticks:
-                first += 1
-            index = first
-            while index < len(self.bars) and self.bars[index].onset_ticks < note.end_ticks:
-                bar = self.bars[index]
-                start, end = max(note.onset_ticks, bar.onset_ticks), note.end_ticks
-                out[index].append(
-                    Piece(
-                        start - bar.onset_ticks,
-                        min(end, bar.end_ticks) - bar.onset_ticks,
-                        note.pitch,
-                        note.velocity,
-                        start > note.onset_ticks,
-                        end > bar.end_ticks,
-                        () if start > note.onset_ticks else tuple(lyrics.pop(note, ())),
-                        tie,
-                    )
-                )
-                index += 1
-        return out
+        spans = [(bar.onset_ticks, bar.length_ticks) for bar in bars]
+        self.pieces = cut_at_bar_lines(track.notes, spans, self._lyrics_of_notes())
 
     def _lyrics_of_notes(self) -> dict[Note, list[tuple[int, str]]]:
         """Return the syllables of notes as (verse, text); of those at one tick the highest first.
@@ -218,13 +180,18 @@ class _PartWriter:
             measure = SubElement(part, "measure", number=str(number))
             if pickup and bar.index == 0:
                 measure.set("implicit", "yes")
-            self._attributes(measure, bar, pickup)
-            self._directions(measure, bar)
+            self.add_attributes(measure, bar, pickup)
+            self.add_directions(measure, bar)
             at = self._notes(measure, bar, pieces)
             self._loose_lyrics(measure, bar, at)
             write_signs(
-                measure, self.score.repeats, bar.onset_ticks, bar.end_ticks, self.number == 1
+                measure, self.score.repeats, bar.onset_ticks, self._end(bar), self.number == 1
             )
+
+    def _end(self, bar: Bar) -> int:
+        """Return where a bar ends: the last one may be cut short."""
+        is_last = bar.index == len(self.bars) - 1
+        return min(bar.end_ticks, self.score.length_ticks) if is_last else bar.end_ticks
 
     def _pickup(self) -> TimeSignature | None:
         """Return the metre that a short first bar belongs to, if it is a pickup."""
@@ -238,7 +205,10 @@ class _PartWriter:
         starts = after.onset_ticks == self.bars[1].onset_ticks == self.bars[0].length_ticks
         return after if fits and starts and quarters < after.quarters_per_bar else None
 
-    def _attributes(self, measure: Element, bar: Bar, pickup: TimeSignature | None) -> None:
+    def add_attributes(
+        self, measure: Element, bar: Bar, pickup: TimeSignature | None = None
+    ) -> None:
+        """Append the key, metre and clefs that begin at a bar."""
         keys = [
             key
             for key in self.score.key_signatures
@@ -288,7 +258,7 @@ class _PartWriter:
         if ticks:
             add_text(SubElement(measure, tag), "duration", ticks)
 
-    def _directions(self, measure: Element, bar: Bar) -> None:
+    def add_directions(self, measure: Element, bar: Bar) -> None:
         """Write tempo, chord symbols and pedals, each with its offset from the bar's start."""
         found: list[tuple[int, int, Callable[[int], None]]] = []
 
@@ -403,6 +373,8 @@ class _PartWriter:
             measure.extend(rest_elements(ticks, self.grid, place, whole))
 
     def _pitched(self, pitch: int, fifths: int) -> tuple[Element, str]:
-        if self.track.is_drum:
-            return pitch_element(pitch, 0, "unpitched"), f"P{self.number}-I{pitch}"
-        return pitch_element(pitch, fifths), ""
+        return self.drum(pitch) if self.track.is_drum else (pitch_element(pitch, fifths), "")
+
+    def drum(self, pitch: int) -> tuple[Element, str]:
+        """Return how a drum is written, and the id of its instrument in the part list."""
+        return pitch_element(pitch, 0, "unpitched"), f"P{self.number}-I{pitch}"
