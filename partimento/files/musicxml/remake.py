@@ -359,6 +359,7 @@ def _write(measure: Element, out: Sequence[tuple[_Item, bool]], grid: Grid) -> N
             move = SubElement(measure, "backup" if at > item.time else "forward")
             add_text(move, "duration", grid.duration(abs(at - item.time)))
             move.tail = tail
+            at = item.time
         for element in item.elements:
             if item.is_new:
                 indent(element, level=3)
