@@ -112,7 +112,7 @@ def remake(
     for row in rebuilt.values():
         mend_voice([(item.time, item.elements) for item in row], grid.ticks_per_quarter)
     return [
-        Made(item.time, element, item.kind == "rest")
+        Made(item.time, element, element.find("rest") is not None)
         for row in rebuilt.values()
         for item in row
         if item.is_new
