@@ -25,7 +25,7 @@ from partimento.errors import FileError
 __all__ = ["Document", "document_of", "parsed", "root_of"]
 
 _MAX_BYTES = 64 * 2**20  # of XML, and of a container
-_MAX_TAGS = 2_000_000  # starts and ends of elements; the longest movement known has 1.3 million
+_MAX_TAGS = 1_500_000  # starts and ends of elements; the longest movement known has 1.3 million
 _MAX_ATTRIBUTES = 1_000_000
 _MAX_DEPTH = 64
 _MAX_DIRECTORY = 2**20  # bytes of a container's list of members, about 10,000 of them
