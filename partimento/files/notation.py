@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Piece", "Value", "spelt", "values_of", "voices_of"]
+from partimento.music import Note
+
+__all__ = ["Piece", "Value", "cut_at_bar_lines", "spelt", "values_of", "voices_of"]
 
 _TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th")
 _TUPLETS = ((3, 2), (5, 4), (7, 4))  # (actual, normal)
 _LETTERS = "FCGDAEB"
+_MOST_TIES = 16  # as MusicXML numbers them
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +110,55 @@ def voices_of(pieces: Iterable[Piece]) -> list[list[list[Piece]]]:
         else:
             voices.append([chord])
     return voices
+
+
+def cut_at_bar_lines(
+    notes: Sequence[Note],
+    bars: Sequence[tuple[int, int]],
+    lyrics: Mapping[Note, Sequence[tuple[int, str]]],
+) -> list[list[Piece]]:
+    """Return the pieces of notes in each bar.
+
+    Args:
+        notes: sorted.
+        bars: (onset, length) in ticks, without gaps, as far as the notes sound.
+        lyrics: (verse, syllable) of notes; of two equal notes the first has them.
+    """
+    left = dict(lyrics)
+    out: list[list[Piece]] = [[] for _ in bars]
+    first = 0
+    for note, tie in zip(notes, _tie_numbers(notes), strict=True):
+        while sum(bars[first]) <= note.onset_ticks:
+            first += 1
+        index = first
+        while index < len(bars) and bars[index][0] < note.end_ticks:
+            onset, length = bars[index]
+            start = max(note.onset_ticks, onset)
+            is_first = start == note.onset_ticks
+            out[index].append(
+                Piece(
+                    start - onset,
+                    min(note.end_ticks, onset + length) - onset,
+                    note.pitch,
+                    note.velocity,
+                    not is_first,
+                    note.end_ticks > onset + length,
+                    tuple(left.pop(note, ())) if is_first else (),
+                    tie,
+                )
+            )
+            index += 1
+    return out
+
+
+def _tie_numbers(notes: Sequence[Note]) -> list[int]:
+    """Return for each note a number, 1 to 16, that no note of its pitch has while it sounds."""
+    sounding: dict[int, dict[int, int]] = {}  # by pitch: numbers, and when their notes end
+    numbers = []
+    for note in notes:
+        taken = sounding.setdefault(note.pitch, {})
+        free = (n for n in range(1, _MOST_TIES) if taken.get(n, -1) < note.onset_ticks)
+        number = next(free, _MOST_TIES)
+        taken[number] = note.end_ticks
+        numbers.append(number)
+    return numbers

@@ -22,6 +22,7 @@ __all__ = [
     "Lyric",
     "Note",
     "Pedal",
+    "RepeatMark",
     "Score",
     "Tempo",
     "TimeSignature",
@@ -124,6 +125,34 @@ class ChordSymbol:
     chord: Chord
 
 
+_REPEAT_KINDS = (
+    "forward", "backward", "ending", "segno", "coda", "tocoda", "dacapo", "dalsegno", "fine",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RepeatMark:
+    """A sign that says in which order bars are played; it stands at a bar line.
+
+    ``forward``, ``ending`` (a volta), ``segno`` and ``coda`` stand where their bar starts;
+    ``backward``, ``tocoda``, ``dacapo``, ``dalsegno`` and ``fine`` where their bar ends.
+    ``passes`` are the passes in which an ending is played, from 1, and ``end_ticks`` is where it
+    ends; ``times`` is how often what a ``backward`` closes is played in all.
+    """
+
+    onset_ticks: int
+    kind: str
+    passes: tuple[int, ...] = ()
+    end_ticks: int = 0
+    times: int = 2
+
+    def __post_init__(self) -> None:
+        if self.kind not in _REPEAT_KINDS:
+            raise MusicError(f"a repeat mark is {', '.join(_REPEAT_KINDS)}, not {self.kind!r}")
+        if not 1 <= self.times <= 99 or any(not 1 <= number <= 99 for number in self.passes):
+            raise MusicError("bars are repeated 1..99 times")
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
     """A named part. ``program`` is General MIDI 0..127; drums ignore it.
@@ -166,7 +195,8 @@ class Score:
 
     ``length_ticks`` is where the piece ends, silence included: the written length when given,
     otherwise the end of the last note. ``recipe`` is how a generated piece was made (JSON text),
-    empty for all others; it travels as a text event in MIDI.
+    empty for all others; it travels as a text event in MIDI. ``repeats`` are marks: the notes stand
+    as they are written, once, and ``partimento.music.repeats`` plays them out.
     """
 
     tracks: tuple[Track, ...] = ()
@@ -178,11 +208,12 @@ class Score:
     title: str = ""
     recipe: str = field(default="", compare=False)
     written_length_ticks: int = 0
+    repeats: tuple[RepeatMark, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.ticks_per_quarter <= 32767:
             raise MusicError(f"ticks a quarter are 1..32767, not {self.ticks_per_quarter}")
-        for name in ("tempos", "time_signatures", "key_signatures", "chords"):
+        for name in ("tempos", "time_signatures", "key_signatures", "chords", "repeats"):
             events = getattr(self, name)
             if any(a.onset_ticks > b.onset_ticks for a, b in pairwise(events)):
                 ordered = tuple(sorted(events, key=lambda event: event.onset_ticks))

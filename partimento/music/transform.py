@@ -80,6 +80,10 @@ def rescale(score: Score, ticks_per_quarter: int) -> Score:
         ),
         chords=tuple(replace(x, onset_ticks=to(x.onset_ticks)) for x in score.chords),
         written_length_ticks=to(score.written_length_ticks),
+        repeats=tuple(
+            replace(x, onset_ticks=to(x.onset_ticks), end_ticks=to(x.end_ticks))
+            for x in score.repeats
+        ),
     )
 
 
@@ -126,13 +130,22 @@ def shift(score: Score, ticks: int) -> Score:
         written_length_ticks=score.written_length_ticks + ticks
         if score.written_length_ticks
         else 0,
+        repeats=tuple(
+            replace(
+                x,
+                onset_ticks=x.onset_ticks + ticks,
+                end_ticks=x.end_ticks + ticks if x.end_ticks else 0,
+            )
+            for x in score.repeats
+        ),
     )
 
 
 def crop(score: Score, start_ticks: int, end_ticks: int) -> Score:
     """Return what lies in [start, end), moved to tick 0; notes are cut at both borders.
 
-    The tempo, metre, key and chord that rule at ``start_ticks`` rule at tick 0.
+    The tempo, metre, key and chord that rule at ``start_ticks`` rule at tick 0. Repeat marks go, as
+    half of a pair means nothing.
 
     Raises:
         MusicError: if the span is empty.
@@ -176,6 +189,7 @@ def crop(score: Score, start_ticks: int, end_ticks: int) -> Score:
         key_signatures=ruling(score.key_signatures),
         chords=ruling(score.chords),
         written_length_ticks=end_ticks - start_ticks,
+        repeats=(),
     )
 
 
@@ -241,7 +255,7 @@ def join(pieces: Iterable[Score]) -> Score:
         )
         for parts in tracks.values()
     )
-    return replace(first, tracks=joined, written_length_ticks=at, **maps)
+    return replace(first, tracks=joined, written_length_ticks=at, repeats=(), **maps)
 
 
 def _same_names(first: Score, second: Score) -> list[int | None]:

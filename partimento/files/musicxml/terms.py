@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import Element
 
+from partimento.files.musicxml.numbers import decimal, integer
 from partimento.music import Chord
 from partimento.music.chords import QUALITIES
 from partimento.music.keys import parse_pitch_class
@@ -51,11 +52,12 @@ _QUALITY_OF_DEGREES = {
     for name, (kind, degrees) in KIND_OF_QUALITY.items()
     if degrees
 }
-_VERSE = re.compile(r"[0-9]{1,3}$")
+_PER_MINUTE = re.compile(r"\d{1,6}(?:[.,]\d{1,6})?", re.ASCII)
+_VERSE = re.compile(r"[0-9]{1,3}$", re.ASCII)
 _SYLLABLE_GOES_ON = ("begin", "middle")
 _BEATS = {
     "breve": 8.0, "whole": 4.0, "half": 2.0, "quarter": 1.0, "eighth": 0.5, "16th": 0.25,
-    "32nd": 0.125, "64th": 0.0625,
+    "32nd": 0.125, "64th": 0.0625, "long": 16.0,
 }  # fmt: skip
 
 
@@ -66,7 +68,7 @@ def chord_of_harmony(element: Element) -> Chord | None:
     if root is None:
         return None
     degrees = frozenset(
-        (int(d.findtext("degree-value") or 0), int(float(d.findtext("degree-alter") or 0)))
+        (integer(d.findtext("degree-value")), integer(d.findtext("degree-alter")))
         for d in element.findall("degree")
         if (d.findtext("degree-type") or "").strip() != "subtract"
     )
@@ -80,21 +82,21 @@ def _pitch_class(element: Element | None, name: str) -> int | None:
     step = element.findtext(f"{name}-step") if element is not None else None
     if element is None or step is None or step.strip().upper() not in tuple("ABCDEFG"):
         return None
-    alter = round(float(element.findtext(f"{name}-alter") or 0))
+    alter = round(decimal(element.findtext(f"{name}-alter")))
     return (parse_pitch_class(step) + alter) % 12
 
 
-def lyrics_of_note(element: Element) -> dict[int, str]:
-    """Return the syllable of a note in each verse, ``"Hal-"`` inside a word; of two the first.
+def lyrics_of_note(element: Element) -> list[tuple[int, str]]:
+    """Return the syllables of a note as (verse, text), ``"Hal-"`` inside a word.
 
     A verse is the number at the end of what numbers it, and 1 where nothing does.
     """
-    verses: dict[int, str] = {}
-    for lyric in element.findall("lyric"):
-        text, found = text_of_lyric(lyric), _VERSE.search(lyric.get("number") or "1")
-        if text and found is not None:
-            verses.setdefault(int(found[0]), text)
-    return verses
+    found: list[tuple[int, str]] = []
+    for lyric in element.iterfind("lyric"):
+        text, verse = text_of_lyric(lyric), _VERSE.search(lyric.get("number") or "1")
+        if text and verse is not None:
+            found.append((int(verse[0]), text))
+    return found
 
 
 def text_of_lyric(lyric: Element) -> str:
@@ -106,15 +108,17 @@ def text_of_lyric(lyric: Element) -> str:
 
 
 def metronome_tempo(element: Element | None) -> float | None:
-    """Return quarters a minute of a metronome mark such as ``quarter = 120``, else None."""
+    """Return quarters a minute of a metronome mark such as ``quarter = 120``, else None.
+
+    Of a range (``"c. 66-72"``) the first number counts. A relation of two beats (a metric
+    modulation) is no tempo.
+    """
     if element is None:
         return None
-    unit = _BEATS.get((element.findtext("beat-unit") or "").strip())
-    words = (element.findtext("per-minute") or "").split()
-    if unit is None or not words:
+    beats = element.findall("beat-unit")
+    unit = _BEATS.get((beats[0].text or "").strip()) if len(beats) == 1 else None
+    number = _PER_MINUTE.search((element.findtext("per-minute") or "")[:80])
+    if unit is None or number is None:
         return None
-    try:
-        beats = float(words[-1].strip(".,()"))
-    except ValueError:
-        return None
-    return beats * unit * (1.5 if element.find("beat-unit-dot") is not None else 1.0)
+    dots = len(element.findall("beat-unit-dot"))
+    return float(number[0].replace(",", ".")) * unit * (2 - 0.5 ** min(dots, 4))

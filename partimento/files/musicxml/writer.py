@@ -1,16 +1,18 @@
 """Scores to MusicXML 4.0 (partwise), plain or packed (``.mxl``).
 
 What MusicXML holds comes back when read: notes (also over bar lines), velocities, tempo, metre,
-key, chord symbols, all verses of the lyrics that stand on notes, pedals, names, programs, volume,
-pan, drums, title, recipe. Bars are those of the score's ``Timeline``.
+key, chord symbols, repeats, all verses of the lyrics, pedals, names, programs, volume, pan, drums,
+title, recipe. A syllable where no note starts stands on a hidden rest. Bars are those of the
+score's ``Timeline``.
 """
 
 from __future__ import annotations
 
-import re
 import zipfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -18,21 +20,29 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from partimento.files.atomic import atomic_path
 from partimento.files.barlines import nearest_metre
 from partimento.files.midi.reader import playable
+from partimento.files.musicxml.note_elements import (
+    Grid,
+    Place,
+    add_text,
+    chord_elements,
+    hidden_rest,
+    pitch_element,
+    rest_elements,
+)
+from partimento.files.musicxml.repeat_signs import write_signs
 from partimento.files.musicxml.terms import KIND_OF_QUALITY
 from partimento.files.names import written_name
-from partimento.files.notation import Piece, Value, spelt, values_of, voices_of
-from partimento.music import Note, Score, Timeline, TimeSignature, Track
+from partimento.files.notation import Piece, cut_at_bar_lines, spelt, voices_of
+from partimento.music import Lyric, Note, Score, Timeline, TimeSignature, Track
 from partimento.music.instruments import DRUMS, PROGRAMS
 from partimento.music.timeline import Bar
 
-__all__ = ["musicxml_bytes", "write_musicxml"]
+__all__ = ["PartWriter", "list_part", "musicxml_bytes", "write_musicxml"]
 
-_NO_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _MIDDLE_C = 60
-_MOST_TIES = 16  # as MusicXML numbers them
 _BASS_CLEF_BELOW = 57
+_LYRIC_PLACE = Place("99", "")  # the voice of syllables without notes
 _KEYBOARDS = frozenset((*range(8), *range(16, 24), 46))
-_VELOCITY_TO_DYNAMICS = 1 / 0.9
 _CONTAINER = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<container><rootfiles>'
     '<rootfile full-path="score.musicxml" '
@@ -73,9 +83,9 @@ def musicxml_bytes(score: Score) -> bytes:
     score = replace(held, tracks=tuple(tracks), tempos=tuple(tempos.values()))
     root = Element("score-partwise", version="4.0")
     if score.title:
-        _text(SubElement(root, "work"), "work-title", score.title)
+        add_text(SubElement(root, "work"), "work-title", score.title)
     identification = SubElement(root, "identification")
-    _text(SubElement(identification, "encoding"), "software", "Partimento")
+    add_text(SubElement(identification, "encoding"), "software", "Partimento")
     miscellaneous = SubElement(identification, "miscellaneous")
     fields = {
         "ticks": str(score.ticks_per_quarter),
@@ -85,29 +95,24 @@ def musicxml_bytes(score: Score) -> bytes:
     }
     for name, value in fields.items():
         if value:
-            field = _text(miscellaneous, "miscellaneous-field", value)
+            field = add_text(miscellaneous, "miscellaneous-field", value)
             field.set("name", f"partimento-{name}")
     part_list = SubElement(root, "part-list")
     bars = Timeline(score).bars
     # A score of chord symbols alone still needs a part to hold them.
     for number, track in enumerate(score.tracks or (Track("Chords"),), 1):
-        _list_part(part_list, track, number)
+        list_part(part_list, track, number)
         part = SubElement(root, "part", id=f"P{number}")
-        _PartWriter(score, track, number, bars).write(part)
+        PartWriter(score, track, number, bars).write(part)
     indent(root)
     data: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return data + b"\n"
 
 
-def _text(parent: Element, tag: str, text: str | int) -> Element:
-    element = SubElement(parent, tag)
-    element.text = _NO_CONTROLS.sub("", str(text))
-    return element
-
-
-def _list_part(part_list: Element, track: Track, number: int) -> None:
+def list_part(part_list: Element, track: Track, number: int) -> None:
+    """Append the ``score-part`` of a track, whose id is P and a number."""
     part = SubElement(part_list, "score-part", id=f"P{number}")
-    _text(part, "part-name", written_name(track) or track.name)
+    add_text(part, "part-name", written_name(track) or track.name)
     channel = 10 if track.is_drum else (number - 1) % 15 + 1
     channel += not track.is_drum and channel >= 10
     pitches = sorted({note.pitch for note in track.notes}) if track.is_drum else []
@@ -115,31 +120,18 @@ def _list_part(part_list: Element, track: Track, number: int) -> None:
     names = names or {f"P{number}-I0": None}
     for name, pitch in names.items():
         drum = DRUMS.get(pitch, f"Drum {pitch}") if pitch is not None else PROGRAMS[track.program]
-        _text(SubElement(part, "score-instrument", id=name), "instrument-name", drum)
+        add_text(SubElement(part, "score-instrument", id=name), "instrument-name", drum)
     for name, pitch in names.items():
         midi = SubElement(part, "midi-instrument", id=name)
-        _text(midi, "midi-channel", channel)
-        _text(midi, "midi-program", track.program + 1)
+        add_text(midi, "midi-channel", channel)
+        add_text(midi, "midi-program", track.program + 1)
         if pitch is not None:
-            _text(midi, "midi-unpitched", pitch + 1)
-        _text(midi, "volume", f"{track.volume / 127 * 100:.4f}")
-        _text(midi, "pan", f"{track.pan / 127 * 180 - 90:.4f}")
+            add_text(midi, "midi-unpitched", pitch + 1)
+        add_text(midi, "volume", f"{track.volume / 127 * 100:.4f}")
+        add_text(midi, "pan", f"{track.pan / 127 * 180 - 90:.4f}")
 
 
-def _tie_numbers(notes: Sequence[Note]) -> list[int]:
-    """Return for each note a number, 1 to 16, that no note of its pitch has while it sounds."""
-    sounding: dict[int, dict[int, int]] = {}  # by pitch: numbers, and when their notes end
-    numbers = []
-    for note in notes:
-        taken = sounding.setdefault(note.pitch, {})
-        free = (n for n in range(1, _MOST_TIES) if taken.get(n, -1) < note.onset_ticks)
-        number = next(free, _MOST_TIES)
-        taken[number] = note.end_ticks
-        numbers.append(number)
-    return numbers
-
-
-class _PartWriter:
+class PartWriter:
     """Writes one part bar by bar; only the first carries tempo and chord symbols."""
 
     def __init__(self, score: Score, track: Track, number: int, bars: tuple[Bar, ...]) -> None:
@@ -154,38 +146,31 @@ class _PartWriter:
         )
         mean = sum(pitches) / len(pitches) if pitches else _MIDDLE_C
         self.clef = "percussion" if track.is_drum else "F" if mean < _BASS_CLEF_BELOW else "G"
-        self.pieces = self._cut_at_bar_lines()
+        self.grid = Grid(self.ticks, self.ticks)
+        self.loose: list[Lyric] = []
+        spans = [(bar.onset_ticks, bar.length_ticks) for bar in bars]
+        self.pieces = cut_at_bar_lines(track.notes, spans, self._lyrics_of_notes())
 
-    def _cut_at_bar_lines(self) -> list[list[Piece]]:
-        lyrics: dict[int, dict[int, str]] = {}
+    def _lyrics_of_notes(self) -> dict[Note, list[tuple[int, str]]]:
+        """Return the syllables of notes as (verse, text); of those at one tick the highest first.
+
+        A second syllable of a verse goes to the next note that starts there, the last note has
+        what is left. ``self.loose`` gets what starts with no note.
+        """
+        starting: dict[int, list[Note]] = {}
+        for note in self.track.notes:
+            starting.setdefault(note.onset_ticks, []).insert(0, note)
+        used: Counter[tuple[int, int]] = Counter()
+        found: dict[Note, list[tuple[int, str]]] = {}
         for lyric in self.track.lyrics:
-            lyrics.setdefault(lyric.onset_ticks, {}).setdefault(lyric.verse, lyric.text)
-        out: list[list[Piece]] = [[] for _ in self.bars]
-        first = 0
-        for note, tie in zip(self.track.notes, _tie_numbers(self.track.notes), strict=True):
-            while self.bars[first].end_ticks <= note.onset_ticks:
-                first += 1
-            index = first
-            while index < len(self.bars) and self.bars[index].onset_ticks < note.end_ticks:
-                bar = self.bars[index]
-                start, end = max(note.onset_ticks, bar.onset_ticks), note.end_ticks
-                out[index].append(
-                    Piece(
-                        start - bar.onset_ticks,
-                        min(end, bar.end_ticks) - bar.onset_ticks,
-                        note.pitch,
-                        note.velocity,
-                        start > note.onset_ticks,
-                        end > bar.end_ticks,
-                        # The first note that starts here sings; chords sing once.
-                        ()
-                        if start > note.onset_ticks
-                        else tuple(sorted(lyrics.pop(start, {}).items())),
-                        tie,
-                    )
-                )
-                index += 1
-        return out
+            notes = starting.get(lyric.onset_ticks)
+            if notes is None:
+                self.loose.append(lyric)
+                continue
+            place = min(used[lyric.onset_ticks, lyric.verse], len(notes) - 1)
+            used[lyric.onset_ticks, lyric.verse] += 1
+            found.setdefault(notes[place], []).append((lyric.verse, lyric.text))
+        return found
 
     def write(self, part: Element) -> None:
         """Append every measure to a ``part`` element."""
@@ -195,9 +180,18 @@ class _PartWriter:
             measure = SubElement(part, "measure", number=str(number))
             if pickup and bar.index == 0:
                 measure.set("implicit", "yes")
-            self._attributes(measure, bar, pickup)
-            self._directions(measure, bar)
-            self._notes(measure, bar, pieces)
+            self.add_attributes(measure, bar, pickup)
+            self.add_directions(measure, bar)
+            at = self._notes(measure, bar, pieces)
+            self._loose_lyrics(measure, bar, at)
+            write_signs(
+                measure, self.score.repeats, bar.onset_ticks, self._end(bar), self.number == 1
+            )
+
+    def _end(self, bar: Bar) -> int:
+        """Return where a bar ends: the last one may be cut short."""
+        is_last = bar.index == len(self.bars) - 1
+        return min(bar.end_ticks, self.score.length_ticks) if is_last else bar.end_ticks
 
     def _pickup(self) -> TimeSignature | None:
         """Return the metre that a short first bar belongs to, if it is a pickup."""
@@ -211,7 +205,10 @@ class _PartWriter:
         starts = after.onset_ticks == self.bars[1].onset_ticks == self.bars[0].length_ticks
         return after if fits and starts and quarters < after.quarters_per_bar else None
 
-    def _attributes(self, measure: Element, bar: Bar, pickup: TimeSignature | None) -> None:
+    def add_attributes(
+        self, measure: Element, bar: Bar, pickup: TimeSignature | None = None
+    ) -> None:
+        """Append the key, metre and clefs that begin at a bar."""
         keys = [
             key
             for key in self.score.key_signatures
@@ -222,15 +219,15 @@ class _PartWriter:
         if bar.index == 0 or metres or here:
             attributes = SubElement(measure, "attributes")
             if bar.index == 0:
-                _text(attributes, "divisions", self.ticks)
+                add_text(attributes, "divisions", self.ticks)
             for key in here:
                 self._key(attributes, key.key.fifths, key.key.is_minor)
             if pickup and bar.index <= 1:
                 metres = [pickup] if bar.index == 0 else []
             for metre in metres[-1:]:
                 time = SubElement(attributes, "time")
-                _text(time, "beats", metre.numerator)
-                _text(time, "beat-type", metre.denominator)
+                add_text(time, "beats", metre.numerator)
+                add_text(time, "beat-type", metre.denominator)
             if bar.index == 0:
                 self._clefs(attributes)
         for key in keys:
@@ -243,25 +240,25 @@ class _PartWriter:
     @staticmethod
     def _key(attributes: Element, fifths: int, is_minor: bool) -> None:
         key = SubElement(attributes, "key")
-        _text(key, "fifths", fifths)
-        _text(key, "mode", "minor" if is_minor else "major")
+        add_text(key, "fifths", fifths)
+        add_text(key, "mode", "minor" if is_minor else "major")
 
     def _clefs(self, attributes: Element) -> None:
         clefs = [("G", "1"), ("F", "2")] if self.two_staves else [(self.clef, "1")]
         if self.two_staves:
-            _text(attributes, "staves", 2)
+            add_text(attributes, "staves", 2)
         for sign, number in clefs:
             clef = SubElement(attributes, "clef", number=number)
-            _text(clef, "sign", sign)
+            add_text(clef, "sign", sign)
             if sign != "percussion":
-                _text(clef, "line", 4 if sign == "F" else 2)
+                add_text(clef, "line", 4 if sign == "F" else 2)
 
     @staticmethod
     def _move(measure: Element, tag: str, ticks: int) -> None:
         if ticks:
-            _text(SubElement(measure, tag), "duration", ticks)
+            add_text(SubElement(measure, tag), "duration", ticks)
 
-    def _directions(self, measure: Element, bar: Bar) -> None:
+    def add_directions(self, measure: Element, bar: Bar) -> None:
         """Write tempo, chord symbols and pedals, each with its offset from the bar's start."""
         found: list[tuple[int, int, Callable[[int], None]]] = []
 
@@ -292,16 +289,16 @@ class _PartWriter:
     def _tempo(measure: Element, offset: int, quarters: float) -> None:
         direction = SubElement(measure, "direction", placement="above")
         metronome = SubElement(SubElement(direction, "direction-type"), "metronome")
-        _text(metronome, "beat-unit", "quarter")
-        _text(metronome, "per-minute", f"{quarters:.6g}")
-        _text(direction, "offset", offset)
+        add_text(metronome, "beat-unit", "quarter")
+        add_text(metronome, "per-minute", f"{quarters:.6g}")
+        add_text(direction, "offset", offset)
         SubElement(direction, "sound", tempo=repr(quarters))
 
     @staticmethod
     def _pedal(measure: Element, offset: int, kind: str) -> None:
         direction = SubElement(measure, "direction", placement="below")
         SubElement(SubElement(direction, "direction-type"), "pedal", type=kind, line="yes")
-        _text(direction, "offset", offset)
+        add_text(direction, "offset", offset)
 
     def _harmony(
         self, measure: Element, offset: int, root: int, quality: str, bass: int | None
@@ -310,19 +307,19 @@ class _PartWriter:
         for name, pitch_class in (("root", root), ("bass", bass)):
             if name == "bass":
                 kind, degrees = KIND_OF_QUALITY[quality]
-                _text(harmony, "kind", kind)
+                add_text(harmony, "kind", kind)
             if pitch_class is not None:
                 letter, alter = spelt(pitch_class, self._fifths(0))
                 element = SubElement(harmony, name)
-                _text(element, f"{name}-step", letter)
+                add_text(element, f"{name}-step", letter)
                 if alter:
-                    _text(element, f"{name}-alter", alter)
+                    add_text(element, f"{name}-alter", alter)
         for value, alter, kind in degrees:
             degree = SubElement(harmony, "degree")
-            _text(degree, "degree-value", value)
-            _text(degree, "degree-alter", alter)
-            _text(degree, "degree-type", kind)
-        _text(harmony, "offset", offset)
+            add_text(degree, "degree-value", value)
+            add_text(degree, "degree-alter", alter)
+            add_text(degree, "degree-type", kind)
+        add_text(harmony, "offset", offset)
 
     def _fifths(self, tick: int) -> int:
         fifths = 0
@@ -331,7 +328,8 @@ class _PartWriter:
                 fifths = signature.key.fifths
         return fifths
 
-    def _notes(self, measure: Element, bar: Bar, pieces: list[Piece]) -> None:
+    def _notes(self, measure: Element, bar: Bar, pieces: list[Piece]) -> int:
+        """Write the notes of a bar; return how far into it they come."""
         at = 0
         fifths = self._fifths(bar.onset_ticks)
         staves = [pieces]
@@ -342,92 +340,41 @@ class _PartWriter:
             for number, voice in enumerate(voices_of(own) or [[]], 1):
                 self._move(measure, "backup", at)
                 at = 0
-                place = (4 * (staff - 1) + number, staff if self.two_staves else 0)
+                place = Place(str(4 * (staff - 1) + number), str(staff) if self.two_staves else "")
                 for chord in voice:
                     self._rest(measure, chord[0].start - at, place, number == 1)
-                    self._chord(measure, chord, place, fifths)
+                    measure.extend(
+                        chord_elements(chord, self.grid, place, lambda p: self._pitched(p, fifths))
+                    )
                     at = chord[0].end
                 whole = at == 0
                 self._rest(measure, bar.length_ticks - at, place, number == 1, whole)
                 at = bar.length_ticks
+        return at
+
+    def _loose_lyrics(self, measure: Element, bar: Bar, at: int) -> None:
+        """Write the syllables of a bar with which no note starts, on hidden rests."""
+        loose: dict[int, list[tuple[int, str]]] = {}
+        for lyric in self.loose:
+            if bar.onset_ticks <= lyric.onset_ticks < bar.end_ticks:
+                here = loose.setdefault(lyric.onset_ticks - bar.onset_ticks, [])
+                here.append((lyric.verse, lyric.text))
+        for start, end in pairwise([*sorted(loose), bar.length_ticks]):
+            self._move(measure, "backup" if at > start else "forward", abs(at - start))
+            measure.append(hidden_rest(end - start, self.grid, _LYRIC_PLACE, loose[start]))
+            at = end
 
     def _rest(
-        self, measure: Element, ticks: int, place: tuple[int, int], shown: bool, whole: bool = False
+        self, measure: Element, ticks: int, place: Place, shown: bool, whole: bool = False
     ) -> None:
-        if not ticks:
-            return
-        if not shown:
+        if ticks and not shown:
             self._move(measure, "forward", ticks)
-            return
-        for value in [Value(ticks)] if whole else values_of(ticks, self.ticks):
-            note = SubElement(measure, "note")
-            rest = SubElement(note, "rest")
-            if whole:
-                rest.set("measure", "yes")
-            _text(note, "duration", value.ticks)
-            self._written(note, value, place)
+        elif ticks:
+            measure.extend(rest_elements(ticks, self.grid, place, whole))
 
-    def _chord(
-        self, measure: Element, chord: list[Piece], place: tuple[int, int], fifths: int
-    ) -> None:
-        values = values_of(chord[0].end - chord[0].start, self.ticks)
-        for index, value in enumerate(values):
-            for piece in chord:
-                stop = piece.from_before or index > 0
-                start = piece.goes_on or index < len(values) - 1
-                note = SubElement(measure, "note")
-                if not stop:
-                    note.set("dynamics", f"{piece.velocity * _VELOCITY_TO_DYNAMICS:.2f}")
-                if piece is not chord[0]:
-                    SubElement(note, "chord")
-                self._pitch(note, piece.pitch, fifths)
-                _text(note, "duration", value.ticks)
-                ties = [kind for kind, on in (("stop", stop), ("start", start)) if on]
-                for kind in ties:
-                    SubElement(note, "tie", type=kind)
-                if self.track.is_drum:
-                    SubElement(note, "instrument", id=f"P{self.number}-I{piece.pitch}")
-                self._written(note, value, place)
-                if ties:
-                    notations = SubElement(note, "notations")
-                    for kind in ties:
-                        tied = SubElement(notations, "tied", type=kind)
-                        if piece.tie > 1:
-                            tied.set("number", str(piece.tie))
-                for verse, text in () if stop else piece.lyrics:
-                    self._lyric(note, verse, text)
+    def _pitched(self, pitch: int, fifths: int) -> tuple[Element, str]:
+        return self.drum(pitch) if self.track.is_drum else (pitch_element(pitch, fifths), "")
 
-    def _pitch(self, note: Element, pitch: int, fifths: int) -> None:
-        drum = self.track.is_drum
-        letter, alter = spelt(pitch % 12, 0 if drum else fifths)
-        octave = (pitch - alter) // 12 - 1
-        if not drum and not 0 <= octave <= 9:
-            letter, alter = spelt(pitch % 12, 0)
-            octave = (pitch - alter) // 12 - 1
-        element = SubElement(note, "unpitched" if drum else "pitch")
-        _text(element, "display-step" if drum else "step", letter)
-        if alter and not drum:
-            _text(element, "alter", alter)
-        _text(element, "display-octave" if drum else "octave", octave)
-
-    @staticmethod
-    def _written(note: Element, value: Value, place: tuple[int, int]) -> None:
-        voice, staff = place
-        _text(note, "voice", voice)
-        if value.type:
-            _text(note, "type", value.type)
-            for _ in range(value.dots):
-                SubElement(note, "dot")
-            if value.tuplet:
-                modification = SubElement(note, "time-modification")
-                _text(modification, "actual-notes", value.tuplet[0])
-                _text(modification, "normal-notes", value.tuplet[1])
-        if staff:
-            _text(note, "staff", staff)
-
-    @staticmethod
-    def _lyric(note: Element, verse: int, text: str) -> None:
-        goes_on = len(text) > 1 and text.endswith("-")
-        lyric = SubElement(note, "lyric", number=str(verse))
-        _text(lyric, "syllabic", "begin" if goes_on else "single")
-        _text(lyric, "text", text[:-1] if goes_on else text)
+    def drum(self, pitch: int) -> tuple[Element, str]:
+        """Return how a drum is written, and the id of its instrument in the part list."""
+        return pitch_element(pitch, 0, "unpitched"), f"P{self.number}-I{pitch}"

@@ -196,7 +196,7 @@ class SlidingAttention(RelativeAttention):
     """
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Return the weighted values (B, H, L, D); the blocked form hides nothing but the future."""
+        """Return the weighted values (B, H, L, D); the blocked form masks the future alone."""
         return self.plain(q, k, v)
 
     def hidden(self, length: int, device: torch.device) -> Tensor:
