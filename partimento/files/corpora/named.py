@@ -172,7 +172,9 @@ def _load_js_fake(archive: str, member: str) -> Score:
 
 def _load_chart(archive: str, member: str) -> Score:
     """Return a Billboard chord chart: chord symbols in their bars, no notes."""
-    return score_of_chart(read_member(archive, member).decode("utf-8"), f"{archive}/{member}")
+    return score_of_chart(
+        read_member(archive, member).decode("utf-8", "replace"), f"{archive}/{member}"
+    )
 
 
 def _load_part(archive: str, member: str, part: str) -> Score:
