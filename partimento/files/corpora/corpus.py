@@ -37,6 +37,7 @@ __all__ = ["Corpus", "Outcome", "Preflight", "corpus_names", "open_corpus"]
 _T = TypeVar("_T")
 _Progress = Callable[[int, int], None]  # (files done, files in all)
 _CHUNK = 8
+_SHOWN = 120  # characters of an error that no reader should raise
 _Opener = Callable[[], list[tuple[str, Loader]]]  # the pieces in one file
 
 
@@ -174,9 +175,24 @@ def _loaded(item: CorpusItem, load: Loader) -> Outcome:
         return Outcome(item.id, None, error.problem)
     except PartimentoError as error:
         return Outcome(item.id, None, str(error))
+    except Exception as error:  # one bad file never stops the rest, whatever it raises
+        return Outcome(item.id, None, _surprise(error))
+
+
+def _surprise(error: Exception) -> str:
+    """Return in words what no reader should raise."""
+    words = " ".join(str(error).split())[:_SHOWN]
+    return f"cannot be read ({type(error).__name__}{': ' if words else ''}{words})"
 
 
 def _look(item: CorpusItem) -> _Look:
+    try:
+        return _looked(item)
+    except Exception as error:  # of hashing and timing; as above
+        return _Look(item.id, _surprise(error))
+
+
+def _looked(item: CorpusItem) -> _Look:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", LeftOut)
         outcome = _loaded(item, item.loader)

@@ -92,7 +92,7 @@ def _tunes_in(data: Callable[[], bytes]) -> int:
     """Return how many tunes a book holds; 1 where it cannot be opened, which loading will tell."""
     try:
         return tune_count(data())
-    except (OSError, FileError):
+    except Exception:  # whatever it is, one bad book never stops the rest
         return 1
 
 

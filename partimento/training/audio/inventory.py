@@ -196,12 +196,15 @@ def _list_scores(
         if outcome.piece is None:
             found.skipped.append((f"{corpus.name}/{item.id}", outcome.problem))
             continue
-        mark = content_hash(outcome.piece)
-        if mark in seen:
-            found.duplicates += 1
-            continue
-        seen.add(mark)
-        _list_piece(found, corpus, item, outcome.piece, config, latent_samples)
+        try:
+            mark = content_hash(outcome.piece)
+            if mark in seen:
+                found.duplicates += 1
+                continue
+            seen.add(mark)
+            _list_piece(found, corpus, item, outcome.piece, config, latent_samples)
+        except Exception as error:  # whatever it is, one bad piece never stops the rest
+            found.skipped.append((f"{corpus.name}/{item.id}", f"cannot be measured ({error})"))
 
 
 def _shortened(parts: list[Part], config: AudioData) -> list[Part]:

@@ -19,6 +19,8 @@ from partimento.files.audio.sound_files import (
 )
 from partimento.music import Audio
 
+from support.score_strategies import only_file_errors
+
 RECIPE = '{"system": "x", "text": "ü' + "y" * 3000 + '"}'
 
 
@@ -159,10 +161,8 @@ def test_a_header_that_lies_about_samples(tmp_path: Path) -> None:
     for claimed in (0, 2000, 2**36 - 1):
         data[21] = data[21] & 0xF0 | claimed >> 32
         data[22:26] = (claimed & 0xFFFFFFFF).to_bytes(4, "big")
-        try:
+        with only_file_errors():
             assert audio_of_bytes(bytes(data)).samples.shape[1] <= 1000
-        except FileError as error:
-            assert "\n" not in str(error)
 
 
 def test_sound_beyond_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
