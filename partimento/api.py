@@ -196,12 +196,14 @@ def _usable(
         runs.remember(folder, run)
     if makes == "audio":
         return opened
-    corpora = []
+    looks = []
     for corpus in opened:
-        found = corpus.preflight()
-        say(f"{corpus.name}: {found.summary()}")
-        corpora.append(corpus.only(found.usable))
-    return corpora
+        looks.append(corpus.preflight())
+        say(f"{corpus.name}: {looks[-1].summary()}")
+    found = files.together(opened, looks)
+    if found.summary():
+        say(found.summary())
+    return list(found.corpora)
 
 
 def _place_of(model: str | Path) -> Path:

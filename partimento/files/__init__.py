@@ -2,6 +2,7 @@
 
 from partimento.files.atomic import atomic_path, check_writable
 from partimento.files.corpora.corpus import Corpus, Preflight, corpus_names, open_corpus
+from partimento.files.corpora.hold_out import Together, together
 from partimento.files.corpora.items import CorpusItem
 from partimento.files.formats import (
     AUDIO_SUFFIXES,
@@ -26,6 +27,7 @@ __all__ = [
     "Corpus",
     "CorpusItem",
     "Preflight",
+    "Together",
     "atomic_path",
     "begin_spectrogram",
     "check_writable",
@@ -35,6 +37,7 @@ __all__ = [
     "read_audio",
     "read_recipe",
     "read_score",
+    "together",
     "write",
     "write_audio",
     "write_score",

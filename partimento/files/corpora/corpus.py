@@ -27,6 +27,7 @@ from partimento.files.corpora.items import (
     pieces_of_member,
 )
 from partimento.files.corpora.named import NAMED, named_items
+from partimento.files.corpora.same_work import Shingles, no_shingles, shingles_of
 from partimento.files.corpora.splits import SPLITS, content_hash, split_of
 from partimento.files.formats import AUDIO_SUFFIXES, SCORE_SUFFIXES
 from partimento.files.unsupported import LeftOut
@@ -55,7 +56,8 @@ class Preflight:
     """What a look at every file of a corpus found.
 
     ``skipped`` holds (id, reason), ``duplicates`` (id, id of the piece that it repeats),
-    ``left_out`` (id, what, how many) of usable pieces of which not everything is read.
+    ``left_out`` (id, what, how many) of usable pieces of which not everything is read. ``shingles``
+    are those of the usable pieces, in their order.
     """
 
     usable: tuple[str, ...]
@@ -64,6 +66,7 @@ class Preflight:
     notes: int
     seconds: float
     left_out: tuple[tuple[str, str, int], ...] = ()
+    shingles: tuple[Shingles, ...] = field(default=(), repr=False, compare=False)
 
     def summary(self, shown: int = 3) -> str:
         """Return one line: ``"812 usable, 3 skipped: a.mid: truncated; ..."``."""
@@ -129,7 +132,7 @@ class Corpus:
         """Read every item once and say what is usable; empty and repeated pieces are not."""
         items = self.of_split(split)
         first: dict[str, str] = {}
-        usable, skipped, duplicates, left_out = [], [], [], []
+        usable, skipped, duplicates, left_out, shingles = [], [], [], [], []
         notes, seconds = 0, 0.0
         for done, look in enumerate(_mapped(_look, items, workers), 1):
             if progress is not None:
@@ -141,11 +144,18 @@ class Corpus:
             else:
                 first[look.hash] = look.id
                 usable.append(look.id)
+                shingles.append(look.shingles)
                 left_out += [(look.id, what, count) for what, count in look.left_out]
                 notes += look.notes
                 seconds += look.seconds
         return Preflight(
-            tuple(usable), tuple(skipped), tuple(duplicates), notes, seconds, tuple(left_out)
+            tuple(usable),
+            tuple(skipped),
+            tuple(duplicates),
+            notes,
+            seconds,
+            tuple(left_out),
+            tuple(shingles),
         )
 
     def only(self, ids: tuple[str, ...]) -> Corpus:
@@ -162,6 +172,7 @@ class _Look:
     notes: int = 0
     seconds: float = 0.0
     left_out: tuple[tuple[str, int], ...] = ()  # (what, how many)
+    shingles: Shingles = field(default_factory=no_shingles)
 
 
 def _outcome(item: CorpusItem) -> Outcome:
@@ -209,7 +220,8 @@ def _looked(item: CorpusItem) -> _Look:
     if not notes and not piece.chords:
         return _Look(item.id, "there are no notes in it")
     seconds = float(Timeline(piece).seconds(piece.length_ticks))
-    return _Look(item.id, "", content_hash(piece), notes, seconds, left_out)
+    shingles = shingles_of(piece)
+    return _Look(item.id, "", content_hash(piece), notes, seconds, left_out, shingles)
 
 
 def _mapped(
@@ -235,6 +247,8 @@ def open_corpus(
     pd_world: bool = False,
     one_edition: bool = False,
     part: str = "all",
+    fetched: str | PathLike[str] | None = None,
+    tier: str = "A",
 ) -> Corpus:
     """Return a corpus of the data pack by name, or any folder or zip of music.
 
@@ -250,18 +264,21 @@ def open_corpus(
         one_edition: of ``chopin_first_editions``, one edition of each work.
         part: of songs and chamber music with piano ``"piano"`` (as one track), ``"voice"``
             (what is not piano) or ``"all"``.
+        fetched: of ``free_game_music`` and ``instrument_samples``, the folder into which their
+            script has fetched the sound; else ``fetched`` in the data set's own folder.
+        tier: of ``free_game_music``, ``"A"`` (what may be published freely) or ``"AB"`` (CC BY-SA
+            too).
 
     Raises:
         FileError: if there is no such corpus, folder or zip, or no music in it.
         NotSupported: for an option that this corpus does not take.
     """
     name = str(name_or_path)
-    options = {"pd_world": pd_world, "one_edition": one_edition, "part": part}
     path = Path(name)
     if isinstance(name_or_path, str) and name in NAMED:
-        items = named_items(name, data_dir, pd_world, one_edition, part)
+        items = named_items(name, data_dir, pd_world, one_edition, part, fetched, tier)
         return Corpus(name, NAMED[name].licence, items)
-    if options != {"pd_world": False, "one_edition": False, "part": "all"}:
+    if (pd_world, one_edition, part, fetched, tier) != (False, False, "all", None, "A"):
         raise NotSupported(f"{name} is no corpus of the data pack and takes no options")
     found: list[tuple[str, _Opener]]
     if path.is_dir():
