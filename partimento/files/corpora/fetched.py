@@ -11,6 +11,7 @@ from partimento.errors import FileError, NotSupported
 from partimento.files.audio.sound_fonts import font_samples, load_sample
 from partimento.files.corpora.items import CorpusItem
 from partimento.files.corpora.splits import split_of
+from partimento.files.formats import read
 
 __all__ = ["TIERS", "game_items", "sample_items"]
 
