@@ -101,7 +101,7 @@ def scores_of(place: str | Path) -> dict[str, Score]:
         FileError: if it cannot be read or holds no notes.
     """
     corpus = files.open_corpus(place)
-    notes = [i.id for i in corpus.items if Path(i.id).suffix.lower() not in files.AUDIO_SUFFIXES]
+    notes = [i.id for i in corpus.items if Path(i.id).suffix.lower() not in files.SOUND_SUFFIXES]
     scores: dict[str, Score] = {}
     unread: list[str] = []
     for outcome in corpus.only(tuple(notes)).outcomes():

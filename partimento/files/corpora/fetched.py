@@ -8,10 +8,9 @@ from os import PathLike
 from pathlib import Path
 
 from partimento.errors import FileError, NotSupported
-from partimento.files.audio.sound_fonts import font_samples, load_sample
 from partimento.files.corpora.items import CorpusItem
 from partimento.files.corpora.splits import split_of
-from partimento.files.formats import read
+from partimento.files.formats import font_samples, read, read_font_sample
 
 __all__ = ["TIERS", "game_items", "sample_items"]
 
@@ -58,7 +57,7 @@ def sample_items(source: Path, folder: Path) -> tuple[CorpusItem, ...]:
             for sample in font_samples(font):
                 group = sample.instrument
                 split = split_of("instrument_samples", group)
-                load = partial(load_sample, str(font), sample.name)
+                load = partial(read_font_sample, str(font), sample.name)
                 items.append(CorpusItem(f"{font.stem}/{sample.name}", split, group, load))
     if not items:
         raise _not_fetched(source, folder)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from partimento.errors import FileError
 from partimento.files.abc.reader import read_abc, score_of_abc, tune_count
+from partimento.files.audio.magic import SOUND_HEAD_BYTES
 from partimento.files.formats import piece_of_bytes, read
 from partimento.files.limits import MAX_MEMBERS, MAX_UNPACKED_BYTES
 from partimento.files.unsupported import LeftOut
@@ -23,6 +24,8 @@ from partimento.music import Piece
 
 __all__ = [
     "CorpusItem",
+    "head_of_file",
+    "head_of_member",
     "load_member",
     "load_tune",
     "member_names",
@@ -94,6 +97,23 @@ def _tunes_in(data: Callable[[], bytes]) -> int:
         return tune_count(data())
     except Exception:  # whatever it is, one bad book never stops the rest
         return 1
+
+
+def head_of_file(path: Path) -> bytes:
+    """Return the first bytes of a file; none where it cannot be opened, which loading will tell."""
+    try:
+        with path.open("rb") as file:
+            return file.read(SOUND_HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def head_of_member(archive: str, member: str) -> bytes:
+    """Return the same of a member of a zip."""
+    try:
+        return read_member(archive, member)[:SOUND_HEAD_BYTES]
+    except FileError:
+        return b""
 
 
 def load_tune(path: str, number: int, archive: str = "") -> Piece:
