@@ -58,8 +58,8 @@ _MEMORY = """
 import json, os, resource, sys
 import numpy as np
 from partimento.runtime.contract import Request
-from partimento.runtime.folder import ModelFolder
-from partimento.runtime.latent_audio import LatentAudioPerformer, MusikaControls
+from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.audio.performer import LatentAudioPerformer, MusikaControls
 folder, seconds, threads = ModelFolder.open(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
 performer = LatentAudioPerformer.load(folder, threads)
 request = Request(duration_seconds=seconds)

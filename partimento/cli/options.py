@@ -59,6 +59,10 @@ class Sketch:
     max_silence: Annotated[
         float | None, Parameter(help="The longest rest of all, in quarter notes.")
     ] = None
+    ending: Annotated[
+        str | None,
+        Parameter(help="authentic (the default), plagal, half, open (no cadence) or fade."),
+    ] = None
     loop: Annotated[
         bool | None, Parameter(help="Sound whose end leads into its beginning; where it is sound.")
     ] = None

@@ -142,7 +142,9 @@ def _tell(bars: int, seconds: float) -> None:
     )
 
 
-def _finish(instrument: Instrument, plan: Plan, outcome: live.Outcome, paths: list[Path]) -> None:
+def _finish(
+    instrument: Instrument, plan: Plan, outcome: live.StreamOutcome, paths: list[Path]
+) -> None:
     """Write the notes where they were asked for, and say what there is."""
     for path in paths:
         if path.suffix.lower() not in AUDIO_SUFFIXES and outcome.pieces:

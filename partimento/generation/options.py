@@ -22,7 +22,9 @@ from partimento.music import (
     parse_chords,
     parse_key,
 )
+from partimento.music.cadences import parse_ending
 from partimento.music.promises import MAX_BARS, parse_range, parse_time_signature
+from partimento.runtime.conditions import Condition
 
 __all__ = ["Ranges", "Wishes", "bars_that_cover"]
 
@@ -40,7 +42,10 @@ class Wishes(Config):
     - ``range``: ``"C3-C5"`` for every pitched track, ``"Soprano=C4-A5"`` for one, or several.
     - ``polyphony``: at most so many notes at once.
     - ``max_silence``: the longest rest of all tracks together, in quarter notes.
+    - ``ending``: ``authentic`` (the default), ``plagal``, ``half``, ``open`` or ``fade``.
     - ``loop``: sound whose end leads into its beginning.
+    - ``conditions``: inputs of the network (``partimento.runtime.conditions``), of the types that
+      the model's system takes.
 
     Of a model that makes sound, ``seconds`` is the exact length, ``tempo`` its control of that name
     where it has one, and only ``loop`` may be asked besides.
@@ -55,7 +60,9 @@ class Wishes(Config):
     range: str | PitchRange | tuple[str, ...] | dict[str, PitchRange | str] | None = None
     polyphony: int | None = None
     max_silence: float | None = None
+    ending: str | None = None
     loop: bool | None = None
+    conditions: tuple[Condition, ...] | None = None
 
     @property
     def is_endless(self) -> bool:
@@ -91,6 +98,7 @@ class Wishes(Config):
             max_polyphony=self.polyphony,
             chords=_chords(self.chords),
             max_silence_quarters=self.max_silence,
+            ending=None if self.ending is None else parse_ending(self.ending),
         )
 
     def metre(self) -> TimeSignature | None:

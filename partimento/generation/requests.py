@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,15 +22,20 @@ from partimento.music import (
     Audio,
     ChordSymbol,
     KeySignature,
+    Note,
+    Piece,
     Promises,
     Score,
     Tempo,
     Timeline,
     TimeSignature,
 )
+from partimento.music.cadences import CADENCES
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.recipe import Recipe, RewriteRecord, promises_from_record
-from partimento.runtime.contract import Card, Controls, Request, Task
+from partimento.representations import can_close
+from partimento.runtime.conditions import Condition
+from partimento.runtime.contract import PROMPT_TASKS, Card, Controls, Request, Task
 from partimento.seeds import new_seed
 
 __all__ = [
@@ -41,16 +46,19 @@ __all__ = [
     "bar_count",
     "made_again",
     "made_of",
+    "new_from_prompts",
     "new_music",
     "new_music_again",
     "new_sound",
     "new_sound_again",
     "plan_of",
-    "prompt_for",
+    "prompts_for",
     "seeds_from",
     "steered",
     "tempo_as_control",
     "with_chords",
+    "with_conditions",
+    "with_fade",
     "with_key",
 ]
 
@@ -63,13 +71,17 @@ _OF_NOTES = (
     "range",
     "polyphony",
     "max_silence",
+    "ending",
 )
 # From the place in seconds to the controls that change there; None or none of them: as begun.
 Steer = Callable[[float], Mapping[str, Any] | None]
 REWRITES = (Task.INFILL, Task.ACCOMPANY)  # tasks that write into a prompt
+_PROMPTS = {Task.INTERPOLATE: (2, 2), Task.RENDER: (1, 1), Task.TRANSFER: (1, 2)}
 _DEFAULT_BARS = 16
 _DEFAULT_ADDED_BARS = 8
 _DEFAULT_SECONDS = 30.0
+_TRIAD, _OCTAVE = 3, 11  # notes of a closing chord; semitones of a range that holds every tone
+_FADE_BARS, _FADE = 4, 0.8  # over which an ending fades, and by how much
 
 
 @dataclass(frozen=True)
@@ -92,14 +104,21 @@ class NewMusic:
     join_ticks: int = 0
 
 
-def prompt_for(card: Card, model: str, prompt: Sketch) -> Prompt | SoundPrompt:
-    """Return a prompt, which must be of what the system makes.
+def prompts_for(
+    card: Card, model: str, given: Sketch | tuple[Sketch, ...] | None, task: Task
+) -> list[Prompt | SoundPrompt]:
+    """Return the prompts, read; each must be of what the system makes, or a score for RENDER.
 
     Raises:
-        FileError: if its file cannot be read or holds the other kind.
+        FileError: if a file cannot be read or holds the other kind.
         MusicError: if what is in memory is of the other kind.
     """
-    if card.makes == "score":
+    prompts = given if isinstance(given, tuple) else () if given is None else (given,)
+    return [_prompt_for(card, model, prompt, task) for prompt in prompts]
+
+
+def _prompt_for(card: Card, model: str, prompt: Sketch, task: Task) -> Prompt | SoundPrompt:
+    if card.makes == "score" or task is Task.RENDER:
         return read_prompt(prompt)
     given = read_sketch(prompt)
     if isinstance(given, SoundPrompt):
@@ -125,9 +144,10 @@ def made_of(
     config: Mapping[str, Any],
     task: Task,
     wishes: Wishes,
-    prompt: Prompt | SoundPrompt | None,
+    prompts: Sequence[Prompt | SoundPrompt],
     endless: bool,
     rewrite: RewriteRecord | None,
+    steps: int | None = None,
 ) -> NewMusic:
     """Return the request that wishes come to; ``config`` is the model's.
 
@@ -135,22 +155,29 @@ def made_of(
         MusicError, CannotBeMet, NotSupported: for wishes that make no sense, exclude each other, or
             are not of what the system makes.
     """
+    if task in PROMPT_TASKS:
+        return new_from_prompts(task, prompts, wishes, steps)
     defaults: Mapping[str, Any] = config.get("defaults", {})
+    prompt = _only(prompts)
     if card.makes == "audio":
         heard = prompt.audio if isinstance(prompt, SoundPrompt) else None
         return new_sound(task, wishes, heard, defaults, endless)
     score = prompt.score if isinstance(prompt, Prompt) else None
     if rewrite is None:
-        return new_music(task, wishes, score, defaults, endless)
+        made = new_music(task, wishes, score, defaults, endless)
+        return replace(made, request=_closing(made.request, config))
     if score is None:
         raise MusicError(f"{task} needs a prompt: the piece to write in")
     return NewMusic(rewrite_request(task, score, rewrite, wishes, config), None)
 
 
 def made_again(
-    card: Card, config: Mapping[str, Any], recipe: Recipe, prompt: Prompt | SoundPrompt | None
+    card: Card, config: Mapping[str, Any], recipe: Recipe, prompts: Sequence[Prompt | SoundPrompt]
 ) -> NewMusic:
     """Return the request that a recipe records; ``config`` is the model's."""
+    if recipe.task in PROMPT_TASKS:
+        return new_from_prompts(recipe.task, prompts, Wishes(), recipe.steps)
+    prompt = _only(prompts)
     if card.makes == "audio":
         return new_sound_again(recipe, prompt.audio if isinstance(prompt, SoundPrompt) else None)
     score = prompt.score if isinstance(prompt, Prompt) else None
@@ -207,7 +234,31 @@ def new_music(
     )
     if metre is not None and promises.time_signature is None:
         promises = replace(promises, time_signature=metre)
-    return NewMusic(Request(task, promises, prompt, tempo, endless), asked_tempo, at)
+    return NewMusic(Request(task, promises, _one(prompt), tempo, endless), asked_tempo, at)
+
+
+def _closing(request: Request, config: Mapping[str, Any]) -> Request:
+    """Return a request for new bars with its ending settled.
+
+    A piece of a stated length closes unless something else is asked. Chords that are given say
+    how it ends, and ranges or polyphony that leave no room for a chord leave the end open.
+
+    Raises:
+        NotSupported: if a cadence is asked of a model that cannot close.
+    """
+    promises = request.promises
+    closes = can_close(config.get("representation", {}))
+    if promises.ending in CADENCES and not closes:
+        raise NotSupported(
+            f"{config.get('name')} has no {promises.ending} ending; it has: open, fade "
+            "(music-transformer-chorales and music-transformer-piano have all)"
+        )
+    has_room = (promises.max_polyphony or _TRIAD) >= _TRIAD and all(
+        span.high - span.low >= _OCTAVE for span in promises.ranges.values()
+    )
+    if promises.ending is None and promises.bars and not promises.chords and closes and has_room:
+        promises = replace(promises, ending="authentic")
+    return replace(request, promises=promises)
 
 
 def new_music_again(recipe: Recipe, prompt: Score | None, defaults: Mapping[str, Any]) -> NewMusic:
@@ -217,7 +268,7 @@ def new_music_again(recipe: Recipe, prompt: Score | None, defaults: Mapping[str,
         prompt, at, _, ruling_tempo = ready_prompt(prompt)
     tempo = _first_known(recipe.tempo, ruling_tempo, defaults.get("tempo"))
     promises: Promises = promises_from_record(recipe.promises)
-    request = Request(recipe.task, promises, prompt, tempo, promises.bars is None)
+    request = Request(recipe.task, promises, _one(prompt), tempo, promises.bars is None)
     return NewMusic(request, recipe.tempo, at)
 
 
@@ -258,7 +309,44 @@ def _sound_request(
     task: Task, prompt: Audio | None, seconds: float | None, loop: bool, endless: bool
 ) -> Request:
     length = seconds if loop or not endless else None
-    return Request(task, prompt=prompt, endless=endless, duration_seconds=length, is_loop=loop)
+    return Request(
+        task, prompts=_one(prompt), endless=endless, duration_seconds=length, is_loop=loop
+    )
+
+
+def new_from_prompts(
+    task: Task, prompts: Sequence[Prompt | SoundPrompt], wishes: Wishes, steps: int | None
+) -> NewMusic:
+    """Return the request of a task whose answer is as long as its prompts.
+
+    Raises:
+        MusicError: for steps or prompts that are not as many as the task takes.
+        NotSupported: for wishes other than conditions; names them.
+    """
+    others = [
+        name
+        for name in Wishes.model_fields
+        if name != "conditions" and getattr(wishes, name) is not None
+    ]
+    if others:
+        raise NotSupported(f"{', '.join(others)} cannot be asked of {task}: its prompts tell them")
+    least, most = _PROMPTS[task]
+    if not least <= len(prompts) <= most:
+        raise MusicError(f"{task} takes {least}..{most} prompts, not {len(prompts)}")
+    if (task is Task.INTERPOLATE) != (steps is not None) or (steps is not None and steps < 2):
+        raise MusicError("an interpolation has 2 steps or more, both ends among them")
+    pieces = tuple(prompt.piece for prompt in prompts)
+    return NewMusic(Request(task, prompts=pieces, steps=steps), None)
+
+
+def _only(prompts: Sequence[Prompt | SoundPrompt]) -> Prompt | SoundPrompt | None:
+    if len(prompts) > 1:
+        raise MusicError(f"one prompt can be used here, not {len(prompts)}")
+    return prompts[0] if prompts else None
+
+
+def _one(prompt: Piece | None) -> tuple[Piece, ...]:
+    return () if prompt is None else (prompt,)
 
 
 def plan_of(made: NewMusic, controls: Controls, recipe: Recipe) -> Plan:
@@ -293,6 +381,11 @@ def with_key(made: Score) -> Score:
     return made if key is None else replace(made, key_signatures=(KeySignature(0, key),))
 
 
+def with_conditions(made: NewMusic, conditions: tuple[Condition, ...]) -> NewMusic:
+    """Return a request with conditions."""
+    return replace(made, request=replace(made.request, conditions=conditions))
+
+
 def with_chords(made: Score, promises: Promises) -> Score:
     """Return the score with the chords that were asked written over its bars."""
     if not promises.chords or made.chords:
@@ -303,6 +396,21 @@ def with_chords(made: Score, promises: Promises) -> Score:
         if chord is not None and (not symbols or symbols[-1].chord != chord):
             symbols.append(ChordSymbol(bar.onset_ticks, chord))
     return replace(made, chords=tuple(symbols))
+
+
+def with_fade(made: Score, promises: Promises) -> Score:
+    """Return the score, fading out over its last bars where that ending is asked."""
+    if promises.ending != "fade":
+        return made
+    bars = Timeline(made).bars[-_FADE_BARS:]
+    begin, end = bars[0].onset_ticks, bars[-1].end_ticks
+
+    def softer(note: Note) -> Note:
+        share = max(0.0, (note.onset_ticks - begin) / (end - begin))
+        return replace(note, velocity=max(1, round(note.velocity * (1.0 - _FADE * share))))
+
+    tracks = [replace(t, notes=tuple(softer(note) for note in t.notes)) for t in made.tracks]
+    return replace(made, tracks=tuple(tracks))
 
 
 def _first_known(*values: float | None) -> float | None:

@@ -21,7 +21,7 @@ from partimento.playback.sinks import SAMPLE_RATE_HZ, FileSink, Sink, save_sound
 from partimento.recipe import Recipe
 
 __all__ = [
-    "Outcome",
+    "StreamOutcome",
     "perform_live",
     "play_sound",
     "recipe_of",
@@ -34,7 +34,7 @@ _LEAD_SECONDS = 4.0  # how far an endless stream into a file may run ahead of th
 
 
 @dataclass
-class Outcome:
+class StreamOutcome:
     """What a stream made until it ended or was stopped."""
 
     pieces: list[Score] = field(default_factory=list)  # empty where they were not to be kept
@@ -53,7 +53,7 @@ def perform_live(
     is_paced: bool = False,
     keeps_pieces: bool = True,
     on_bar: Callable[[int, float], None] | None = None,
-) -> Outcome:
+) -> StreamOutcome:
     """Play a plan into the sinks, piece by piece, until it ends or Ctrl-C.
 
     Args:
@@ -64,7 +64,7 @@ def perform_live(
         keeps_pieces: hand the notes back as well; without, memory stays the same for ever.
         on_bar: told (bars so far, seconds of music so far) after each piece.
     """
-    outcome = Outcome()
+    outcome = StreamOutcome()
     renderer = sound.StreamRenderer(SAMPLE_RATE_HZ) if sinks else None
     state = renderer.start() if renderer is not None else None
     started = time.perf_counter()
@@ -104,7 +104,7 @@ def play_sound(
     *,
     is_paced: bool = False,
     on_piece: Callable[[float], None] | None = None,
-) -> Outcome:
+) -> StreamOutcome:
     """Play a plan of sound into sinks, piece by piece, until it ends or Ctrl-C.
 
     Where the plan goes on from a prompt, this comes first, unless the recipe says ``streamed``.
@@ -117,7 +117,7 @@ def play_sound(
         is_paced: do not run ahead of the clock by more than a few seconds.
         on_piece: told the seconds of sound so far after each piece.
     """
-    outcome = Outcome()
+    outcome = StreamOutcome()
     sinks: Sequence[Sink] = ()
     is_whole, lead = False, prompt_frames(plan)
     started = time.perf_counter()
@@ -183,14 +183,14 @@ def save_sound_again(
     return save_sound(chain(prompt_pieces(plan), made), plan.recipe, path, whole_frames(plan))
 
 
-def recipe_of(plan: Plan, outcome: Outcome) -> Recipe:
+def recipe_of(plan: Plan, outcome: StreamOutcome) -> Recipe:
     """Return the recipe of what was made, the place where it was stopped in it."""
     if not outcome.is_stopped:
         return plan.recipe
     return plan.recipe.model_copy(update={"stopped_after_bars": outcome.bars})
 
 
-def result_of(instrument: Instrument, plan: Plan, outcome: Outcome) -> Result:
+def result_of(instrument: Instrument, plan: Plan, outcome: StreamOutcome) -> Result:
     """Return all that a stream made as one piece, its prompt before it."""
     return instrument.result_of(outcome.pieces, replace(plan, recipe=recipe_of(plan, outcome)))
 

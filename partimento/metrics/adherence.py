@@ -10,6 +10,8 @@ meaning (``music.promises.Promises``) and held against the notes.
 - polyphony: at no time do more notes sound, over all tracks, drums too. A note that ends where
   another starts does not meet it.
 - chords: every pitched note that sounds at a strong beat is a tone of the chord of that bar.
+- ending: the last chord is reached by the cadence that was asked, in the key asked or else in the
+  key that the score states (``analysis.cadences``).
 - silence: no stretch without any sounding note is longer, from the start to the written end.
 """
 
@@ -18,7 +20,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from partimento.analysis.cadences import closing_of
+from partimento.analysis.keys import estimate_key
 from partimento.music import Note, Promises, Score, Timeline
+from partimento.music.cadences import CADENCES
 from partimento.music.keys import pitch_name
 from partimento.music.timeline import strong_beats
 
@@ -32,6 +37,7 @@ _NAMES = (
     "max_polyphony",
     "chords",
     "max_silence_quarters",
+    "ending",
 )
 
 
@@ -218,6 +224,21 @@ def _max_silence(look: _Look) -> Violation | None:
     return None
 
 
+def _ending(look: _Look) -> Violation | None:
+    asked = look.promises.ending
+    stated = look.score.key_signatures
+    key = look.promises.key or (stated[-1].key if stated else estimate_key(look.score))
+    if asked not in CADENCES or key is None:
+        return None
+    found = closing_of(look.score, key)
+    if found.kind == asked:
+        return None
+    last = look.timeline.bars[-1].onset_ticks
+    return look.violation(
+        last, f"it closes with {found.kind or 'no'} cadence in {key}, not {asked}"
+    )
+
+
 def adherence(score: Score, promises: Promises) -> Adherence:
     """Return, for each promise that was asked, whether ``score`` keeps it and where it does not."""
     look = _Look(score, promises, Timeline(score))
@@ -229,8 +250,9 @@ def adherence(score: Score, promises: Promises) -> Adherence:
         promises.max_polyphony is not None,
         bool(promises.chords),
         promises.max_silence_quarters is not None,
+        promises.ending is not None,
     )
-    checks = (_bars, _time_signature, _key, _ranges, _max_polyphony, _chords, _max_silence)
+    checks = (_bars, _time_signature, _key, _ranges, _max_polyphony, _chords, _max_silence, _ending)
     return Adherence(
         tuple(
             Verdict(name, check(look))

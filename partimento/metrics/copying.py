@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from partimento.errors import FileError, MusicError
 from partimento.metrics.hashing import hash_columns
-from partimento.metrics.notes import Voice, time_class, voices
+from partimento.metrics.notes import NoteVoice, time_class, voices
 from partimento.metrics.writing import write_whole
 from partimento.music import Score
 
@@ -111,7 +111,7 @@ class _Line:
     counts: npt.NDArray[np.bool_]  # per n-gram (len(prints) - 1,): has enough kinds of step
 
 
-def _line(voice: Voice, notes: int) -> _Line | None:
+def _line(voice: NoteVoice, notes: int) -> _Line | None:
     """Return the line of a voice; None if it has no n-gram."""
     struck = np.ones(len(voice.pitch), dtype=bool)
     struck[1:] = voice.pitch[1:] != voice.pitch[:-1]

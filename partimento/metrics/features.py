@@ -24,7 +24,7 @@ from partimento.metrics.notes import (
     STEPS_PER_QUARTER,
     TIME_CLASSES,
     NoteTable,
-    Voice,
+    NoteVoice,
     note_table,
     time_class,
     voices,
@@ -229,7 +229,7 @@ def _shares(values: npt.NDArray[np.int64], bins: int) -> Floats:
     return counts / counts.sum() if len(values) else np.full(bins, np.nan)
 
 
-def _intervals(lines: list[Voice]) -> Floats:
+def _intervals(lines: list[NoteVoice]) -> Floats:
     steps = [np.clip(np.diff(line.pitch), -_WIDEST_INTERVAL, _WIDEST_INTERVAL) for line in lines]
     joined = np.concatenate([np.zeros(0, dtype=np.int64), *steps]) + _WIDEST_INTERVAL
     return _shares(joined, 2 * _WIDEST_INTERVAL + 1)

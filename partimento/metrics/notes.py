@@ -17,7 +17,7 @@ __all__ = [
     "STEPS_PER_QUARTER",
     "TIME_CLASSES",
     "NoteTable",
-    "Voice",
+    "NoteVoice",
     "note_table",
     "time_class",
     "voices",
@@ -75,7 +75,7 @@ class NoteTable:
 
 
 @dataclass(frozen=True, eq=False)
-class Voice:
+class NoteVoice:
     """One melodic line: onset and duration in steps, MIDI pitch, bar and place in the bar.
 
     ``name`` is the track it was drawn from.
@@ -151,7 +151,7 @@ def _skyline(table: NoteTable) -> npt.NDArray[np.bool_]:
     return on_top & highest
 
 
-def voices(score: Score, table: NoteTable | None = None) -> list[Voice]:
+def voices(score: Score, table: NoteTable | None = None) -> list[NoteVoice]:
     """Return one line a pitched track with notes: the track itself, or its skyline if it is thick.
 
     The skyline holds the notes over which nothing sounds at the middle of their duration, so a
@@ -166,6 +166,6 @@ def voices(score: Score, table: NoteTable | None = None) -> list[Voice]:
             continue
         line = mine.rows(_skyline(mine))
         lines.append(
-            Voice(track.name, line.onset, line.duration, line.pitch, line.bar, line.in_bar)
+            NoteVoice(track.name, line.onset, line.duration, line.pitch, line.bar, line.in_bar)
         )
     return lines

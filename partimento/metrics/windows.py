@@ -25,14 +25,14 @@ from partimento.metrics.notes import (
     STEPS_PER_QUARTER,
     TIME_CLASSES,
     NoteTable,
-    Voice,
+    NoteVoice,
     note_table,
     time_class,
     voices,
 )
 from partimento.music import Score
 
-__all__ = ["HASHED_WIDTH", "Windows", "window_vectors"]
+__all__ = ["HASHED_WIDTH", "WindowVectors", "window_vectors"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -46,7 +46,7 @@ _REST = 255
 
 
 @dataclass(frozen=True, eq=False)
-class Windows:
+class WindowVectors:
     """``hashed`` (windows, HASHED_WIDTH) are counts, ``values`` (windows, width) plain values."""
 
     hashed: Floats
@@ -72,7 +72,7 @@ class _Counter:
         np.add.at(self.table, (window[keep], slot), 1.0)
 
 
-def _count_melody(counter: _Counter, lines: list[Voice]) -> None:
+def _count_melody(counter: _Counter, lines: list[NoteVoice]) -> None:
     for index, line in enumerate(lines):
         step = np.clip(np.diff(line.pitch), -24, 24)
         time = time_class(np.diff(line.onset))
@@ -84,7 +84,7 @@ def _count_melody(counter: _Counter, lines: list[Voice]) -> None:
         counter.add("melody", 3, bar[:-2], [step[:-2], step[1:-1], step[2:]])
 
 
-def _count_rhythm(counter: _Counter, table: NoteTable, lines: list[Voice]) -> None:
+def _count_rhythm(counter: _Counter, table: NoteTable, lines: list[NoteVoice]) -> None:
     place = table.in_bar // _STEPS_PER_SIXTEENTH
     length = time_class(table.duration)
     counter.add("rhythm", 0, table.bar, [place, length, table.is_drum.astype(np.int64)])
@@ -107,7 +107,7 @@ def _count_rhythm(counter: _Counter, table: NoteTable, lines: list[Voice]) -> No
         counter.add("rhythm", 4, here // 64, [lane, here % 64, mask[here]])
 
 
-def _sounding(line: Voice, at: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def _sounding(line: NoteVoice, at: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Return (pitch of the line at each time, -1 in rests; whether it is struck there)."""
     index = np.searchsorted(line.onset, at, side="right") - 1
     index = np.maximum(index, 0)
@@ -115,7 +115,7 @@ def _sounding(line: Voice, at: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
     return np.where(inside, line.pitch[index], -1), line.onset[index] == at
 
 
-def _count_leading(counter: _Counter, lines: list[Voice], at: Ints, bar: Ints) -> None:
+def _count_leading(counter: _Counter, lines: list[NoteVoice], at: Ints, bar: Ints) -> None:
     rows = [_sounding(line, at)[0] for line in lines]
     for high in range(len(rows)):
         for low in range(high + 1, len(rows)):
@@ -160,7 +160,7 @@ def _count_harmony(counter: _Counter, table: NoteTable, at: Ints, bar: Ints) -> 
     counter.add("harmony", 3, bar, [mask, (place % 4 > 0).astype(np.int64) + (place > 0)])
 
 
-def _window_values(table: NoteTable, bars: int, lines: list[Voice], window: int) -> Floats:
+def _window_values(table: NoteTable, bars: int, lines: list[NoteVoice], window: int) -> Floats:
     inside = table.rows(table.bar // bars == window)
     pitched = inside.pitched()
     counts = np.bincount(pitched.pitch % 12, minlength=12).astype(np.float64)
@@ -219,10 +219,10 @@ def _repetition(inside: NoteTable, bars: int, window: int) -> Floats:
     return out.reshape(-1)
 
 
-def window_vectors(score: Score, bars: int) -> Windows:
+def window_vectors(score: Score, bars: int) -> WindowVectors:
     """Return the vectors of the whole windows of ``bars`` bars; of the piece where it is shorter.
 
-    Windows without notes, and those beyond the first 512, are left out.
+    WindowVectors without notes, and those beyond the first 512, are left out.
 
     Raises:
         MusicError: if ``bars`` is below 2.
@@ -245,4 +245,4 @@ def window_vectors(score: Score, bars: int) -> Windows:
     _count_harmony(counter, pitched, at, bar)
     values = [_window_values(table, bars, lines, window) for window in range(count)]
     full = np.bincount(table.bar // bars, minlength=count)[:count] > 0
-    return Windows(counter.table[full], np.stack(values)[full])
+    return WindowVectors(counter.table[full], np.stack(values)[full])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from partimento.errors import CannotBeMet, MusicError
+from partimento.music.cadences import Ending
 from partimento.music.chords import Chord
 from partimento.music.keys import Key, parse_pitch_class, pitch_name
 from partimento.music.score import TimeSignature
@@ -54,6 +55,7 @@ class Promises:
     - ``chords``: one a bar, repeated to the end; every pitched note that sounds on a strong beat
       (``timeline.strong_beats``) is a chord tone. None leaves its bar free.
     - ``max_silence_quarters``: no rest of all tracks together lasts longer, ends included.
+    - ``ending``: how the last bar closes (``music.cadences``); None and ``open`` leave it free.
     """
 
     bars: int | None = None
@@ -63,6 +65,7 @@ class Promises:
     max_polyphony: int | None = None
     chords: tuple[Chord | None, ...] = ()
     max_silence_quarters: float | None = None
+    ending: Ending | None = None
 
     def __post_init__(self) -> None:
         if self.bars is not None and not 1 <= self.bars <= MAX_BARS:
@@ -71,6 +74,10 @@ class Promises:
             raise CannotBeMet("polyphony of at least 1 is needed for any note to sound")
         if self.max_silence_quarters is not None and self.max_silence_quarters < 0:
             raise MusicError("the longest silence is 0 or more quarter notes")
+        if self.bars is None and self.ending not in (None, "open"):
+            raise CannotBeMet(
+                f"a piece without an end has no {self.ending} ending; ask for bars, or leave it out"
+            )
         if self.key is not None:
             for chord in self._asked_chords():
                 outside = chord.pitch_classes - self.key.pitch_classes

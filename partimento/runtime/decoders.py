@@ -51,6 +51,13 @@ class _Inputs:
             raise ValueError("nothing was appended")
         return np.stack(places, axis=1)
 
+    def repeated(self, count: int) -> _Inputs:
+        """Return ``count`` copies of the inputs of one stream."""
+        other = copy.copy(self)
+        other.walks = [copy.deepcopy(self.walks[0]) for _ in range(count)]
+        other.recent = np.repeat(self.recent, count, axis=0)
+        return other
+
     def _place(self) -> _I64:
         features = np.array([walk.features() for walk in self.walks], dtype=np.int64)
         return np.concatenate([self.recent, features.reshape(len(self.walks), -1)], axis=1)
@@ -147,6 +154,17 @@ class AttentionDecoder:
         last: _F32 = logits[:, -1].copy()
         return last
 
+    def fork(self, state: AttentionState, count: int) -> AttentionState:
+        """Return the state of ``count`` streams that stand where the one of ``state`` stands."""
+        other = self.begin(count)
+        other.inputs = state.inputs.repeated(count)
+        other.columns[:] = state.columns
+        other.count = state.count
+        for name, value in other.step.items():
+            if name.startswith(("key_", "value_")):
+                value[:] = state.step[name]
+        return other
+
     def all_logits(self, columns: _I64) -> _F32:
         """Return the logits (S, V) of a whole sequence of columns (S, C), S within the window."""
         state = self.begin(1)
@@ -216,6 +234,11 @@ class RecurrentDecoder:
         state.hidden = dict(zip(self._names, found[1:], strict=True))
         logits: _F32 = found[0]
         return logits
+
+    def fork(self, state: RecurrentState, count: int) -> RecurrentState:
+        """Return the state of ``count`` streams that stand where the one of ``state`` stands."""
+        hidden = {name: np.repeat(value, count, axis=1) for name, value in state.hidden.items()}
+        return RecurrentState(state.inputs.repeated(count), hidden)
 
     def all_logits(self, columns: _I64) -> _F32:
         """Return the logits (S, V) of a whole sequence of columns (S, C)."""

@@ -8,10 +8,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from partimento.samplers.constraints.base import Constraint
+from partimento.representations.constraint import Constraint
 from partimento.samplers.picks import Pick
 
-__all__ = ["Decoder", "sample", "sample_batch"]
+__all__ = ["Decoder", "Stream", "sample", "sample_batch"]
 
 S = TypeVar("S")
 
@@ -33,6 +33,13 @@ class Decoder(Protocol[S]):
         """
         ...
 
+    def fork(self, state: S, count: int) -> S:
+        """Return the state of ``count`` streams that all stand where the one of ``state`` stands.
+
+        The old state stays valid.
+        """
+        ...
+
 
 def sample(
     decoder: Decoder[S],
@@ -47,7 +54,7 @@ def sample(
     (``after_prompt``), and are not yielded. A token is yielded before the network is asked for
     the next one, so whoever stops early pays for nothing more.
     """
-    stream = _Stream(pick, constraint, rng, prompt)
+    stream = Stream(pick, constraint, rng, prompt)
     state = decoder.begin(1)
     tokens = np.asarray(prompt, dtype=np.int64).reshape(1, -1)
     while stream.runs():
@@ -84,7 +91,7 @@ def sample_batch(
         )
     if max_tokens is None and any(constraint is None for constraint in constraints):
         raise ValueError("a stream without a constraint has no end; give max_tokens")
-    streams = [_Stream(*parts, prompt) for parts in zip(each, constraints, rngs, strict=True)]
+    streams = [Stream(*parts, prompt) for parts in zip(each, constraints, rngs, strict=True)]
     written: list[list[int]] = [[] for _ in streams]
     state = decoder.begin(count)
     column = np.tile(np.asarray(prompt, dtype=np.int64), (count, 1))
@@ -99,24 +106,33 @@ def sample_batch(
     return written
 
 
-class _Stream:
-    """One stream of tokens: what it may pick, and with which luck."""
+class Stream:
+    """One stream of tokens: how it picks, under which constraint, from which generator.
+
+    ``rules`` is the state of the constraint; where one is given, the stream goes on from it.
+    """
 
     def __init__(
         self,
         pick: Pick,
         constraint: Constraint[Any] | None,
         rng: np.random.Generator,
-        prompt: Sequence[int],
+        prompt: Sequence[int] = (),
+        rules: Any = None,
     ) -> None:
         self.pick, self.rng, self._constraint = pick, rng, constraint
-        self._rules: Any = None
-        if constraint is not None:
+        self._rules = rules
+        if constraint is not None and rules is None:
             self._rules = constraint.begin()
             for token in prompt:
                 self._rules = constraint.advance(self._rules, int(token))
             if len(prompt):
                 self._rules = constraint.after_prompt(self._rules)
+
+    @property
+    def rules(self) -> Any:
+        """The state of the constraint."""
+        return self._rules
 
     def runs(self) -> bool:
         """Return whether another token may come."""
@@ -140,7 +156,7 @@ class _Stream:
 
 
 def _pushed(
-    streams: Sequence[_Stream], running: Sequence[int], logits: npt.NDArray[np.float32]
+    streams: Sequence[Stream], running: Sequence[int], logits: npt.NDArray[np.float32]
 ) -> Iterator[tuple[int, int]]:
     """Yield (row, next token) of each running row; rows that pick alike are picked together."""
     first = streams[running[0]].pick
@@ -161,7 +177,7 @@ def _copied(mask: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_] | None:
 
 
 def _running(
-    streams: Sequence[_Stream], written: Sequence[Sequence[int]], max_tokens: int | None
+    streams: Sequence[Stream], written: Sequence[Sequence[int]], max_tokens: int | None
 ) -> list[int]:
     """Return the rows that want another token."""
     return [

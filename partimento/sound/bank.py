@@ -11,7 +11,7 @@ import numpy.typing as npt
 from partimento.sound.drum_kit import hit_of, render_hit
 from partimento.sound.programs import tone_of
 from partimento.sound.tone import Tone
-from partimento.sound.voice import BLOCK, LAYERS, NoiseBands, Voice
+from partimento.sound.voice import BLOCK, LAYERS, InstrumentVoice, NoiseBands
 
 __all__ = ["DRUM_KIT", "Bank"]
 
@@ -34,7 +34,7 @@ class Bank:
         self.sample_rate_hz = sample_rate_hz
         self._bands = NoiseBands(sample_rate_hz)
         self._max_blocks = max_blocks
-        self._voices: OrderedDict[Key, Voice | F32] = OrderedDict()
+        self._voices: OrderedDict[Key, InstrumentVoice | F32] = OrderedDict()
         self._blocks: OrderedDict[tuple[int, int, int, int], F32] = OrderedDict()
         self._lengths: dict[Key, int | None] = {}
         self._lock = threading.Lock()
@@ -44,14 +44,18 @@ class Bank:
         """Return the tone of a program."""
         return tone_of(program)
 
-    def _voice(self, key: Key) -> Voice | F32:
+    def _voice(self, key: Key) -> InstrumentVoice | F32:
         if key not in self._voices:
             program, pitch, layer = key
             if program == DRUM_KIT:
-                made: Voice | F32 = render_hit(pitch, (layer + 0.5) / LAYERS, self.sample_rate_hz)
+                made: InstrumentVoice | F32 = render_hit(
+                    pitch, (layer + 0.5) / LAYERS, self.sample_rate_hz
+                )
             else:
                 tone = tone_of(program)
-                made = Voice(tone, program, pitch, layer, self._bands, self.sample_rate_hz)
+                made = InstrumentVoice(
+                    tone, program, pitch, layer, self._bands, self.sample_rate_hz
+                )
             self._voices[key] = made
             while len(self._voices) > _MAX_VOICES:
                 self._voices.popitem(last=False)
@@ -64,7 +68,9 @@ class Bank:
         with self._lock:
             if key not in self._lengths:
                 voice = self._voice(key)
-                self._lengths[key] = voice.length if isinstance(voice, Voice) else voice.shape[1]
+                self._lengths[key] = (
+                    voice.length if isinstance(voice, InstrumentVoice) else voice.shape[1]
+                )
             return self._lengths[key]
 
     def block(self, program: int, pitch: int, layer: int, index: int) -> F32:
@@ -73,7 +79,7 @@ class Bank:
         with self._lock:
             if key not in self._blocks:
                 voice = self._voice(key[:3])
-                if isinstance(voice, Voice):
+                if isinstance(voice, InstrumentVoice):
                     made = voice.block(index)
                 else:
                     part = voice[:, index * BLOCK : (index + 1) * BLOCK]

@@ -17,7 +17,7 @@ from partimento.sound.bank import DRUM_KIT
 from partimento.sound.drum_kit import CHOKED_BY
 from partimento.sound.voice import LAYERS
 
-__all__ = ["Bus", "Held", "Plan", "plan_piece"]
+__all__ = ["Bus", "Held", "SoundPlan", "plan_piece"]
 
 _LOUDNESS_POWER = 1.7  # velocity 64 sounds 10 dB under 127
 Spans = list[tuple[float, float]]
@@ -54,7 +54,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SoundPlan:
     """What a piece comes to: its notes, its end, and what holds beyond it.
 
     ``pedals`` are (bus, quarters beyond the end) of pedals still down.
@@ -105,7 +105,7 @@ def plan_piece(
     start_seconds: float,
     quarters_per_minute: float,
     rate: int,
-) -> Plan:
+) -> SoundPlan:
     """Return the notes of a piece that starts at ``start_seconds``, those held before it first.
 
     Raises:
@@ -125,7 +125,7 @@ def plan_piece(
     notes = _cut_repeats(notes)
     end = clock.sample(clock.length_ticks)
     seconds = clock.seconds(clock.length_ticks)
-    return Plan(tuple(notes), end, seconds, clock.quarters_per_minute, still_down)
+    return SoundPlan(tuple(notes), end, seconds, clock.quarters_per_minute, still_down)
 
 
 def _started(track: Track, bus: Bus, spans: dict[str, Spans], clock: _Clock) -> list[Held]:

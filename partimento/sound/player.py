@@ -18,7 +18,7 @@ from partimento.sound.plan import Bus, Held, plan_piece
 from partimento.sound.room import Room
 from partimento.sound.voice import BLOCK
 
-__all__ = ["PlayState", "Player"]
+__all__ = ["PlayState", "ScorePlayer"]
 
 _WINDOW = 81_920  # with the room's length this fills a transform of 2^17 at 44.1 kHz
 _LEAST_SECONDS = 0.05  # shorter notes are held so long, or they would not speak at all
@@ -41,7 +41,7 @@ class PlayState:
     tail: F32
 
 
-class Player:
+class ScorePlayer:
     """Turns scores into samples (2, frames), unlimited and not normalised."""
 
     def __init__(self, bank: Bank) -> None:

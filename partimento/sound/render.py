@@ -15,7 +15,7 @@ from partimento.music import Audio, Score, Timeline
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.sound.bank import Bank
 from partimento.sound.fluidsynth import render_with_fluidsynth
-from partimento.sound.player import Player
+from partimento.sound.player import ScorePlayer
 
 __all__ = ["PEAK", "SAMPLE_RATE_HZ", "check_rate", "forget_sounds", "mix", "render", "render_stems"]
 
@@ -106,9 +106,9 @@ def mix(stems: Mapping[str, Audio]) -> Audio:
 
 
 @lru_cache(maxsize=1)
-def _player(sample_rate_hz: int) -> Player:
+def _player(sample_rate_hz: int) -> ScorePlayer:
     # Kept between calls: the second score starts with the sounds of the first.
-    return Player(Bank(sample_rate_hz))
+    return ScorePlayer(Bank(sample_rate_hz))
 
 
 def forget_sounds() -> None:
@@ -116,7 +116,7 @@ def forget_sounds() -> None:
     _player.cache_clear()
 
 
-def _raw(score: Score, rate: int, soundfont: str | Path | None, player: Player) -> F32:
+def _raw(score: Score, rate: int, soundfont: str | Path | None, player: ScorePlayer) -> F32:
     """Return the sound (2, frames) before its level is set."""
     seconds = max(float(Timeline(score).seconds(score.length_ticks)), _LEAST_SECONDS)
     if not any(track.notes for track in score.tracks):

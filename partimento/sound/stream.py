@@ -8,7 +8,7 @@ import numpy.typing as npt
 from partimento.music import Audio, Score, Tempo
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.sound.bank import Bank
-from partimento.sound.player import Player, PlayState
+from partimento.sound.player import PlayState, ScorePlayer
 from partimento.sound.render import PEAK, SAMPLE_RATE_HZ, check_rate
 
 __all__ = ["STREAM_GAIN", "StreamRenderer", "limit"]
@@ -55,7 +55,7 @@ class StreamRenderer:
         self.sample_rate_hz = sample_rate_hz
         self._tempo = Tempo(0, tempo_quarters_per_minute).quarters_per_minute
         self._gain = np.float32(gain)
-        self._player = Player(Bank(sample_rate_hz))
+        self._player = ScorePlayer(Bank(sample_rate_hz))
 
     def start(self) -> PlayState:
         """Return the state before the first piece."""

@@ -19,7 +19,16 @@ import numpy.typing as npt
 from partimento.seeds import generator
 from partimento.sound.tone import Noise, Spectrum, Tone
 
-__all__ = ["BLOCK", "FRAMES", "HOP", "LAYERS", "NoiseBands", "Voice", "pitch_hz", "weighting"]
+__all__ = [
+    "BLOCK",
+    "FRAMES",
+    "HOP",
+    "LAYERS",
+    "InstrumentVoice",
+    "NoiseBands",
+    "pitch_hz",
+    "weighting",
+]
 
 HOP = 64
 FRAMES = 256
@@ -111,7 +120,7 @@ def _levels(spectrum: Spectrum, ratios: F64, hz: F64, touch: float) -> F64:
     return amplitude
 
 
-class Voice:
+class InstrumentVoice:
     """A tone at a pitch and a layer of touch (0..``LAYERS`` - 1)."""
 
     def __init__(

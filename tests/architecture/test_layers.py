@@ -32,7 +32,7 @@ LAYERS = (
 )
 INSIDE = {
     "generation": (
-        ("streaming",),
+        ("loading", "streaming"),
         ("humanize", "instrument"),
         ("assemble", "ranking"),
         ("requests",),
@@ -46,6 +46,7 @@ INSIDE = {
         ("decoders",),
         ("model_folder", "presets", "sessions"),
         ("contract", "threads"),
+        ("codes", "conditions"),
     ),
     "training": (
         ("policy_gradient",),
@@ -90,9 +91,15 @@ EXTRAS = (
 )
 
 # Where modules are found by name at run time, so that what is not asked for is not loaded: the
-# facade, the catalogue (systems), the api (training, which needs torch), and the table of file
-# formats (each with a library of its own).
-BY_NAME = ("__init__.py", "api.py", "catalog.py", "files/formats.py")
+# facade, the catalogue (systems), the api (training, which needs torch), the table of file formats
+# (each with a library of its own), and representations.
+BY_NAME = (
+    "__init__.py",
+    "api.py",
+    "catalog.py",
+    "files/formats.py",
+    "representations/registry.py",
+)
 
 
 def of(part: str) -> list[Module]:
@@ -143,7 +150,7 @@ def test_systems_do_not_know_each_other_nor_torch_where_they_play() -> None:
     wrong = []
     for module in of("systems"):
         own = ".".join(module.name.split(".")[:3])
-        builds = module.path.name in ("networks.py", "training.py")
+        builds = module.path.name in ("networks.py", "published_codec.py", "training.py")
         for found in module.imports:
             for target in targets(found):
                 if target.startswith("partimento.systems.") and not target.startswith(own):

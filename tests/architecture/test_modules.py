@@ -9,12 +9,19 @@ from collections.abc import Iterator
 from support.source import MODULES, PACKAGE, ROOT, Module
 
 MAX_LINES, MAX_FUNCTION, MAX_PARAMETERS = 500, 60, 10
-BUILDS = re.compile(r"training/.*|systems/\w+/(networks|training)\.py")
+BUILDS = re.compile(r"training/.*|systems/\w+/(networks|published_codec|training)\.py")
 TORCH = ("onnx", "safetensors", "torch")
 DEVICE_FILES = ("training/device.py", "training/distributed.py")
 GENERATORS = ("BitGenerator", "Generator", "PCG64", "SeedSequence", "default_rng")
 MACHINES = re.compile(r"(?<![\w.:/-])/(?:work|root|tmp|home|mnt)\b|\bissues? #?\d")
-SYSTEM_FILES = ["__init__.py", "card.py", "inference.py", "networks.py", "training.py"]
+SYSTEM_FILES = [
+    "__init__.py",
+    "card.py",
+    "inference.py",
+    "networks.py",
+    "published_codec.py",
+    "training.py",
+]
 
 
 def listed(module: Module) -> list[str] | None:

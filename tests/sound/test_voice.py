@@ -12,7 +12,7 @@ from partimento.sound.bank import DRUM_KIT, Bank
 from partimento.sound.drum_kit import hit_of, render_hit
 from partimento.sound.programs import tone_of
 from partimento.sound.tone import Envelope, Partials, Spectrum, Tone
-from partimento.sound.voice import BLOCK, LAYERS, NoiseBands, Voice, pitch_hz
+from partimento.sound.voice import BLOCK, LAYERS, InstrumentVoice, NoiseBands, pitch_hz
 
 RATE = 22_050
 FAMILIES = {
@@ -36,7 +36,7 @@ def test_the_matrix_product_is_the_plain_sum_of_partials() -> None:
         Spectrum((-6, -6)),
         Envelope(0.003, ring_seconds=0.8),
     )
-    voice = Voice(tone, 0, 57, 4, NoiseBands(RATE), RATE)
+    voice = InstrumentVoice(tone, 0, 57, 4, NoiseBands(RATE), RATE)
     fast = np.concatenate([voice.block(0), voice.block(1)], axis=1)
     time = np.arange(2 * BLOCK) / RATE
     plain = np.zeros((2, 2 * BLOCK))

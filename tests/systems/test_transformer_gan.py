@@ -15,7 +15,7 @@ from partimento.config import validate_config
 from partimento.errors import ConfigError, TrainingError
 from partimento.files.corpora.corpus import Corpus
 from partimento.runtime.presets import TrainingConfig
-from partimento.systems.transformer_gan.card import PRESETS, DiscriminatorConfig, GamePreset
+from partimento.systems.transformer_gan.card import PRESETS, GamePreset, SequenceDiscriminatorConfig
 from partimento.systems.transformer_gan.training import TransformerGan, training_task
 from partimento.training.loop.checkpoints import read_checkpoint
 from partimento.training.loop.progress import Progress
@@ -40,7 +40,7 @@ def preset(**changes: Any) -> GamePreset:
         "network": transformer(dropout=0.1),
         "training": SMALL,
         "likelihood": SMALL,
-        "discriminator": DiscriminatorConfig(
+        "discriminator": SequenceDiscriminatorConfig(
             network=transformer(layers=1, dropout=0.1, local_width=3),
             training=SMALL.model_copy(update={"ema": 0.0}),
         ),

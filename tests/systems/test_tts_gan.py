@@ -40,8 +40,8 @@ from partimento.training.loop.progress import Progress
 from partimento.training.loop.run import train
 from partimento.training.loop.trainer import BEST
 from partimento.training.loop.warm_start import begin_from
-from partimento.training.nn.encoder import EncoderAttention
 from partimento.training.nn.quantiles import Calibration
+from partimento.training.nn.transformer_encoder import EncoderAttention
 from partimento.training.objectives.energy import energy_score
 
 from support.tiny_models import corpus, groove

@@ -17,7 +17,7 @@ from partimento.files.abc.fields import chord_of
 from partimento.files.limits import MAX_BARS, MAX_QUARTERS
 from partimento.music import Chord
 
-__all__ = ["Sounding", "Tally", "Voice", "read_music"]
+__all__ = ["Sounding", "Tally", "TuneVoice", "read_music"]
 
 _LENGTH = r"\d{0,5}(?:/+\d{0,4})?"
 # An accidental may be a part of a tone: ``^/`` and ``^1/2`` are a quarter tone up.
@@ -68,7 +68,7 @@ class Tally:
 
 
 @dataclass
-class Voice:
+class TuneVoice:
     """What is known of one voice; times in quarters."""
 
     id: str
@@ -142,7 +142,7 @@ class Voice:
         return out
 
 
-def read_music(voice: Voice, line: str, on_field: Callable[[str, str], Voice]) -> Voice:
+def read_music(voice: TuneVoice, line: str, on_field: Callable[[str, str], TuneVoice]) -> TuneVoice:
     """Read a line of music into a voice, and return the voice that goes on after it.
 
     ``on_field`` is told of each field inside the line, and returns the voice that goes on.
@@ -170,7 +170,7 @@ def read_music(voice: Voice, line: str, on_field: Callable[[str, str], Voice]) -
     return voice
 
 
-def _other(voice: Voice, sign: re.Match[str]) -> None:
+def _other(voice: TuneVoice, sign: re.Match[str]) -> None:
     """Read what is neither a note nor a field."""
     if sign["quoted"] is not None:
         chord = chord_of(sign["quoted"])
@@ -207,7 +207,7 @@ def _other(voice: Voice, sign: re.Match[str]) -> None:
         voice.now, voice.accidentals = voice.bar_onset, {}
 
 
-def _count_unread(voice: Voice, sign: str) -> None:
+def _count_unread(voice: TuneVoice, sign: str) -> None:
     """Count a sign that is no music here, if it has a meaning at all."""
     if sign == "(":
         voice.tally.left_out["slurs"] += 1
@@ -238,7 +238,7 @@ def _length(text: str) -> Fraction:
     return Fraction(int(whole or 1), division)
 
 
-def _note(voice: Voice, text: str, factor: Fraction) -> Sounding:
+def _note(voice: TuneVoice, text: str, factor: Fraction) -> Sounding:
     """Return the note of a sign, beginning where the voice stands."""
     found = _NOTE.match(text)
     assert found is not None
@@ -263,7 +263,7 @@ def _note(voice: Voice, text: str, factor: Fraction) -> Sounding:
     return Sounding(voice.now, pitch, lasts, bool(tie), (name, octave, alteration))
 
 
-def _chord(voice: Voice, text: str, factor: Fraction, is_tied: bool) -> None:
+def _chord(voice: TuneVoice, text: str, factor: Fraction, is_tied: bool) -> None:
     """Place the notes of a chord; it lasts as long as the first of them."""
     plain = re.sub(r'"[^"]*"|![^!]*!', "", text)
     notes = [_note(voice, found[0], factor) for found in _NOTE.finditer(plain)]
@@ -276,7 +276,7 @@ def _chord(voice: Voice, text: str, factor: Fraction, is_tied: bool) -> None:
         voice.place(notes, notes[0].length)
 
 
-def _rest_bars(voice: Voice, count: int) -> None:
+def _rest_bars(voice: TuneVoice, count: int) -> None:
     if count > _MAX_REST_BARS:
         raise ValueError(f"a rest of {count} bars is longer than {_MAX_REST_BARS}")
     for index in range(count):
@@ -285,7 +285,7 @@ def _rest_bars(voice: Voice, count: int) -> None:
             voice.close_bar()
 
 
-def _break(voice: Voice, signs: str) -> None:
+def _break(voice: TuneVoice, signs: str) -> None:
     """Lengthen one of two notes by what the other is shortened (``>`` dots the first)."""
     short = Fraction(1, 2 ** min(len(signs), 4))
     first, second = (2 - short, short) if signs[0] == ">" else (short, 2 - short)

@@ -20,7 +20,7 @@ from pathlib import Path
 from partimento.errors import FileError, MusicError
 from partimento.files.abc import fields as abc_fields
 from partimento.files.abc.book import tunes_of
-from partimento.files.abc.music import Sounding, Tally, Voice, read_music
+from partimento.files.abc.music import Sounding, Tally, TuneVoice, read_music
 from partimento.files.barlines import WrittenBar, time_signatures
 from partimento.files.limits import MAX_PARTS, MAX_TEXT_BYTES, MAX_TUNE_CHARACTERS
 from partimento.files.names import default_name, unique_names
@@ -55,8 +55,8 @@ class _Tune:
     tempo_text: str = ""
     metre: tuple[int, int] | None = None
     is_body: bool = False  # the first K: has been
-    voices: dict[str, Voice] = field(default_factory=dict)
-    voice: Voice | None = None
+    voices: dict[str, TuneVoice] = field(default_factory=dict)
+    voice: TuneVoice | None = None
     program: int = 0
     is_drum: bool = False
     transpose: int = 0
@@ -162,7 +162,7 @@ def _read_midi(tune: _Tune, directive: str, values: list[str]) -> None:
         tune.tally.left_out["MIDI directives"] += 1
 
 
-def _inner(tune: _Tune, name: str, value: str) -> Voice:
+def _inner(tune: _Tune, name: str, value: str) -> TuneVoice:
     """Read a field inside a line of music."""
     if found := _MIDI.match(f"{name}:{value}"):
         _read_midi(tune, found[1], found[2].split())
@@ -171,18 +171,18 @@ def _inner(tune: _Tune, name: str, value: str) -> Voice:
     return _current(tune)
 
 
-def _current(tune: _Tune) -> Voice:
+def _current(tune: _Tune) -> TuneVoice:
     """Return the voice that music goes to: the one that was named last, or the first."""
     if tune.voice is None:
         tune.voice = next(iter(tune.voices.values()), None) or _voice(tune, "1")
     return tune.voice
 
 
-def _voice(tune: _Tune, id_: str) -> Voice:
+def _voice(tune: _Tune, id_: str) -> TuneVoice:
     if id_ not in tune.voices:
         if len(tune.voices) == MAX_PARTS:
             raise ValueError(f"the tune has more than {MAX_PARTS} voices")
-        made = Voice(id_, metre=tune.metre, shift=tune.shift, tally=tune.tally)
+        made = TuneVoice(id_, metre=tune.metre, shift=tune.shift, tally=tune.tally)
         made.program, made.is_drum, made.transpose = tune.program, tune.is_drum, tune.transpose
         made.unit = abc_fields.unit_of(tune.unit_text, tune.metre)
         made.signature = tune.key[1]
@@ -266,7 +266,7 @@ def _score(tune: _Tune) -> Score:
     needed = lcm(*{time.denominator for time in times}) if times else 1
     together = lcm(TICKS_PER_QUARTER, needed)
     ticks = together if together <= _MAX_TICKS else needed if needed <= _MAX_TICKS else 10080
-    longest = max(voices, key=lambda voice: voice.now, default=Voice(""))
+    longest = max(voices, key=lambda voice: voice.now, default=TuneVoice(""))
     written: list[WrittenBar] = [
         (round(start * ticks), round(end * ticks) - round(start * ticks), metre)
         for start, end, metre in longest.bars
@@ -294,7 +294,7 @@ def _keys(tune: _Tune, ticks: int) -> list[KeySignature]:
     return keys
 
 
-def _track(voice: Voice, found: list[Sounding], ticks: int) -> Track:
+def _track(voice: TuneVoice, found: list[Sounding], ticks: int) -> Track:
     notes = []
     for sounding in found:
         start = round(sounding.onset * ticks)

@@ -37,7 +37,7 @@ from partimento.files.formats import SCORE_SUFFIXES, SOUND_SUFFIXES
 from partimento.files.unsupported import LeftOut
 from partimento.music import Audio, Piece, Timeline
 
-__all__ = ["Corpus", "Outcome", "Preflight", "corpus_names", "open_corpus"]
+__all__ = ["Corpus", "ItemOutcome", "Preflight", "corpus_names", "open_corpus"]
 
 _T = TypeVar("_T")
 _Progress = Callable[[int, int], None]  # (files done, files in all)
@@ -48,7 +48,7 @@ _Found = tuple[str, _Opener, Callable[[], bytes]]  # its name, its pieces, its f
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ItemOutcome:
     """What became of one item: its piece, or why there is none."""
 
     id: str
@@ -118,7 +118,7 @@ class Corpus:
 
     def outcomes(
         self, split: str | None = None, progress: _Progress | None = None, workers: int = 1
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[ItemOutcome]:
         """Yield what became of each item, in order; ``workers`` processes read at once."""
         items = self.of_split(split)
         for done, outcome in enumerate(_mapped(_outcome, items, workers), 1):
@@ -188,19 +188,19 @@ class _Look:
     is_sound: bool = False
 
 
-def _outcome(item: CorpusItem) -> Outcome:
+def _outcome(item: CorpusItem) -> ItemOutcome:
     return _loaded(item, item.load)
 
 
-def _loaded(item: CorpusItem, load: Loader) -> Outcome:
+def _loaded(item: CorpusItem, load: Loader) -> ItemOutcome:
     try:
-        return Outcome(item.id, load())
+        return ItemOutcome(item.id, load())
     except FileError as error:
-        return Outcome(item.id, None, error.problem)
+        return ItemOutcome(item.id, None, error.problem)
     except PartimentoError as error:
-        return Outcome(item.id, None, str(error))
+        return ItemOutcome(item.id, None, str(error))
     except Exception as error:  # one bad file never stops the rest, whatever it raises
-        return Outcome(item.id, None, _surprise(error))
+        return ItemOutcome(item.id, None, _surprise(error))
 
 
 def _surprise(error: Exception) -> str:

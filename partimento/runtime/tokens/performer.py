@@ -9,14 +9,15 @@ import numpy as np
 
 from partimento.errors import ModelError, NotSupported
 from partimento.music import Piece
-from partimento.representations import make_representation
+from partimento.representations import realiser_for, token_representation
 from partimento.representations.base import TokenRepresentation, input_columns
+from partimento.representations.closing import ClosingConstraint
 from partimento.runtime.contract import Controls, Request, SamplingControls
 from partimento.runtime.decoders import AttentionDecoder, RecurrentDecoder
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import open_session
-from partimento.runtime.tokens.adapters import realiser_for
 from partimento.samplers.autoregressive import Decoder, sample
+from partimento.samplers.closing import sample_closing
 from partimento.samplers.picks import Pick
 
 __all__ = ["TokenDecoder", "TokenPerformer"]
@@ -46,7 +47,7 @@ class TokenPerformer:
             ModelError: if the folder's graph cannot be read or is of an unknown kind.
         """
         config = dict(folder.config)
-        representation = make_representation(config["representation"])
+        representation = token_representation(config["representation"])
         network = config["network"]
         if network.get("kind") not in _KINDS:
             raise ModelError(f"{folder.name}: networks of kind {network.get('kind')!r} are unknown")
@@ -66,8 +67,10 @@ class TokenPerformer:
         pick = Pick(controls.temperature, controls.top_k, controls.top_p, controls.min_p)
         # The walk of this request knows its metre and its end; the weights are shared.
         decoder: Decoder[Any] = self.decoder.following(realiser.representation)
-        tokens = sample(decoder, pick, realiser.constraint, rng, realiser.prompt().tolist())
-        return realiser.pieces(tokens)
+        constraint, prompt = realiser.constraint, realiser.prompt().tolist()
+        if isinstance(constraint, ClosingConstraint):
+            return realiser.pieces(sample_closing(decoder, pick, constraint, rng, prompt))
+        return realiser.pieces(sample(decoder, pick, constraint, rng, prompt))
 
     @property
     def _never_ends(self) -> bool:

@@ -4,7 +4,7 @@ Where its parts live::
 
     embedding of cells, rows joined a column  -> GridTransformer.columns
     condition flags, diffusion time           -> GridTransformer.columns
-    RoFormer over the columns                 -> training/nn/bidirectional.py  Encoder
+    RoFormer over the columns                 -> training/nn/transformer_encoder.py  RotaryEncoder
     one classifier a row                      -> GridTransformer.forward
 
 The sequence is as long as the piece has columns, whatever the number of tracks. What differs from
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from partimento.representations.track_grid import LONGEST, UNKNOWN, TrackGrid
 from partimento.runtime.presets import GridConfig, GridPreset
 from partimento.samplers.unmasking import TIMES
-from partimento.training.nn.bidirectional import Encoder
+from partimento.training.nn.transformer_encoder import RotaryEncoder
 
 __all__ = ["GridTransformer", "network", "pitch_waves"]
 
@@ -89,7 +89,7 @@ class GridTransformer(nn.Module):
         )
         fan = config.near_width * (2 * config.reach + 1)
         nn.init.normal_(self.nearby.weight, std=0.1 / math.sqrt(fan))
-        self.encoder = Encoder(config)
+        self.encoder = RotaryEncoder(config)
         self.cells = nn.Linear(width, 2 * self.slots * config.head_width)
         self.cell_norm = nn.LayerNorm(config.head_width)
         self.say_what = nn.Linear(config.head_width, _WHAT, bias=False)

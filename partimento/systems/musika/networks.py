@@ -7,15 +7,15 @@ The parts and where they live::
     the codec that ships: encoder, decoder  -> training/nn/codec.py  StreamingCodec
     phases from their advances              -> representations/phase_tracks.py
     discriminators of complex spectra       -> training/nn/discriminators/stft.py
-    the published codec of two levels       -> training/nn/codec_two_level.py
+    the published codec of two levels       -> systems/musika/published_codec.py
     generator, discriminator of latents     -> training/nn/latent_gan.py, latent_gan_halves.py
 """
 
 from __future__ import annotations
 
 from partimento.runtime.audio.presets import MusikaPreset
+from partimento.systems.musika.published_codec import TwoLevelCodec
 from partimento.training.nn.codec import StreamingCodec
-from partimento.training.nn.codec_two_level import TwoLevelCodec
 
 __all__ = ["codec"]
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from partimento.errors import ConfigError, TrainingError
 from partimento.files.corpora.corpus import Corpus
@@ -20,7 +21,7 @@ from partimento.runtime.model_folder import ModelFolder
 from partimento.systems.musika.networks import codec
 from partimento.training.audio.codec_stages import CodecStages
 from partimento.training.audio.data import AudioSet, load_audio, prepare_audio
-from partimento.training.audio.export import Part, write_audio_model
+from partimento.training.audio.export import ExportedPart, write_audio_model
 from partimento.training.audio.latent_data import least_latents
 from partimento.training.audio.latent_gan import LatentGame
 from partimento.training.contract import Stage
@@ -59,6 +60,11 @@ class MusikaTask:
     def fresh(self) -> MusikaTask:
         """Return another training_task of the same preset, its weights drawn anew."""
         return MusikaTask(self.preset)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The codec and the generator of its latents."""
+        return {"codec": self.network, "generator": self.game.network}
 
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
         """Cut, play and resample the corpora into shards, or take those of an earlier run.
@@ -154,9 +160,9 @@ class MusikaTask:
         }
         features, latents, inputs = self._heard(network)
         parts = {
-            "decoder": Part(decoder_graph(network), latents),
-            "encoder": Part(encoder_graph(network), features),
-            "generator": Part(latent_graph(self.game.network), inputs),
+            "decoder": ExportedPart(decoder_graph(network), latents),
+            "encoder": ExportedPart(encoder_graph(network), features),
+            "generator": ExportedPart(latent_graph(self.game.network), inputs),
         }
         return write_audio_model(out, config, parts, preset, facts, precisions)
 

@@ -11,10 +11,10 @@ from partimento.runtime.contract import Card, Paper, SamplingControls, Task
 from partimento.runtime.presets import Preset, RecurrentConfig, TokenPreset, TrainingConfig
 from partimento.runtime.tokens.performer import TokenPerformer
 
-__all__ = ["CARD", "PRESETS", "DiscriminatorConfig", "SeqGanPreset"]
+__all__ = ["CARD", "PRESETS", "ConvDiscriminatorConfig", "SeqGanPreset"]
 
 
-class DiscriminatorConfig(Preset):
+class ConvDiscriminatorConfig(Preset):
     """The discriminator: a text CNN with a highway layer, and its training beforehand."""
 
     width: int = Field(64, ge=1, description="of a token's embedding")
@@ -60,7 +60,7 @@ class SeqGanPreset(TokenPreset):
     ``training.length`` is T, the tokens of every sequence that the discriminator hears.
     """
 
-    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    discriminator: ConvDiscriminatorConfig = ConvDiscriminatorConfig()
     game: TrainingConfig = _GAME
     discriminator_updates: int = Field(
         1, ge=1, description="of the discriminator for one of the generator"
@@ -124,7 +124,7 @@ PRESETS: Mapping[str, SeqGanPreset] = {
             clip=5.0,
             ema=0.0,
         ),
-        discriminator=DiscriminatorConfig(
+        discriminator=ConvDiscriminatorConfig(
             width=64,
             kernels=(
                 (1, 100),
@@ -175,7 +175,7 @@ PRESETS: Mapping[str, SeqGanPreset] = {
         training=TrainingConfig(
             steps=30, batch_size=4, length=8, warmup_steps=5, validate_every=10
         ),
-        discriminator=DiscriminatorConfig(
+        discriminator=ConvDiscriminatorConfig(
             width=16,
             kernels=((2, 8), (4, 8)),
             training=TrainingConfig(steps=4, batch_size=8, length=8, warmup_steps=2, ema=0.0),

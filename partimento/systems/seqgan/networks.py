@@ -9,14 +9,16 @@ Equations and where they live::
 from __future__ import annotations
 
 from partimento.runtime.presets import RecurrentConfig, TokenPreset
-from partimento.systems.seqgan.card import DiscriminatorConfig
+from partimento.systems.seqgan.card import ConvDiscriminatorConfig
 from partimento.training.nn.discriminators.convolution import ConvDiscriminator
 from partimento.training.nn.recurrent import CausalLSTM
 
 __all__ = ["discriminator", "network"]
 
 
-def discriminator(config: DiscriminatorConfig, vocabulary: int, length: int) -> ConvDiscriminator:
+def discriminator(
+    config: ConvDiscriminatorConfig, vocabulary: int, length: int
+) -> ConvDiscriminator:
     """Return the discriminator: tokens (B, L) -> logits (B,) that they are real."""
     return ConvDiscriminator(vocabulary, length, config.width, config.kernels, config.dropout)
 

@@ -39,7 +39,7 @@ from partimento.training.policy_gradient.reinforce import (
     with_teacher,
 )
 from partimento.training.policy_gradient.rollouts import TokenPolicy, policy_of, without_dropout
-from partimento.training.policy_gradient.windows import COLLAPSED, Windows
+from partimento.training.policy_gradient.windows import COLLAPSED, SequenceWindows
 from partimento.training.tokens.task import TokenTask
 
 __all__ = ["SeqGan", "training_task"]
@@ -56,7 +56,7 @@ class SeqGan(TokenTask):
         self.discriminator = discriminator(preset.discriminator, self.vocabulary, self.length)
         self.behind = lagging_copy(self.network)  # the rollout policy's network
         self.baseline = baseline_of(preset.baseline, self.length)
-        self.windows: Windows | None = None
+        self.windows: SequenceWindows | None = None
         self.say: Callable[[str], None] = print
 
     def fresh(self) -> SeqGan:
@@ -70,7 +70,7 @@ class SeqGan(TokenTask):
             TrainingError: if there is too little for a discriminator, or no piece has T tokens.
         """
         super().prepare(corpora, folder, say)
-        self.say, self.windows = say, Windows(self.sets, self.length, self.preset.validated)
+        self.say, self.windows = say, SequenceWindows(self.sets, self.length, self.preset.validated)
 
     def stages(self) -> tuple[Stage, ...]:
         """Return likelihood, the discriminator alone, and the game."""
@@ -117,9 +117,9 @@ class SeqGan(TokenTask):
         return lambda draw: {"targets": self._prepared.real(draw, size)}
 
     @property
-    def _prepared(self) -> Windows:
+    def _prepared(self) -> SequenceWindows:
         if self.windows is None:
-            self.windows = Windows(self.sets, self.length, self.preset.validated)
+            self.windows = SequenceWindows(self.sets, self.length, self.preset.validated)
         return self.windows
 
     def _discriminator_alone(self, batch: Batch) -> Loss:
@@ -175,7 +175,7 @@ class SeqGan(TokenTask):
 
     @torch.no_grad()
     def _figures(self) -> Mapping[str, float]:
-        """Return the figures of what the generator makes (``Windows.figures``), and tell them."""
+        """Return and log the metrics of generated sequences (``SequenceWindows.figures``)."""
         windows, device = self._prepared, next(self.network.parameters()).device
         uniforms = windows.uniforms().to(device)
         real = torch.from_numpy(windows.valid).to(device)

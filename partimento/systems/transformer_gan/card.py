@@ -11,7 +11,7 @@ from partimento.runtime.contract import Card, Paper, SamplingControls, Task
 from partimento.runtime.presets import Preset, TokenPreset, TrainingConfig, TransformerConfig
 from partimento.runtime.tokens.performer import TokenPerformer
 
-__all__ = ["CARD", "PRESETS", "DiscriminatorConfig", "GamePreset"]
+__all__ = ["CARD", "PRESETS", "GamePreset", "SequenceDiscriminatorConfig"]
 
 
 _EAR = TransformerConfig(
@@ -27,7 +27,7 @@ _EAR = TransformerConfig(
 )
 
 
-class DiscriminatorConfig(Preset):
+class SequenceDiscriminatorConfig(Preset):
     """The discriminator and its training: ``training.steps`` alone, then with the generator.
 
     It sees as many tokens a column as the generator, whatever its ``local_width``.
@@ -54,7 +54,7 @@ class GamePreset(TokenPreset):
     """
 
     likelihood: TrainingConfig | None = None
-    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    discriminator: SequenceDiscriminatorConfig = SequenceDiscriminatorConfig()
     route: Literal[
         "expected_steps", "anchored_steps", "steps", "monte_carlo", "terminal", "gumbel"
     ] = Field("expected_steps", description="how the discriminator's opinion becomes a gradient")
@@ -119,7 +119,7 @@ _CHORALES = GamePreset(
         ema=0.9,
         validate_every=80,
     ),
-    discriminator=DiscriminatorConfig(
+    discriminator=SequenceDiscriminatorConfig(
         network=_EAR.model_copy(update={"max_distance": 256}),
         training=TrainingConfig(
             steps=400, batch_size=16, length=512, learning_rate=1e-3, warmup_steps=10, ema=0.0
@@ -146,7 +146,7 @@ _PIANO = GamePreset(
 def _by(route: str, **changes: Any) -> GamePreset:
     shared = {
         "training": _GAME,
-        "discriminator": DiscriminatorConfig(),
+        "discriminator": SequenceDiscriminatorConfig(),
         "teacher_weight": 0.2,
         "kept": 4,
     }
@@ -191,7 +191,7 @@ PRESETS: Mapping[str, GamePreset] = {
         likelihood=TrainingConfig(
             steps=30, batch_size=4, length=32, warmup_steps=5, validate_every=10
         ),
-        discriminator=DiscriminatorConfig(
+        discriminator=SequenceDiscriminatorConfig(
             network=_EAR.model_copy(update={"width": 32, "local_width": 4, "feedforward": 32}),
             training=TrainingConfig(steps=4, batch_size=4, length=32, warmup_steps=2, ema=0.0),
             updates=1,

@@ -5,7 +5,7 @@ The parts that the paper names and where they live::
     the game, by least squares    -> training.py  TTSGANTask.discriminator_loss, game_loss
     figure 2, generator           -> FreeGenerator
     figure 2, discriminator       -> Discriminator
-    scaled dot-product attention  -> training/nn/encoder.py  EncoderAttention.forward
+    scaled dot-product attention  -> training/nn/transformer_encoder.py  EncoderAttention.forward
 
 Shapes: B windows, L steps, V values a step, F features a step, C channels, Z and N noise. The
 authors' program divides the attention's logits by the root of the whole width, which is a slip;
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from partimento.representations.performance_curves import PerformanceCurves
 from partimento.runtime.curves.generator import SeriesNetwork, SeriesPreset
-from partimento.training.nn.encoder import EncoderBlock
 from partimento.training.nn.quantiles import Calibration
+from partimento.training.nn.transformer_encoder import EncoderBlock
 
 __all__ = [
     "Discriminator",

@@ -39,7 +39,7 @@ from partimento.training.audio.report import account, expectation
 from partimento.training.audio.shards import (
     HEADER,
     Made,
-    Part,
+    ShardSource,
     is_whole,
     made_before,
     make_shard,
@@ -275,7 +275,7 @@ def _nothing(found: Inventory, parts: Sequence[tuple[str, Made]] = ()) -> str:
 
 
 def _make_all(
-    parts: Sequence[Part],
+    parts: Sequence[ShardSource],
     place: Path,
     config: AudioData,
     latent_samples: int,
@@ -327,7 +327,9 @@ def _make_all(
     return made
 
 
-def _results(make: Callable[[Part], Made], todo: Sequence[Part], workers: int) -> Generator[Made]:
+def _results(
+    make: Callable[[ShardSource], Made], todo: Sequence[ShardSource], workers: int
+) -> Generator[Made]:
     """Yield what became of each part; closed early, finish only what is in work."""
     if workers == 1:
         yield from map(make, todo)

@@ -17,11 +17,11 @@ from partimento.runtime.model_folder import ModelFolder, write_model_folder
 from partimento.training.export.int8_weights import rounded
 from partimento.training.export.static_int8 import quantise
 
-__all__ = ["Part", "write_audio_model"]
+__all__ = ["ExportedPart", "write_audio_model"]
 
 
 @dataclass(frozen=True)
-class Part:
+class ExportedPart:
     """A graph in fp32 and real values (1, T, W) of its first input, as many as there are."""
 
     graph: onnx.ModelProto
@@ -47,7 +47,7 @@ def _shape_of_one(entry: onnx.ValueInfoProto) -> tuple[int, ...]:
 def write_audio_model(
     out: Path,
     config: Mapping[str, Any],
-    parts: Mapping[str, Part],
+    parts: Mapping[str, ExportedPart],
     preset: MusikaPreset,
     facts: Mapping[str, Any],
     precisions: tuple[str, ...],

@@ -22,7 +22,7 @@ from partimento.music import Audio, Piece, Timeline
 from partimento.runtime.audio.presets import AudioData
 from partimento.seeds import generator
 from partimento.sound.variation import only_tracks
-from partimento.training.audio.shards import VERSION, Part, Recording, open_sound
+from partimento.training.audio.shards import VERSION, Recording, ShardSource, open_sound
 from partimento.training.data import fingerprint
 
 __all__ = ["Inventory", "take_inventory"]
@@ -41,7 +41,7 @@ class Inventory:
     (as libsndfile tells them by their content) count recordings.
     """
 
-    parts: list[Part] = field(default_factory=list)
+    parts: list[ShardSource] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     duplicates: int = 0
     scores: int = 0
@@ -124,7 +124,7 @@ def _list_recording(
     group = f"{corpus.name}/{item.group}"
     for first, seconds in _spans(frames / rate, config.shard_seconds):
         key = fingerprint([*made_from, first])
-        found.parts.append(Part(key, name, item.split, group, seconds, recording, first))
+        found.parts.append(ShardSource(key, name, item.split, group, seconds, recording, first))
 
 
 def _spans(seconds: float, length: int) -> list[tuple[int, float]]:
@@ -180,7 +180,7 @@ def _list_piece(
         for index in range(parts):
             key = fingerprint([VERSION, told, mark, latent_samples, rendition, index, parts])
             found.parts.append(
-                Part(
+                ShardSource(
                     key, name, item.split, f"{corpus.name}/{item.group}",
                     max(seconds / parts, least), item.loader, index, parts, rendition,
                     int(mark[:8], 16),
@@ -213,12 +213,12 @@ def _list_scores(
             found.skipped.append((f"{corpus.name}/{item.id}", f"cannot be measured ({error})"))
 
 
-def _shortened(parts: list[Part], config: AudioData) -> list[Part]:
+def _shortened(parts: list[ShardSource], config: AudioData) -> list[ShardSource]:
     """Return the parts in an order that was drawn, first playings first, and of them no more
     than ``config.hours``, evenly of all splits."""
     total = sum(part.seconds for part in parts)
     share = min(1.0, config.hours * 3600 / total) if config.hours and total else 1.0
-    kept: list[Part] = []
+    kept: list[ShardSource] = []
     for stream, split in enumerate(SPLITS):
         mine = [part for part in parts if part.split == split]
         order = generator(config.seed, stream).permutation(len(mine))

@@ -22,9 +22,9 @@ from partimento.files.atomic import atomic_path
 from partimento.training.device import autocast
 
 __all__ = [
-    "Codec",
     "LatentSet",
     "Places",
+    "SoundEncoder",
     "codec_print",
     "encode_clip",
     "encode_set",
@@ -42,7 +42,7 @@ _LENGTHS = (256, 192, 128, 96, 64, 48, 32)
 _USABLE = 0.7  # of all latents must lie in clips that hold a window
 
 
-class Codec(Protocol):
+class SoundEncoder(Protocol):
     """What makes latents of sound and sound of latents, batch first."""
 
     def encode(self, samples: Tensor) -> Tensor:
@@ -161,7 +161,9 @@ def codec_print(codec: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def encode_clip(codec: Codec, samples: F32, latent_samples: int, device: torch.device) -> F32:
+def encode_clip(
+    codec: SoundEncoder, samples: F32, latent_samples: int, device: torch.device
+) -> F32:
     """Return (n, L) of samples (2, N): segment by segment, with what the encoder remembers."""
     count = samples.shape[1] // latent_samples
     out = []

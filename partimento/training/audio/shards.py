@@ -39,8 +39,8 @@ __all__ = [
     "HEADER",
     "VERSION",
     "Made",
-    "Part",
     "Recording",
+    "ShardSource",
     "is_whole",
     "made_before",
     "make_shard",
@@ -69,7 +69,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Part:
+class ShardSource:
     """What becomes one shard: seconds of a recording, or bars of a score in one playing.
 
     ``first`` is the first second of a recording, or which of ``parts`` of the score it is.
@@ -103,7 +103,7 @@ class Made:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
-def make_shard(part: Part, config: AudioData, latent_samples: int, folder: Path) -> Made:
+def make_shard(part: ShardSource, config: AudioData, latent_samples: int, folder: Path) -> Made:
     """Read or play one part, and write its shard; one that is there already is kept."""
     before = made_before(part, latent_samples, folder)
     if before is not None:
@@ -136,7 +136,7 @@ def make_shard(part: Part, config: AudioData, latent_samples: int, folder: Path)
     return Made(part.key, latents, note=note, figures=figures)
 
 
-def made_before(part: Part, latent_samples: int, folder: Path) -> Made | None:
+def made_before(part: ShardSource, latent_samples: int, folder: Path) -> Made | None:
     """Return what an earlier run made of a part, or None if it is not there whole."""
     path = folder / f"{part.key}.npy"
     try:
@@ -196,7 +196,7 @@ def _soundfont(config: AudioData) -> str | Path | None:
 
 
 def _recorded(
-    part: Part, config: AudioData, latent_samples: int
+    part: ShardSource, config: AudioData, latent_samples: int
 ) -> tuple[F32, F32, str, dict[str, Any]]:
     assert isinstance(part.source, Recording)
     lead = min(_PAD_SECONDS, part.first)
@@ -259,7 +259,7 @@ def _heard(
 
 
 def _given(
-    part: Part, config: AudioData, latent_samples: int
+    part: ShardSource, config: AudioData, latent_samples: int
 ) -> tuple[F32, F32, str, dict[str, Any]]:
     assert not isinstance(part.source, Recording)
     piece = part.source()
@@ -296,7 +296,7 @@ def _given(
     return samples, conditions_of_score(played, samples, rate, latent_samples), "", figures
 
 
-def _bars(score: Score, part: Part, least_seconds: float) -> Score:
+def _bars(score: Score, part: ShardSource, least_seconds: float) -> Score:
     """Return the bars of a score that this part plays, repeated if they are too short."""
     timeline = Timeline(score)
     bars = timeline.bars

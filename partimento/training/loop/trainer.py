@@ -31,7 +31,15 @@ from partimento.training.loop.checkpoints import read_checkpoint, write_checkpoi
 from partimento.training.loop.optimizer import PlayerOptimizer, learning_rate_at
 from partimento.training.loop.progress import Progress
 
-__all__ = ["BEST", "CHECKPOINT", "Outcome", "Trainer", "all_modules", "finite"]
+__all__ = [
+    "BEST",
+    "CHECKPOINT",
+    "Trainer",
+    "TrainingOutcome",
+    "all_modules",
+    "finite",
+    "part_prefixes",
+]
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -43,7 +51,7 @@ _STALE_WARNING = 4  # validations without gain
 
 
 @dataclass
-class Outcome:
+class TrainingOutcome:
     """How training ended: ``finished``, or stopped early by the user; the best validation.
 
     ``steps`` are those of the last stage that ran; ``to_come`` names those that have not begun.
@@ -67,18 +75,20 @@ class Trainer:
         seed: int,
         progress: Progress,
         save_seconds: float = _SAVE_SECONDS,
+        networks: Mapping[str, nn.Module] | None = None,
     ) -> None:
         self.stages, self.folder, self.seed, self.progress = stages, folder, seed, progress
         self.save_seconds = save_seconds
         self.device = best_device()
-        self.modules = all_modules(stages)
+        self.modules = all_modules(stages, networks)
+        self.parts = part_prefixes(self.modules, networks)
         self.stage_index, self.step = 0, 0
         self.total_steps: int | None = None
         self.best: float | None = None
         self.stale = 0
         self._between_steps = True  # no weight is ahead of the step count
 
-    def run(self, resume: bool = False) -> Outcome:
+    def run(self, resume: bool = False) -> TrainingOutcome:
         """Train every stage to its end.
 
         Ctrl-C saves a checkpoint and returns an unfinished outcome.
@@ -102,7 +112,7 @@ class Trainer:
                     f"stopped at step {self.step}; --resume goes on from the last save"
                 )
                 to_come = tuple(later.name for later in self.stages[self.stage_index + 1 :])
-                return Outcome(False, self.step, self.best, figures, overfits, to_come)
+                return TrainingOutcome(False, self.step, self.best, figures, overfits, to_come)
             steps, restored = self.step, {}
             self.stage_index, self.step, self.total_steps, self.stale = (
                 self.stage_index + 1,
@@ -110,7 +120,7 @@ class Trainer:
                 None,
                 0,
             )
-        return Outcome(True, steps, self.best, figures, overfits)
+        return TrainingOutcome(True, steps, self.best, figures, overfits)
 
     def _run_stage(
         self, stage: Stage, restored: dict[str, Tensor], stop: _StopSign
@@ -314,7 +324,12 @@ class Trainer:
 
     def _save_best(self, figures: Mapping[str, float]) -> None:
         if self._leads:
-            state = {"stage": self.stage_index, "step": self.step, "figures": dict(figures)}
+            state = {
+                "stage": self.stage_index,
+                "step": self.step,
+                "figures": dict(figures),
+                "parts": self.parts,
+            }
             write_checkpoint(self.folder / BEST, _weights(self.modules), state)
 
     def _load_best(self) -> None:
@@ -425,8 +440,10 @@ def _is_before(text: str, stage: str, step: int, earlier: Sequence[str]) -> bool
     return entry["stage"] in earlier or (entry["stage"] == stage and entry["step"] <= step)
 
 
-def all_modules(stages: Sequence[Stage]) -> dict[str, nn.Module]:
-    """Return every module of every stage once, under a stable name."""
+def all_modules(
+    stages: Sequence[Stage], networks: Mapping[str, nn.Module] | None = None
+) -> dict[str, nn.Module]:
+    """Return every module of every stage, and every network, once under a stable name."""
     modules: dict[str, nn.Module] = {}
     seen: set[int] = set()
     for stage in stages:
@@ -435,7 +452,19 @@ def all_modules(stages: Sequence[Stage]) -> dict[str, nn.Module]:
                 if id(module) not in seen:
                     seen.add(id(module))
                     modules[f"{stage.name}.{player.name}.{index}"] = module
+    for part, module in (networks or {}).items():  # one that no player updates
+        if id(module) not in seen:
+            seen.add(id(module))
+            modules[f"part.{part}"] = module
     return modules
+
+
+def part_prefixes(
+    modules: Mapping[str, nn.Module], networks: Mapping[str, nn.Module] | None
+) -> dict[str, str]:
+    """Return for each part the name under which checkpoints keep its network."""
+    names = {id(module): name for name, module in modules.items()}
+    return {part: names[id(module)] for part, module in (networks or {}).items()}
 
 
 def finite(figures: Mapping[str, float]) -> dict[str, float]:

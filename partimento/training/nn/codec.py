@@ -32,8 +32,8 @@ __all__ = [
     "NOISE_BANDS",
     "SURE",
     "UNSURE",
-    "Decoder",
-    "Encoder",
+    "CodecDecoder",
+    "CodecEncoder",
     "Frames",
     "StreamingCodec",
     "log_features",
@@ -88,7 +88,7 @@ def stacks_of(part: nn.Module) -> list[CausalStack]:
     return [stack for stack in found if isinstance(stack, CausalStack)]
 
 
-class Encoder(nn.Module):
+class CodecEncoder(nn.Module):
     """Features (B, T, 2, bins) to latents (B, T / latent_frames, latent_width) in -1..1."""
 
     def __init__(self, config: CodecConfig) -> None:
@@ -128,7 +128,7 @@ class Encoder(nn.Module):
         return torch.tanh(self.leave(self.norm(x)).float()), after
 
 
-class Decoder(nn.Module):
+class CodecDecoder(nn.Module):
     """Latents (B, n, latent_width) to what is said of n * latent_frames frames."""
 
     def __init__(self, config: CodecConfig) -> None:
@@ -186,8 +186,8 @@ class StreamingCodec(nn.Module):
         super().__init__()
         self.config = config
         self.framing = Framing(config.size, config.hop)
-        self.encoder = Encoder(config)
-        self.decoder = Decoder(config)
+        self.encoder = CodecEncoder(config)
+        self.decoder = CodecDecoder(config)
         bins = self.framing.bins
         owned = {
             "table": torch.tensor(noise_table(2, bins)),

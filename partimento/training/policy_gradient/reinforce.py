@@ -38,7 +38,7 @@ __all__ = [
     "LearnedBaseline",
     "MonteCarlo",
     "NoBaseline",
-    "Ranked",
+    "RankedBaseline",
     "StepRewards",
     "TerminalReward",
     "baseline_of",
@@ -169,7 +169,7 @@ class BatchMean(Baseline):
         return centred * rows / (rows - 1) if rows > 1 else centred
 
 
-class Ranked(Baseline):
+class RankedBaseline(Baseline):
     """Values by their rank in the batch; see ``ranked``."""
 
     def __init__(self, sharpness: float = 12.0) -> None:
@@ -216,7 +216,7 @@ def baseline_of(name: str, length: int) -> Baseline:
     """Return a baseline by its name, for sequences of at most ``length`` tokens."""
     if name == "learned":
         return LearnedBaseline(length)
-    return {"none": NoBaseline, "batch_mean": BatchMean, "rank": Ranked}[name]()
+    return {"none": NoBaseline, "batch_mean": BatchMean, "rank": RankedBaseline}[name]()
 
 
 def ranked(values: Tensor, sharpness: float = 12.0) -> Tensor:

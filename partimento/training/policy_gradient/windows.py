@@ -13,14 +13,14 @@ from partimento.errors import TrainingError
 from partimento.metrics.bleu import bleu, distinct, novelty, self_bleu
 from partimento.training.tokens.data import TokenSet
 
-__all__ = ["COLLAPSED", "Windows"]
+__all__ = ["COLLAPSED", "SequenceWindows"]
 
 COLLAPSED = 0.5  # of the data's diversity; below it a generator repeats itself
 _LEAST = 8  # sequences side by side that a discriminator needs
 _HEARD = 2048  # training sequences in which what is made may be found
 
 
-class Windows:
+class SequenceWindows:
     """Sequences of ``length`` tokens from anywhere in the pieces of ``train`` and ``valid``.
 
     Figures are told of ``validated`` made sequences, against as many real ones.

@@ -23,12 +23,12 @@ from partimento.representations.spectra import (
 from partimento.runtime.audio.presets import CodecConfig
 from partimento.runtime.presets import TrainingConfig
 from partimento.runtime.sessions import session_of
+from partimento.systems.musika.published_codec import TwoLevelCodec
 from partimento.training.audio.codec_stages import CodecStages
 from partimento.training.export.codec_graph import decoder_graph, encoder_graph
 from partimento.training.export.int8_weights import rounded
 from partimento.training.loop.optimizer import PlayerOptimizer
 from partimento.training.nn.codec import StreamingCodec, log_features
-from partimento.training.nn.codec_two_level import TwoLevelCodec
 from partimento.training.nn.discriminators.stft import STFTDiscriminators
 
 from support.tiny_models import roughen

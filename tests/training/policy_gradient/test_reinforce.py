@@ -26,7 +26,7 @@ from partimento.training.policy_gradient.reinforce import (
     LearnedBaseline,
     MonteCarlo,
     NoBaseline,
-    Ranked,
+    RankedBaseline,
     StepRewards,
     TerminalReward,
     baseline_of,
@@ -196,7 +196,7 @@ def test_ranks_share_what_is_equal_and_forget_the_scale() -> None:
     assert out[:, 0].argsort().tolist() == [0, 2, 1, 3]
     assert out[:, 1].tolist() == [0.5] * 4
     assert torch.equal(out, ranked(values * 100 - 7))
-    assert Ranked().advantages(values).mean(0).abs().max() < 1e-6
+    assert RankedBaseline().advantages(values).mean(0).abs().max() < 1e-6
 
 
 def test_learned_baselines_learn() -> None:

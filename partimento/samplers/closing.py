@@ -1,0 +1,74 @@
+"""Pieces that close: the last bars are made several times, and the likeliest is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from partimento.representations.closing import ClosingConstraint
+from partimento.samplers.autoregressive import Decoder, Stream
+from partimento.samplers.picks import Pick
+
+__all__ = ["sample_closing"]
+
+_DRAWS = 2  # of each variant of the closing
+
+
+def sample_closing(
+    decoder: Decoder[Any],
+    pick: Pick,
+    constraint: ClosingConstraint[Any],
+    rng: np.random.Generator,
+    prompt: Sequence[int] = (),
+) -> Iterator[int]:
+    """Yield tokens like ``autoregressive.sample``; the closing is the likeliest of several.
+
+    Once the constraint says that the closing begins, the state is forked: each variant of it is
+    drawn ``_DRAWS`` times in one batch, and the one whose tokens have the highest mean
+    log-probability under the network alone (no mask, temperature 1) is yielded.
+    """
+    stream = Stream(pick, constraint, rng, prompt)
+    state = decoder.begin(1)
+    tokens: npt.NDArray[np.int64] = np.asarray(prompt, dtype=np.int64).reshape(1, -1)
+    while stream.runs() and not constraint.is_closing(stream.rules):
+        logits, state = decoder.append(state, tokens)
+        token = stream.push(logits[0])
+        yield token
+        tokens = np.array([[token]], dtype=np.int64)
+    if not stream.runs():
+        return
+    made = [pair for pair in constraint.variants(stream.rules) for _ in range(_DRAWS)]
+    streams = [
+        Stream(pick, variant, luck, rules=rules)
+        for (variant, rules), luck in zip(made, rng.spawn(len(made)), strict=True)
+    ]
+    yield from _likeliest(decoder, decoder.fork(state, len(streams)), streams, tokens)
+
+
+def _likeliest(
+    decoder: Decoder[Any], state: Any, streams: Sequence[Stream], tokens: npt.NDArray[np.int64]
+) -> list[int]:
+    """Return what the stream writes whose tokens are likeliest."""
+    written: list[list[int]] = [[] for _ in streams]
+    likelihood = np.zeros(len(streams))
+    column = np.repeat(tokens, len(streams), axis=0)
+    running = [row for row, stream in enumerate(streams) if stream.runs()]
+    while running:
+        logits, state = decoder.append(state, column)
+        column = np.zeros((len(streams), 1), dtype=np.int64)
+        for row in running:
+            token = streams[row].push(logits[row])
+            likelihood[row] += _log_probability(logits[row], token)
+            column[row, 0] = token
+            written[row].append(token)
+        running = [row for row in running if streams[row].runs()]
+    lengths = np.array([len(tokens) for tokens in written])
+    return written[int(np.argmax(likelihood / np.maximum(lengths, 1)))]
+
+
+def _log_probability(logits: npt.NDArray[np.float32], token: int) -> float:
+    peak = float(logits.max())
+    return float(logits[token]) - peak - float(np.log(np.exp(logits - peak).sum()))
