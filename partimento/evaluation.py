@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from partimento.seeds import generator
 
 __all__ = ["COPY_INDEX_KEY", "Evaluation", "evaluate", "scores_of"]
 
+_SHOWN = 3  # pieces that a warning names
 COPY_INDEX_KEY = "copy_index"  # the key of a model's config that names its index file
 
 
@@ -94,13 +96,24 @@ def evaluate(
 def scores_of(place: str | Path) -> dict[str, Score]:
     """Return the scores of a folder, zip or known corpus by their names in it; sound is left out.
 
+    What cannot be read is named in a warning.
+
     Raises:
         FileError: if it cannot be read or holds no notes.
     """
     corpus = files.open_corpus(place)
-    notes = [i.id for i in corpus.items if Path(i.id).suffix.lower() not in files.AUDIO_SUFFIXES]
-    pieces = corpus.only(tuple(notes)).pieces()
-    scores = {name: piece for name, piece in pieces if isinstance(piece, Score) and piece.notes}
+    notes = [i.id for i in corpus.items if Path(i.id).suffix.lower() not in files.SOUND_SUFFIXES]
+    scores: dict[str, Score] = {}
+    unread: list[str] = []
+    for outcome in corpus.only(tuple(notes)).outcomes():
+        if isinstance(outcome.piece, Score) and outcome.piece.notes:
+            scores[outcome.id] = outcome.piece
+        elif outcome.piece is None:
+            unread.append(f"{outcome.id}: {outcome.problem}")
+    if unread:
+        shown = "; ".join(unread[:_SHOWN])
+        more = f"; and {len(unread) - _SHOWN} more" if len(unread) > _SHOWN else ""
+        warnings.warn(f"{place}: {len(unread)} pieces left out: {shown}{more}", stacklevel=2)
     if not scores:
         raise FileError(place, "there are no pieces with notes in it", "name a folder of MIDI")
     return scores
@@ -122,5 +135,22 @@ def _copy_index(
 
 
 def _mean_nll(instrument: Instrument, pieces: Mapping[str, Score]) -> float:
-    losses = [instrument.nll(score) for score in pieces.values()]
+    """Return the mean over all tokens of the pieces that the model can measure.
+
+    Raises:
+        PartimentoError: if it can measure none, as of the first.
+    """
+    losses = []
+    unmeasured: list[tuple[str, Exception]] = []
+    for name, score in pieces.items():
+        try:
+            losses.append(instrument.nll(score))
+        except Exception as error:  # whatever it is, one piece never stops the rest
+            unmeasured.append((name, error))
+    if not losses:
+        raise unmeasured[0][1]
+    if unmeasured:
+        first, why = unmeasured[0]
+        text = f"{len(unmeasured)} pieces have no NLL; {first}: {why}"
+        warnings.warn(text, stacklevel=3)
     return float(np.concatenate(losses).mean())

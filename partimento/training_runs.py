@@ -247,8 +247,10 @@ def remember(out: Path, run: Run) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def open_data(spec: str | Path) -> files.Corpus:
+def open_data(spec: str | Path, data_dir: Path | None = None) -> files.Corpus:
     """Return the corpus of ``NAME``, ``FOLDER`` or ``NAME:option,option=value``.
+
+    ``data_dir`` is where the data pack is; else PARTIMENTO_DATA.
 
     Raises:
         FileError: if there is no such corpus or folder.
@@ -256,15 +258,17 @@ def open_data(spec: str | Path) -> files.Corpus:
     """
     name, separator, options = str(spec).rpartition(":")
     if not separator or not _is_named(spec):
-        return files.open_corpus(spec)
+        return files.open_corpus(spec, data_dir)
     given: dict[str, Any] = {}
     for option in options.split(","):
         key, _, value = option.partition("=")
-        known = {"pd_world": bool, "one_edition": bool, "part": str}
+        known = {
+            "pd_world": bool, "one_edition": bool, "part": str, "fetched": str, "tier": str,
+        }  # fmt: skip
         if key not in known:
             raise ConfigError(f"data.{name}.{key}", f"unknown option; known: {', '.join(known)}")
         given[key] = value if known[key] is str else True
-    return files.open_corpus(name, **given)
+    return files.open_corpus(name, data_dir, **given)
 
 
 def preset_of(
@@ -412,12 +416,14 @@ def _usable(
     """
     if makes == "audio":
         return opened
-    corpora = []
+    looks = []
     for corpus in opened:
-        found = corpus.preflight(progress=progress.reading)
-        progress.say(f"{corpus.name}: {found.summary()}")
-        corpora.append(corpus.only(found.usable))
-    return corpora
+        looks.append(corpus.preflight(progress=progress.reading))
+        progress.say(f"{corpus.name}: {looks[-1].summary()}")
+    found = files.together(opened, looks)
+    if found.summary():
+        progress.say(found.summary())
+    return found.corpora
 
 
 def _place_of(model: str | Path) -> Path:

@@ -34,6 +34,7 @@ VERBS = {
     "render": ("render:render", "Turn MIDI or MusicXML into sound, or into another format."),
     "train": ("train:train", "Train a system on your own music."),
     "evaluate": ("evaluate:evaluate", "Measure made music against real music."),
+    "corpora": ("corpora:corpora", "List the known corpora, or check data before training."),
     "models": ("catalog:models", "List the models that are here."),
     "describe": ("catalog:describe", "Say all there is to know of a system or a model."),
     "replay": ("replay:replay", "Make a generated file again, byte for byte."),

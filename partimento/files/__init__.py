@@ -2,11 +2,13 @@
 
 from partimento.files.atomic import atomic_path, check_writable
 from partimento.files.corpora.corpus import Corpus, Preflight, corpus_names, open_corpus
+from partimento.files.corpora.hold_out import Together, together
 from partimento.files.corpora.items import CorpusItem
 from partimento.files.formats import (
     AUDIO_SUFFIXES,
     PICTURE_SUFFIXES,
     SCORE_SUFFIXES,
+    SOUND_SUFFIXES,
     WRITABLE_SUFFIXES,
     begin_spectrogram,
     read,
@@ -22,10 +24,12 @@ __all__ = [
     "AUDIO_SUFFIXES",
     "PICTURE_SUFFIXES",
     "SCORE_SUFFIXES",
+    "SOUND_SUFFIXES",
     "WRITABLE_SUFFIXES",
     "Corpus",
     "CorpusItem",
     "Preflight",
+    "Together",
     "atomic_path",
     "begin_spectrogram",
     "check_writable",
@@ -35,6 +39,7 @@ __all__ = [
     "read_audio",
     "read_recipe",
     "read_score",
+    "together",
     "write",
     "write_audio",
     "write_score",

@@ -9,7 +9,8 @@ from os import PathLike
 
 from partimento.errors import FileError, MusicError
 from partimento.files.barlines import WrittenBar, time_signatures
-from partimento.music import Chord, ChordSymbol, Score, Tempo
+from partimento.files.limits import MAX_BARS, MAX_QUARTERS, MAX_TEXT_BYTES
+from partimento.music import Chord, ChordSymbol, Score, Tempo, TimeSignature
 from partimento.music.keys import parse_pitch_class
 from partimento.music.score import TICKS_PER_QUARTER
 
@@ -23,7 +24,9 @@ _QUALITIES = {
     "11": "11", "13": "13", "5": "5", "1": "5", "min11": "m9", "min13": "m9", "maj13": "maj9",
 }  # fmt: skip
 _DEGREES = {"1": 0, "2": 2, "3": 4, "4": 5, "5": 7, "6": 9, "7": 11, "9": 2, "11": 5, "13": 9}
-_METRE = re.compile(r"\(?(\d+)/(\d+)\)?$")
+_METRE = re.compile(r"\(?(\d{1,3})/(\d{1,3})\)?$")
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,12})?(e-?\d{1,2})?$")
+_SHOWN = 200  # characters of what is wrong, which may quote the file
 
 
 @dataclass
@@ -68,19 +71,25 @@ def score_of_chart(text: str, path: str | PathLike[str] = "chart") -> Score:
     The chords of a bar share it evenly; ``.`` is a beat more of the chord before.
 
     Raises:
-        FileError: if there is no bar in it.
+        FileError: if there is no bar in it, or one that cannot be.
     """
+    if len(text) > MAX_TEXT_BYTES:
+        raise FileError(path, f"is larger than {MAX_TEXT_BYTES:,} bytes", "choose one chart")
     chart = _Chart()
-    for line in text.splitlines():
-        if line.startswith("#"):
-            _read_header(chart, line)
-        elif "|" in line:
-            _read_line(chart, line)
-        elif chart.first_second is not None and line[:1].isdigit():
-            # The first line without bars after the music tells where it ended.
-            chart.last_second = float(line.split()[0])
-            if "end" in line or "silence" in line:
-                break
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            if line.startswith("#"):
+                _read_header(chart, line)
+            elif "|" in line:
+                _read_line(chart, line)
+            elif chart.first_second is not None and (seconds := _seconds(line)) is not None:
+                # The first line without bars after the music tells where it ended.
+                chart.last_second = seconds
+                if "end" in line or "silence" in line:
+                    break
+        except (MusicError, ValueError, ArithmeticError) as error:
+            problem = f"line {number}: {str(error)[:_SHOWN]}"
+            raise FileError(path, problem, "correct that line of the chart") from error
     if not chart.bars:
         raise FileError(path, "there is no bar of chords in it", "choose a salami_chords.txt")
     seconds = chart.last_second - (chart.first_second or 0.0)
@@ -95,23 +104,41 @@ def score_of_chart(text: str, path: str | PathLike[str] = "chart") -> Score:
     )
 
 
+def _seconds(line: str) -> float | None:
+    """Return the time that a line begins with; None where it begins with none."""
+    word = line.split(maxsplit=1)[0] if line.strip() else ""
+    return float(word) if _SECONDS.match(word) else None
+
+
+def _metre_of(text: str) -> tuple[int, int] | None:
+    """Return the metre that a word is; None for another word.
+
+    Raises:
+        MusicError: for a metre that cannot be.
+    """
+    found = _METRE.match(text)
+    if found is None:
+        return None
+    metre = TimeSignature(0, int(found[1]), int(found[2]))
+    return metre.numerator, metre.denominator
+
+
 def _read_header(chart: _Chart, line: str) -> None:
     key, _, value = line.lstrip("# ").partition(":")
-    found = _METRE.match(value.strip())
-    if key == "metre" and found:
-        chart.metre = (int(found[1]), int(found[2]))
+    if key == "metre":
+        chart.metre = _metre_of(value.strip()) or chart.metre
     elif key == "title":
         chart.title = value.strip()
 
 
 def _read_line(chart: _Chart, line: str) -> None:
-    seconds = line.split(maxsplit=1)[0]
-    if re.fullmatch(r"\d+(\.\d+)?(e-?\d+)?", seconds):
-        chart.last_second = float(seconds)
+    seconds = _seconds(line)
+    if seconds is not None:
+        chart.last_second = seconds
         if chart.first_second is None:
-            chart.first_second = chart.last_second
+            chart.first_second = seconds
     body = line[line.index("|") + 1 : line.rindex("|")]
-    times = re.match(r"\s*x(\d+)", line[line.rindex("|") + 1 :])
+    times = re.match(r"\s*x(\d{1,6})", line[line.rindex("|") + 1 :])
     for _ in range(int(times[1]) if times else 1):
         for bar in body.split("|"):
             _read_bar(chart, bar.split())
@@ -119,8 +146,8 @@ def _read_line(chart: _Chart, line: str) -> None:
 
 def _read_bar(chart: _Chart, tokens: list[str]) -> None:
     metre = chart.metre
-    if tokens and (found := _METRE.match(tokens[0])):
-        metre = (int(found[1]), int(found[2]))
+    if tokens and (own := _metre_of(tokens[0])) is not None:
+        metre = own
         tokens = tokens[1:]
     length = Fraction(4 * metre[0] * TICKS_PER_QUARTER, metre[1])
     share = length / max(1, len(tokens))
@@ -132,4 +159,6 @@ def _read_bar(chart: _Chart, tokens: list[str]) -> None:
             chart.chords.append(ChordSymbol(round(chart.at + index * share), chord))
     onset = round(chart.at)
     chart.at += length
+    if len(chart.bars) == MAX_BARS or chart.at > MAX_QUARTERS * TICKS_PER_QUARTER:
+        raise ValueError(f"the chart has more than {MAX_BARS:,} bars or {MAX_QUARTERS:,} quarters")
     chart.bars.append((onset, round(chart.at) - onset, metre))

@@ -1,4 +1,4 @@
-"""Which file is read and written how: by its suffix."""
+"""Which file is read and written how: by its suffix, and sound under another one by its content."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from partimento.errors import FileError
+from partimento.files.audio.magic import SOUND_HEAD_BYTES as _HEAD
+from partimento.files.audio.magic import is_sound
 from partimento.music import Audio, Piece, Score
 
 __all__ = [
     "AUDIO_SUFFIXES",
     "PICTURE_SUFFIXES",
     "SCORE_SUFFIXES",
+    "SOUND_SUFFIXES",
     "WRITABLE_SUFFIXES",
     "begin_spectrogram",
+    "font_samples",
     "piece_of_bytes",
     "read",
     "read_audio",
     "read_audio_recipe",
+    "read_font_sample",
     "read_score",
     "write",
     "write_audio",
@@ -28,7 +33,12 @@ __all__ = [
 ]
 
 SCORE_SUFFIXES = (".abc", ".krn", ".mid", ".midi", ".musicxml", ".mxl", ".xml")
-AUDIO_SUFFIXES = (".flac", ".mp3", ".ogg", ".wav")
+AUDIO_SUFFIXES = (".flac", ".mp3", ".ogg", ".wav")  # of sound that is written, and read
+# Of all sound that is read; which kind it is libsndfile tells by the content.
+SOUND_SUFFIXES = (
+    *AUDIO_SUFFIXES, ".aif", ".aifc", ".aiff", ".au", ".caf", ".oga", ".opus", ".rf64", ".snd",
+    ".voc", ".w64", ".wave",
+)  # fmt: skip
 PICTURE_SUFFIXES = (".png", ".svg")
 # Suffix -> (module, function of (data, path)), loaded once a file of it is met, so that a program
 # that only reads MIDI does not wait for libraries of sound and pictures.
@@ -40,11 +50,8 @@ _READERS = {
     ".musicxml": ("musicxml.reader", "score_of_musicxml"),
     ".mxl": ("musicxml.reader", "score_of_musicxml"),
     ".xml": ("musicxml.reader", "score_of_musicxml"),
-    ".flac": ("audio.sound_files", "audio_of_bytes"),
-    ".mp3": ("audio.sound_files", "audio_of_bytes"),
-    ".ogg": ("audio.sound_files", "audio_of_bytes"),
-    ".wav": ("audio.sound_files", "audio_of_bytes"),
 }
+_SOUND_READER = ("audio.sound_files", "audio_of_bytes")
 # Suffix -> (module, function of (score, path)).
 _WRITERS = {
     ".mid": ("midi.reader", "write_midi"),
@@ -71,9 +78,13 @@ def piece_of_bytes(data: bytes, path: str | PathLike[str]) -> Piece:
         FileError: if the suffix is unknown or the file is damaged.
         MissingExtra: if its format needs an extra that is not installed.
     """
-    suffix = _suffix(path, (*SCORE_SUFFIXES, *AUDIO_SUFFIXES), "read")
-    piece: Piece = _function(_READERS[suffix])(data, path)
-    return piece
+    suffix = Path(path).suffix.lower()
+    if suffix in SOUND_SUFFIXES or (suffix not in SCORE_SUFFIXES and is_sound(data[:_HEAD])):
+        sound: Audio = _function(_SOUND_READER)(data, path)
+        return sound
+    suffix = _suffix(path, (*SCORE_SUFFIXES, *SOUND_SUFFIXES), "read")
+    score: Score = _function(_READERS[suffix])(data, path)
+    return score
 
 
 def _suffix(path: str | PathLike[str], known: tuple[str, ...], verb: str) -> str:
@@ -82,6 +93,15 @@ def _suffix(path: str | PathLike[str], known: tuple[str, ...], verb: str) -> str
         shown = f"{suffix!r} files" if suffix else "files without a suffix"
         raise FileError(path, f"{shown} cannot be {verb}", f"known are {' '.join(known)}")
     return suffix
+
+
+def _head(path: str | PathLike[str]) -> bytes:
+    """Return the first bytes of a file; none where it cannot be opened."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(_HEAD)
+    except OSError:
+        return b""
 
 
 def _bytes(path: str | PathLike[str]) -> bytes:
@@ -94,15 +114,16 @@ def _bytes(path: str | PathLike[str]) -> bytes:
 
 
 def read(path: str | PathLike[str]) -> Piece:
-    """Return the score or the audio in a file, by its suffix.
+    """Return the score or the audio in a file, as ``piece_of_bytes``.
 
     Raises:
         FileError: if the suffix is unknown, or the file is missing or damaged.
         MissingExtra: if its format needs an extra that is not installed.
     """
-    suffix = _suffix(path, (*SCORE_SUFFIXES, *AUDIO_SUFFIXES), "read")
-    piece: Piece = _function(_READERS[suffix])(_bytes(path), path)
-    return piece
+    known = (*SCORE_SUFFIXES, *SOUND_SUFFIXES)
+    if Path(path).suffix.lower() not in known and not is_sound(_head(path)):
+        _suffix(path, known, "read")  # raises, before all of a large file is read
+    return piece_of_bytes(_bytes(path), path)
 
 
 def read_score(path: str | PathLike[str]) -> Score:
@@ -118,13 +139,14 @@ def read_score(path: str | PathLike[str]) -> Score:
 
 
 def read_audio(path: str | PathLike[str]) -> Audio:
-    """Return the audio in a file (``AUDIO_SUFFIXES``).
+    """Return the audio in a file (``SOUND_SUFFIXES``, or sound by its content).
 
     Raises:
-        FileError: if the suffix is no audio's, or the file is missing or damaged.
+        FileError: if it is no audio, or missing or damaged.
     """
-    suffix = _suffix(path, AUDIO_SUFFIXES, "read as audio")
-    audio: Audio = _function(_READERS[suffix])(_bytes(path), path)
+    if Path(path).suffix.lower() not in SOUND_SUFFIXES and not is_sound(_head(path)):
+        _suffix(path, SOUND_SUFFIXES, "read as audio")
+    audio: Audio = _function(_SOUND_READER)(_bytes(path), path)
     return audio
 
 
@@ -136,6 +158,25 @@ def read_audio_recipe(path: str | PathLike[str]) -> str:
     """
     recipe: str = _function(("audio.sound_files", "audio_recipe"))(path)
     return recipe
+
+
+def font_samples(path: str | PathLike[str]) -> Any:
+    """Return the recorded notes of a sound font; see ``files/audio/sound_fonts.py``.
+
+    Raises:
+        FileError: if it cannot be opened or is no SoundFont.
+    """
+    return _function(("audio.sound_fonts", "font_samples"))(path)
+
+
+def read_font_sample(path: str, name: str) -> Audio:
+    """Return a recorded note of a sound font by its name.
+
+    Raises:
+        FileError: if there is none, or it is damaged.
+    """
+    audio: Audio = _function(("audio.sound_fonts", "load_sample"))(path, name)
+    return audio
 
 
 def begin_spectrogram(sample_rate_hz: int) -> Any:

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from partimento.errors import FileError
-from partimento.files.formats import AUDIO_SUFFIXES, SCORE_SUFFIXES, read, read_audio_recipe
+from partimento.files.formats import SCORE_SUFFIXES, SOUND_SUFFIXES, read, read_audio_recipe
 from partimento.files.pictures.metadata import png_recipe, svg_recipe
 
 __all__ = ["read_recipe"]
@@ -22,7 +22,7 @@ def read_recipe(path: str | PathLike[str]) -> str:
     recipe = ""
     if suffix in SCORE_SUFFIXES:
         recipe = read(path).recipe
-    elif suffix in AUDIO_SUFFIXES:
+    elif suffix in SOUND_SUFFIXES:
         recipe = read_audio_recipe(path)
     elif suffix in (".png", ".svg"):
         try:

@@ -64,7 +64,7 @@ INSIDE = {
         ("musicxml",),
         ("abc", "audio", "chord_charts", "kern", "midi"),
         ("notation",),
-        ("barlines", "names", "unsupported"),
+        ("barlines", "limits", "names", "unsupported"),
         ("atomic",),
     ),
 }

@@ -6,15 +6,19 @@ import importlib.util
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from partimento.errors import FileError, MissingExtra
 from partimento.files import (
     atomic_path,
     check_writable,
+    open_corpus,
     read,
     read_audio,
     read_recipe,
@@ -23,7 +27,7 @@ from partimento.files import (
     write_score,
 )
 from partimento.files.pictures.piano_roll import draw_piano_roll
-from partimento.music import Chord, ChordSymbol, Note, Score, Track
+from partimento.music import Audio, Chord, ChordSymbol, Note, Score, Track
 
 SCORE = Score(
     (
@@ -150,3 +154,40 @@ def test_no_permission_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(FileError, match="cannot be read: Permission denied"):
         read(path)
+
+
+_OTHER_SOUNDS = {
+    "a.opus": ("OGG", "OPUS"),
+    "b.oga": ("OGG", "VORBIS"),
+    "c.aiff": ("AIFF", "PCM_16"),
+    "d.caf": ("CAF", "PCM_16"),
+    "e.w64": ("W64", "PCM_16"),
+    "f.au": ("AU", "PCM_16"),
+    "g.wav": ("FLAC", "PCM_16"),  # under a wrong name
+    "h.recording": ("WAV", "PCM_16"),
+    "i": ("RF64", "PCM_16"),
+}
+
+
+def test_sound_is_known_by_its_content(tmp_path: Path) -> None:
+    """All that libsndfile reads, in a file, a folder and a zip, whatever it is called."""
+    wave = 0.5 * np.sin(np.arange(24_000) / 20)
+    (tmp_path / "songs").mkdir()
+    with zipfile.ZipFile(tmp_path / "songs.zip", "w") as packed:
+        for number, (name, (container, subtype)) in enumerate(_OTHER_SOUNDS.items()):
+            path = tmp_path / "songs" / name
+            soundfile.write(path, wave * (1 - number / 20), 24_000, subtype, format=container)
+            packed.write(path, name)
+            for function in (read, read_audio):
+                heard = function(path)
+                assert isinstance(heard, Audio)
+                assert abs(heard.duration_seconds - 1.0) < 0.1
+    (tmp_path / "songs" / "notes.txt").write_text("no sound")
+    for corpus in (open_corpus(tmp_path / "songs"), open_corpus(tmp_path / "songs.zip")):
+        assert [item.id for item in corpus.items] == sorted(_OTHER_SOUNDS)
+        assert corpus.preflight().summary() == (
+            "9 usable (1 .aiff, 1 .au, 1 .caf, 1 .oga, 1 .opus, 1 .recording, 1 .w64, 1 .wav, "
+            "1 without an ending), 0 skipped"
+        )
+    with pytest.raises(FileError, match=r"'.txt' files cannot be read"):
+        read(tmp_path / "songs" / "notes.txt")

@@ -1,32 +1,38 @@
 """The music of one voice of an ABC tune (2.1): notes, chords, rests, tuplets, ties, bar lines.
 
-Grace notes, decorations and slurs are read over; repeats are not unfolded.
+What is not kept (grace notes, decorations, slurs, microtones, unknown signs) is counted in the
+voice's ``tally``. Repeats are not unfolded.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import ceil
 
 from partimento.files.abc.fields import chord_of
+from partimento.files.limits import MAX_BARS, MAX_QUARTERS
 from partimento.music import Chord
 
-__all__ = ["Sounding", "TuneVoice", "read_music"]
+__all__ = ["Sounding", "Tally", "TuneVoice", "read_music"]
 
 _LENGTH = r"\d{0,5}(?:/+\d{0,4})?"
-_NOTE = re.compile(rf"(\^{{1,2}}|_{{1,2}}|=)?([A-Ga-g])([,']*)({_LENGTH})(-?)")
+# An accidental may be a part of a tone: ``^/`` and ``^1/2`` are a quarter tone up.
+_ACCIDENTAL = r"(?:\^{1,2}|_{1,2}|=)(?:\d{1,3}(?:/\d{1,3})?|/\d{0,3})?"
+_NOTE = re.compile(rf"({_ACCIDENTAL})?([A-Ga-g])([,']*)({_LENGTH})(-?)")
 # One alternative for each sign; what matches none is read over letter by letter.
 _SIGN = re.compile(
     rf"""
     "(?P<quoted>[^"]*)"
-    | !(?P<decoration>[^!\s]{{1,30}})! | \+[a-z0-9().<>]{{1,30}}\+ | \\.
-    | \{{(?P<graces>[^}}]*)\}}
-    | \[(?P<field>[A-Za-z]):(?P<value>[^\]]*)\]
-    | (?P<bar>\.?(?:\[\||\||:)[|:\]]*(?:[0-9][0-9,.-]*)?) | \[[0-9][0-9,.-]*
+    | (?P<decoration>![^!\s]{{1,30}}! | \+[a-z0-9().<>]{{1,30}}\+) | \\.
+    | \{{(?P<graces>[^{{}}]*)\}}
+    | \[(?P<field>[A-Za-z]):(?P<value>[^\[\]]*)\]
+    | (?P<bar>\.?(?:\[\||\||:)[|:\]]*(?:[0-9][0-9,.-]*)?) | (?P<ending>\[[0-9][0-9,.-]*)
     | \[(?P<chord>[^\[\]|]+)\](?P<chord_length>{_LENGTH})(?P<chord_tie>-?)
-    | (?P<note>(?:\^{{1,2}}|_{{1,2}}|=)?[A-Ga-g][,']*{_LENGTH}-?)
+    | (?P<note>(?:{_ACCIDENTAL})?[A-Ga-g][,']*{_LENGTH}-?)
     | [zx](?P<rest>{_LENGTH}) | [ZX](?P<bars>\d{{0,5}}) | y{_LENGTH}
     | \((?P<tuplet>[2-9])(?::(?P<time>\d?))?(?::(?P<count>\d{{0,2}}))?
     | (?P<broken>>+|<+) | (?P<tie>-) | (?P<overlay>&)
@@ -35,8 +41,10 @@ _SIGN = re.compile(
 )
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _ACCIDENTALS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
+_DECORATIONS = frozenset(".~HIJKLMNOPQRSTUVWhijklmnopqrstuvw")  # signs of one letter
+_LAYOUT = frozenset(" \t\\`$)]")  # spacing, line ends, and the ends of what is counted or read
 _TUPLET_TIMES = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
-_MAX_BARS = 1000
+_MAX_REST_BARS = 1000
 _MAX_LENGTH, _MAX_DIVISION = 4096, 1024
 
 
@@ -52,13 +60,23 @@ class Sounding:
 
 
 @dataclass
+class Tally:
+    """What is counted over all voices of a tune: what is left out, and bars."""
+
+    left_out: Counter[str] = field(default_factory=Counter)
+    bars: int = 0
+
+
+@dataclass
 class TuneVoice:
     """What is known of one voice; times in quarters."""
 
     id: str
     name: str = ""
     program: int = 0
-    shift: int = 0
+    is_drum: bool = False
+    shift: int = 0  # semitones, by ``K:`` and ``V:``
+    transpose: int = 0  # semitones, by ``%%MIDI transpose``
     unit: Fraction = Fraction(1, 2)
     metre: tuple[int, int] | None = None
     signature: dict[str, int] = field(default_factory=dict)
@@ -66,7 +84,7 @@ class TuneVoice:
     notes: list[Sounding] = field(default_factory=list)
     chords: dict[Fraction, Chord] = field(default_factory=dict)
     bars: list[tuple[Fraction, Fraction, tuple[int, int] | None]] = field(default_factory=list)
-    graces: int = 0
+    tally: Tally = field(default_factory=Tally)  # that of its tune
     bar_onset: Fraction = Fraction(0)
     reached: Fraction = Fraction(0)  # by the other voices of an overlay
     accidentals: dict[str, int] = field(default_factory=dict)  # since the bar line, by letter
@@ -84,13 +102,26 @@ class TuneVoice:
             note.length *= scale
         self.notes += sounding
         self.last, self.last_length = sounding, length * scale
-        self.now += self.last_length
+        self.advance(self.last_length)
+
+    def advance(self, length: Fraction) -> None:
+        """Go on by a length.
+
+        Raises:
+            ValueError: where no piece is so long.
+        """
+        self.now += length
+        if self.now > MAX_QUARTERS:
+            raise ValueError(f"the tune is longer than {MAX_QUARTERS:,} quarters")
 
     def close_bar(self) -> None:
         """End the bar here; accidentals hold no longer."""
         self.now = max(self.now, self.reached)
         if self.now > self.bar_onset:
             self.bars.append((self.bar_onset, self.now, self.metre))
+            self.tally.bars += 1
+            if self.tally.bars > MAX_BARS:
+                raise ValueError(f"the tune has more than {MAX_BARS:,} bars")
         self.bar_onset = self.reached = self.now
         self.accidentals = {}
 
@@ -123,6 +154,7 @@ def read_music(voice: TuneVoice, line: str, on_field: Callable[[str, str], TuneV
     while at < len(line):
         sign = _SIGN.match(line, at)
         if sign is None:
+            _count_unread(voice, line[at])
             at += 1
             continue
         at = max(at + 1, sign.end())
@@ -144,9 +176,17 @@ def _other(voice: TuneVoice, sign: re.Match[str]) -> None:
         chord = chord_of(sign["quoted"])
         if chord is not None:
             voice.chords[voice.now] = chord
+        else:
+            is_chord = sign["quoted"].strip()[:1] in tuple("ABCDEFG")
+            voice.tally.left_out["unknown chord symbols" if is_chord else "written words"] += 1
     elif sign["graces"]:
-        voice.graces += len(_NOTE.findall(sign["graces"]))
+        voice.tally.left_out["grace notes"] += len(_NOTE.findall(sign["graces"]))
+    elif sign["decoration"]:
+        voice.tally.left_out["decorations"] += 1
+    elif sign["ending"]:
+        voice.tally.left_out["repeat signs"] += 1
     elif sign["bar"]:
+        voice.tally.left_out["repeat signs"] += re.search(r"[:\d]", sign["bar"]) is not None
         voice.close_bar()
     elif sign["rest"] is not None:
         voice.place([], _length(sign["rest"]) * voice.unit)
@@ -167,6 +207,28 @@ def _other(voice: TuneVoice, sign: re.Match[str]) -> None:
         voice.now, voice.accidentals = voice.bar_onset, {}
 
 
+def _count_unread(voice: TuneVoice, sign: str) -> None:
+    """Count a sign that is no music here, if it has a meaning at all."""
+    if sign == "(":
+        voice.tally.left_out["slurs"] += 1
+    elif sign in _DECORATIONS:
+        voice.tally.left_out["decorations"] += 1
+    elif sign not in _LAYOUT:
+        voice.tally.left_out["unknown signs"] += 1
+
+
+def _alteration(text: str) -> Fraction:
+    """Return the semitones of an accidental: ``^`` 1, ``__`` -2, ``^/`` 1/2, ``_3/2`` -3/2."""
+    sign = text.rstrip("0123456789/")
+    part = text[len(sign) :]
+    if not part:
+        return Fraction(_ACCIDENTALS[sign])
+    above, slash, below = part.partition("/")
+    if slash and int(below or 2) == 0:
+        raise ValueError(f"there is no accidental {text}")
+    return Fraction(int(above or 1), int(below or 2) if slash else 1) * _ACCIDENTALS[sign]
+
+
 def _length(text: str) -> Fraction:
     """Return the factor of a length: ``2``, ``/``, ``//``, ``3/2``, ``/4``."""
     whole, slashes, rest = re.fullmatch(r"(\d*)(/*)(\d*)", text).groups()  # type: ignore[union-attr]
@@ -185,12 +247,16 @@ def _note(voice: TuneVoice, text: str, factor: Fraction) -> Sounding:
     name = letter.lower()
     tied = {note.spelt[:2]: note.spelt[2] for note in voice.last if note.tied}
     if accidental:
-        alteration = voice.accidentals[name] = _ACCIDENTALS[accidental]
+        wanted = _alteration(accidental)
+        # Half-way between two keys the one nearer to the natural is taken.
+        nearest = ceil(abs(wanted) - Fraction(1, 2)) * (1 if wanted > 0 else -1)
+        voice.tally.left_out["microtones"] += nearest != wanted
+        alteration = voice.accidentals[name] = nearest
     elif (name, octave) in tied:  # an accidental holds as long as the tie does
         alteration = tied[name, octave]
     else:
         alteration = voice.accidentals.get(name, voice.signature.get(name, 0))
-    pitch = 12 * (octave + 1) + _STEPS[name] + alteration + voice.shift
+    pitch = 12 * (octave + 1) + _STEPS[name] + alteration + voice.shift + voice.transpose
     if not 0 <= pitch <= 127:
         raise ValueError(f"the note {text} lies outside MIDI's 0..127")
     lasts = _length(length) * factor * voice.unit
@@ -201,6 +267,9 @@ def _chord(voice: TuneVoice, text: str, factor: Fraction, is_tied: bool) -> None
     """Place the notes of a chord; it lasts as long as the first of them."""
     plain = re.sub(r'"[^"]*"|![^!]*!', "", text)
     notes = [_note(voice, found[0], factor) for found in _NOTE.finditer(plain)]
+    for unread in _NOTE.sub("", plain):
+        _count_unread(voice, unread)
+    voice.tally.left_out["decorations"] += text.count("!") // 2
     for note in notes:
         note.tied = note.tied or is_tied
     if notes:
@@ -208,10 +277,10 @@ def _chord(voice: TuneVoice, text: str, factor: Fraction, is_tied: bool) -> None
 
 
 def _rest_bars(voice: TuneVoice, count: int) -> None:
-    if count > _MAX_BARS:
-        raise ValueError(f"a rest of {count} bars is longer than {_MAX_BARS}")
+    if count > _MAX_REST_BARS:
+        raise ValueError(f"a rest of {count} bars is longer than {_MAX_REST_BARS}")
     for index in range(count):
-        voice.now += Fraction(*(voice.metre or (4, 4))) * 4
+        voice.advance(Fraction(*(voice.metre or (4, 4))) * 4)
         if index < count - 1:
             voice.close_bar()
 
@@ -222,6 +291,6 @@ def _break(voice: TuneVoice, signs: str) -> None:
     first, second = (2 - short, short) if signs[0] == ">" else (short, 2 - short)
     for note in voice.last:
         note.length *= first
-    voice.now += voice.last_length * (first - 1)
+    voice.advance(voice.last_length * (first - 1))
     voice.last_length *= first
     voice.next_factor = second

@@ -1,14 +1,16 @@
 """ABC tunes (2.1) to scores.
 
 A file is one tune or a book of them. Kept: notes, chords, ties, tuplets, broken rhythms, voices,
-metre, key, tempo, chord symbols, the title, and bars as they are written. Grace notes, lyrics and
-decorations are read over, repeats and parts are not unfolded.
+metre, key, tempo, chord symbols, the title, ``%%MIDI program``, ``transpose`` and ``channel 10``
+(drums), and bars as they are written. What is not kept is counted in a warning; repeats and parts
+are not unfolded.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import lcm
@@ -17,20 +19,30 @@ from pathlib import Path
 
 from partimento.errors import FileError, MusicError
 from partimento.files.abc import fields as abc_fields
-from partimento.files.abc.music import Sounding, TuneVoice, read_music
+from partimento.files.abc.book import tunes_of
+from partimento.files.abc.music import Sounding, Tally, TuneVoice, read_music
 from partimento.files.barlines import WrittenBar, time_signatures
-from partimento.files.names import unique_names
+from partimento.files.limits import MAX_PARTS, MAX_TEXT_BYTES, MAX_TUNE_CHARACTERS
+from partimento.files.names import default_name, unique_names
 from partimento.files.unsupported import tell_left_out
 from partimento.music import ChordSymbol, Key, KeySignature, Note, Score, Tempo, Track
-from partimento.music.instruments import PROGRAMS
 from partimento.music.score import TICKS_PER_QUARTER
 
 __all__ = ["read_abc", "score_of_abc", "tune_count"]
 
 _FIELD = re.compile(r"([A-Za-z]):(?![|:])(.*)")
-_OF_ALL_TUNES = "LMQ"  # fields that count for a whole book where they stand before its first tune
-_PROGRAM = re.compile(r"%%MIDI\s+program\s+(?:\d+\s+)?(\d{1,3})\b")
+_MIDI = re.compile(r"(?:%%|I:)\s*MIDI[\s=]\s*(\w+)(.*)")
+_SYLLABLE = re.compile(r"[^\s_*|~-]+")
+_DRUM_CHANNEL = 10
+# Field -> what it is called where it is left out, beside the title.
+_LEFT_OUT_FIELDS = {
+    **dict.fromkeys("ABCDFGHNORSTZ", "text fields"),
+    "P": "part marks",
+    "m": "macros",
+    "s": "symbol lines",
+}
 _VELOCITY = 80
+_SHOWN = 200  # characters of what is wrong, which may quote the file
 _MAX_TICKS = 32767
 
 
@@ -46,6 +58,9 @@ class _Tune:
     voices: dict[str, TuneVoice] = field(default_factory=dict)
     voice: TuneVoice | None = None
     program: int = 0
+    is_drum: bool = False
+    transpose: int = 0
+    tally: Tally = field(default_factory=Tally)
     key: tuple[Key, dict[str, int]] = field(default_factory=lambda: (Key(0), {}))
     shift: int = 0
     keys: dict[Fraction, Key] = field(default_factory=dict)
@@ -67,7 +82,7 @@ def read_abc(path: str | PathLike[str], number: int | None = None) -> Score:
 
 def tune_count(data: bytes) -> int:
     """Return how many tunes the bytes of an ABC file hold."""
-    return len(_tunes(_text(data)))
+    return len(tunes_of(data)) if len(data) <= MAX_TEXT_BYTES else 0
 
 
 def score_of_abc(
@@ -79,9 +94,11 @@ def score_of_abc(
     are more.
 
     Raises:
-        FileError: if there is no such tune, or a line of it cannot be read.
+        FileError: if there is no such tune, a line of it cannot be read, or it is too long.
     """
-    tunes = _tunes(_text(data))
+    if len(data) > MAX_TEXT_BYTES:
+        raise FileError(path, f"is larger than {MAX_TEXT_BYTES:,} bytes", "split it into books")
+    tunes = tunes_of(data)
     if not 1 <= (number or 1) <= len(tunes):
         problem = f"there is no tune {number} in it" if tunes else "there is no ABC tune in it"
         raise FileError(path, problem, "a tune has an X: line, a K: line and notes")
@@ -90,15 +107,18 @@ def score_of_abc(
             f"{path} holds {len(tunes)} tunes, of which the first was read; as a corpus all are",
             stacklevel=2,
         )
+    text = tunes[(number or 1) - 1]
+    if sum(len(line) for _, line in text.lines) > MAX_TUNE_CHARACTERS:
+        raise FileError(path, f"a tune is longer than {MAX_TUNE_CHARACTERS:,} characters", "cut it")
     tune = _Tune()
-    for line_number, line in tunes[(number or 1) - 1]:
+    for line_number, line in text.lines:
         try:
             _read_line(tune, line)
         except (MusicError, ValueError, ArithmeticError) as error:
-            problem = f"line {line_number}: {error}"
+            problem = f"line {line_number}: {str(error)[:_SHOWN]}"
             raise FileError(path, problem, "correct that line of the ABC file") from error
-    graces = sum(voice.graces for voice in tune.voices.values())
-    tell_left_out(path, {"grace notes": graces})
+    tune.tally.left_out["music-like free-text lines"] += text.doubtful
+    _tell(path, tune.tally.left_out)
     try:
         score = _score(tune)
     except MusicError as error:
@@ -108,35 +128,15 @@ def score_of_abc(
     return score
 
 
-def _text(data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
-
-
-def _tunes(text: str) -> list[list[tuple[int, str]]]:
-    """Return the lines of each tune with their numbers, those for all tunes before them."""
-    lines = list(enumerate(text.splitlines(), 1))
-    starts = [index for index, (_, line) in enumerate(lines) if line.startswith("X:")]
-    if not starts:  # one tune that has no number
-        return [lines] if any(line.startswith("K:") for _, line in lines) else []
-    of_all = [
-        (number, line)
-        for number, line in lines[: starts[0]]
-        if line[:1] in _OF_ALL_TUNES and line[1:2] == ":"
-    ]
-    ends = [*starts[1:], len(lines)]
-    return [[*of_all, *lines[start:end]] for start, end in zip(starts, ends, strict=True)]
+def _tell(path: str | PathLike[str], counts: Mapping[str, int]) -> None:
+    notes = "grace notes"
+    signs = {what: count for what, count in sorted(counts.items()) if what != notes}
+    tell_left_out(path, {notes: counts.get(notes, 0)}, signs)
 
 
 def _read_line(tune: _Tune, line: str) -> None:
-    if found := _PROGRAM.match(line):
-        program = min(127, int(found[1]))
-        if tune.voice is not None:
-            tune.voice.program = program
-        else:
-            tune.program = program
+    if found := _MIDI.match(line):
+        _read_midi(tune, found[1], found[2].partition("%")[0].split())
         return
     line = re.split(r"(?<!\\)%", line, maxsplit=1)[0]
     if found := _FIELD.match(line):
@@ -146,8 +146,28 @@ def _read_line(tune: _Tune, line: str) -> None:
         tune.voice = read_music(voice, line, lambda name, value: _inner(tune, name, value))
 
 
+def _read_midi(tune: _Tune, directive: str, values: list[str]) -> None:
+    """Read a directive of abc2midi: for the voice that goes on, or in the header for all."""
+    target = tune if tune.voice is None else tune.voice
+    number = int(values[-1]) if values and re.fullmatch(r"-?\d{1,3}", values[-1]) else None
+    if number is None:
+        tune.tally.left_out["MIDI directives"] += 1
+    elif directive == "program":  # the channel may stand before it
+        target.program = max(0, min(127, number))
+    elif directive == "transpose":
+        target.transpose = number
+    elif directive == "channel":
+        target.is_drum = number == _DRUM_CHANNEL
+    else:
+        tune.tally.left_out["MIDI directives"] += 1
+
+
 def _inner(tune: _Tune, name: str, value: str) -> TuneVoice:
-    _read_field(tune, name, value)
+    """Read a field inside a line of music."""
+    if found := _MIDI.match(f"{name}:{value}"):
+        _read_midi(tune, found[1], found[2].split())
+    else:
+        _read_field(tune, name, value)
     return _current(tune)
 
 
@@ -160,7 +180,10 @@ def _current(tune: _Tune) -> TuneVoice:
 
 def _voice(tune: _Tune, id_: str) -> TuneVoice:
     if id_ not in tune.voices:
-        made = TuneVoice(id_, program=tune.program, metre=tune.metre, shift=tune.shift)
+        if len(tune.voices) == MAX_PARTS:
+            raise ValueError(f"the tune has more than {MAX_PARTS} voices")
+        made = TuneVoice(id_, metre=tune.metre, shift=tune.shift, tally=tune.tally)
+        made.program, made.is_drum, made.transpose = tune.program, tune.is_drum, tune.transpose
         made.unit = abc_fields.unit_of(tune.unit_text, tune.metre)
         made.signature = tune.key[1]
         tune.voices[id_] = made
@@ -188,6 +211,10 @@ def _read_field(tune: _Tune, name: str, value: str) -> None:
         _current(tune).metre = abc_fields.metre_of(value)
     elif name == "Q":
         _take_tempo(tune, value)
+    elif name in "wW":
+        tune.tally.left_out["lyrics"] += len(_SYLLABLE.findall(value))
+    elif name in _LEFT_OUT_FIELDS:
+        tune.tally.left_out[_LEFT_OUT_FIELDS[name]] += 1
 
 
 def _take_tempo(tune: _Tune, value: str) -> None:
@@ -223,14 +250,14 @@ def _read_key(tune: _Tune, value: str) -> None:
     for voice in tune.voices.values():
         voice.unit = abc_fields.unit_of(tune.unit_text, tune.metre)
         voice.metre, voice.signature = tune.metre, tune.key[1]
-        voice.program = voice.program or tune.program
+        voice.program, voice.is_drum, voice.transpose = tune.program, tune.is_drum, tune.transpose
         voice.shift += tune.shift
     if tune.tempo_text:
         _take_tempo(tune, tune.tempo_text)
 
 
 def _score(tune: _Tune) -> Score:
-    voices = [voice for voice in tune.voices.values() if voice.now]
+    voices = [voice for voice in tune.voices.values() if voice.now or voice.reached]
     for voice in voices:
         voice.close_bar()
     notes = [(voice, voice.joined()) for voice in voices]
@@ -273,4 +300,5 @@ def _track(voice: TuneVoice, found: list[Sounding], ticks: int) -> Track:
         start = round(sounding.onset * ticks)
         length = max(1, round((sounding.onset + sounding.length) * ticks) - start)
         notes.append(Note(start, sounding.pitch, length, _VELOCITY))
-    return Track(voice.name or PROGRAMS[voice.program], tuple(notes), voice.program)
+    name = voice.name or default_name(voice.program, voice.is_drum)
+    return Track(name, tuple(notes), voice.program, voice.is_drum)

@@ -21,6 +21,7 @@ import soxr
 from partimento.errors import FileError
 from partimento.files.atomic import atomic_path
 from partimento.files.audio.ogg import settle_serial
+from partimento.files.limits import MAX_SAMPLES
 from partimento.music import Audio
 
 __all__ = [
@@ -43,10 +44,15 @@ _FORMATS = {
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _MAX_CHANNELS = {".wav": 1024, ".flac": 8, ".ogg": 255, ".mp3": 2}
 _MAX_RATES = {".flac": 655_350, ".ogg": 200_000}
+_LEAST_RATE, _MOST_RATE = 100, 2_000_000  # of sound that is read
+_BLOCK = 2**20  # samples that are read at once
 _OGG_BLOCK = 2**16
 _HEAD = 2**18  # comments of FLAC and MP3 stand at the beginning of the file
 _FULL_SCALE = 2**15
+_MOST_CHUNKS, _FARTHEST, _LONGEST_INFO = 10_000, 2**62, 2**24  # of a WAV file, for its comment
 _RIFFS = (b"RIFF", b"RF64")
+# What soundfile raises on damaged files, and on headers whose numbers overflow.
+_UNREADABLE = (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError, OverflowError)
 _LONG = 0xFFFFFFFF  # the size of data that is told elsewhere, in 64 bits
 
 
@@ -73,18 +79,53 @@ def audio_of_bytes(data: bytes, path: str | PathLike[str] = "audio data") -> Aud
         raise FileError(path, "the file is empty", "get a whole copy of the file")
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            samples = file.read(dtype="float32", always_2d=True)
+            samples = _samples(file, path)
             rate, comment = file.samplerate, file.comment
-    except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
-        raise FileError(
-            path, f"no audio that can be read ({_reason(error)})", "use WAV, FLAC, OGG or MP3"
-        ) from error
-    if not len(samples):
-        raise FileError(path, "there are no samples in it", "choose a file with sound")
-    if not np.isfinite(samples).all():
-        raise FileError(path, "has samples that are not numbers", "export it anew")
+    except _UNREADABLE as error:
+        raise _no_audio(path, error) from error
     recipe = riff_comment(data) if data[:4] in _RIFFS else _unmangled(comment).rstrip()
-    return Audio(np.ascontiguousarray(samples.T), rate, recipe if recipe.startswith("{") else "")
+    return Audio(samples, rate, recipe if recipe.startswith("{") else "")
+
+
+def _samples(file: soundfile.SoundFile, path: str | PathLike[str]) -> npt.NDArray[np.float32]:
+    """Return all samples of an open file, (channels, frames); as many as there are.
+
+    They are read in blocks, since a header may claim any number.
+
+    Raises:
+        FileError: if there are none or too many, some are no numbers, or the rate cannot be.
+    """
+    if not _LEAST_RATE <= file.samplerate <= _MOST_RATE:
+        problem = f"has a sample rate of {file.samplerate:,} Hz"
+        raise FileError(path, problem, f"use {_LEAST_RATE:,}..{_MOST_RATE:,} Hz")
+    most = MAX_SAMPLES // file.channels
+    blocks: list[npt.NDArray[np.float32]] = []
+    frames = 0
+    while frames <= most:
+        block = file.read(max(1, _BLOCK // file.channels), dtype="float32", always_2d=True)
+        if not len(block):
+            break
+        if not np.isfinite(block).all():
+            raise FileError(path, "has samples that are not numbers", "export it again")
+        blocks.append(block)
+        frames += len(block)
+    if not frames:
+        raise FileError(path, "there are no samples in it", "choose a file with sound")
+    if frames > most:
+        minutes = most / file.samplerate / 60
+        raise FileError(path, f"is longer than {minutes:.0f} minutes", "cut it into parts")
+    samples = np.empty((file.channels, frames), dtype=np.float32)
+    at = frames
+    while blocks:  # each block is freed once it is copied, so that nothing is held twice
+        block = blocks.pop()
+        at -= len(block)
+        samples[:, at : at + len(block)] = block.T
+    return samples
+
+
+def _no_audio(path: str | PathLike[str], error: Exception) -> FileError:
+    problem = f"no audio that can be read ({_reason(error)})"
+    return FileError(path, problem, "use WAV, FLAC, OGG or MP3")
 
 
 def _unmangled(text: str) -> str:
@@ -114,10 +155,8 @@ def audio_blocks(
             blocks = file.blocks(frames, overlap=overlap, dtype="float32", always_2d=True)
             for block in blocks:
                 yield Audio(np.ascontiguousarray(block.T), file.samplerate)
-    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        raise FileError(
-            path, f"no audio that can be read ({_reason(error)})", "use WAV, FLAC, OGG or MP3"
-        ) from error
+    except _UNREADABLE as error:
+        raise _no_audio(path, error) from error
 
 
 def resample(audio: Audio, sample_rate_hz: int) -> Audio:
@@ -247,17 +286,17 @@ def audio_recipe(path: str | PathLike[str]) -> str:
                     comment = _unmangled(sound.comment).rstrip()
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror}", "check the name") from error
-    except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
-        raise FileError(
-            path, f"no audio that can be read ({_reason(error)})", "use WAV, FLAC, OGG or MP3"
-        ) from error
+    except _UNREADABLE as error:
+        raise _no_audio(path, error) from error
     return comment if comment.startswith("{") else ""
 
 
 def _riff_comment(file: BinaryIO) -> str:
     """Return the ICMT comment of a WAV file, whose data may be told in 64 bits (RF64)."""
     at, long_size = 12, 0
-    while True:
+    for _ in range(_MOST_CHUNKS):
+        if at >= _FARTHEST:
+            break
         file.seek(at)
         head = file.read(8)
         if len(head) < 8:
@@ -268,10 +307,11 @@ def _riff_comment(file: BinaryIO) -> str:
         elif name == b"data" and size == _LONG:
             size = long_size or size
         elif name == b"LIST" and file.read(4) == b"INFO":
-            found = _info_comment(file.read(max(0, size - 4)))
+            found = _info_comment(file.read(min(max(0, size - 4), _LONGEST_INFO)))
             if found is not None:
                 return found
         at += 8 + size + size % 2
+    return ""
 
 
 def _info_comment(entries: bytes) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -19,16 +20,20 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from partimento.errors import FileError, NotSupported, PartimentoError
+from partimento.files.audio.magic import is_sound
 from partimento.files.corpora.items import (
     CorpusItem,
     Loader,
+    head_of_file,
+    head_of_member,
     member_names,
     pieces_of_file,
     pieces_of_member,
 )
 from partimento.files.corpora.named import NAMED, named_items
+from partimento.files.corpora.same_work import Shingles, no_shingles, shingles_of
 from partimento.files.corpora.splits import SPLITS, content_hash, split_of
-from partimento.files.formats import AUDIO_SUFFIXES, SCORE_SUFFIXES
+from partimento.files.formats import SCORE_SUFFIXES, SOUND_SUFFIXES
 from partimento.files.unsupported import LeftOut
 from partimento.music import Audio, Piece, Timeline
 
@@ -37,7 +42,9 @@ __all__ = ["Corpus", "ItemOutcome", "Preflight", "corpus_names", "open_corpus"]
 _T = TypeVar("_T")
 _Progress = Callable[[int, int], None]  # (files done, files in all)
 _CHUNK = 8
+_SHOWN = 120  # characters of an error that no reader should raise
 _Opener = Callable[[], list[tuple[str, Loader]]]  # the pieces in one file
+_Found = tuple[str, _Opener, Callable[[], bytes]]  # its name, its pieces, its first bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,9 @@ class Preflight:
     """What a look at every file of a corpus found.
 
     ``skipped`` holds (id, reason), ``duplicates`` (id, id of the piece that it repeats),
-    ``left_out`` (id, what, how many) of usable pieces of which not everything is read.
+    ``left_out`` (id, what, how many) of usable pieces of which not everything is read. ``shingles``
+    are those of the usable pieces, in their order. ``sounds`` counts usable files of sound by their
+    endings (``".opus"``).
     """
 
     usable: tuple[str, ...]
@@ -63,10 +72,13 @@ class Preflight:
     notes: int
     seconds: float
     left_out: tuple[tuple[str, str, int], ...] = ()
+    shingles: tuple[Shingles, ...] = field(default=(), repr=False, compare=False)
+    sounds: tuple[tuple[str, int], ...] = ()
 
     def summary(self, shown: int = 3) -> str:
         """Return one line: ``"812 usable, 3 skipped: a.mid: truncated; ..."``."""
-        parts = [f"{len(self.usable)} usable"]
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.sounds)
+        parts = [f"{len(self.usable)} usable" + (f" ({kinds})" if kinds else "")]
         if self.duplicates:
             parts.append(f"{len(self.duplicates)} duplicates")
         text = ", ".join([*parts, f"{len(self.skipped)} skipped"])
@@ -128,8 +140,9 @@ class Corpus:
         """Read every item once and say what is usable; empty and repeated pieces are not."""
         items = self.of_split(split)
         first: dict[str, str] = {}
-        usable, skipped, duplicates, left_out = [], [], [], []
+        usable, skipped, duplicates, left_out, shingles = [], [], [], [], []
         notes, seconds = 0, 0.0
+        sounds: Counter[str] = Counter()
         for done, look in enumerate(_mapped(_look, items, workers), 1):
             if progress is not None:
                 progress(done, len(items))
@@ -140,11 +153,21 @@ class Corpus:
             else:
                 first[look.hash] = look.id
                 usable.append(look.id)
+                shingles.append(look.shingles)
+                if look.is_sound:
+                    sounds[_suffix_of(look.id) or "without an ending"] += 1
                 left_out += [(look.id, what, count) for what, count in look.left_out]
                 notes += look.notes
                 seconds += look.seconds
         return Preflight(
-            tuple(usable), tuple(skipped), tuple(duplicates), notes, seconds, tuple(left_out)
+            tuple(usable),
+            tuple(skipped),
+            tuple(duplicates),
+            notes,
+            seconds,
+            tuple(left_out),
+            tuple(shingles),
+            tuple(sorted(sounds.items())),
         )
 
     def only(self, ids: tuple[str, ...]) -> Corpus:
@@ -161,6 +184,8 @@ class _Look:
     notes: int = 0
     seconds: float = 0.0
     left_out: tuple[tuple[str, int], ...] = ()  # (what, how many)
+    shingles: Shingles = field(default_factory=no_shingles)
+    is_sound: bool = False
 
 
 def _outcome(item: CorpusItem) -> ItemOutcome:
@@ -174,9 +199,24 @@ def _loaded(item: CorpusItem, load: Loader) -> ItemOutcome:
         return ItemOutcome(item.id, None, error.problem)
     except PartimentoError as error:
         return ItemOutcome(item.id, None, str(error))
+    except Exception as error:  # one bad file never stops the rest, whatever it raises
+        return ItemOutcome(item.id, None, _surprise(error))
+
+
+def _surprise(error: Exception) -> str:
+    """Return in words what no reader should raise."""
+    words = " ".join(str(error).split())[:_SHOWN]
+    return f"cannot be read ({type(error).__name__}{': ' if words else ''}{words})"
 
 
 def _look(item: CorpusItem) -> _Look:
+    try:
+        return _looked(item)
+    except Exception as error:  # of hashing and timing; as above
+        return _Look(item.id, _surprise(error))
+
+
+def _looked(item: CorpusItem) -> _Look:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", LeftOut)
         outcome = _loaded(item, item.loader)
@@ -188,12 +228,13 @@ def _look(item: CorpusItem) -> _Look:
     if piece is None:
         return _Look(item.id, outcome.problem)
     if isinstance(piece, Audio):
-        return _Look(item.id, "", content_hash(piece), 0, piece.duration_seconds)
+        return _Look(item.id, "", content_hash(piece), 0, piece.duration_seconds, is_sound=True)
     notes = sum(len(track.notes) for track in piece.tracks)
     if not notes and not piece.chords:
         return _Look(item.id, "there are no notes in it")
     seconds = float(Timeline(piece).seconds(piece.length_ticks))
-    return _Look(item.id, "", content_hash(piece), notes, seconds, left_out)
+    shingles = shingles_of(piece)
+    return _Look(item.id, "", content_hash(piece), notes, seconds, left_out, shingles)
 
 
 def _mapped(
@@ -219,6 +260,8 @@ def open_corpus(
     pd_world: bool = False,
     one_edition: bool = False,
     part: str = "all",
+    fetched: str | PathLike[str] | None = None,
+    tier: str = "A",
 ) -> Corpus:
     """Return a corpus of the data pack by name, or any folder or zip of music.
 
@@ -234,32 +277,39 @@ def open_corpus(
         one_edition: of ``chopin_first_editions``, one edition of each work.
         part: of songs and chamber music with piano ``"piano"`` (as one track), ``"voice"``
             (what is not piano) or ``"all"``.
+        fetched: of sets that are a list and a script, where the script has put the sound.
+        tier: of ``free_game_music``, ``"A"`` (free to publish) or ``"AB"`` (CC BY-SA too).
 
     Raises:
         FileError: if there is no such corpus, folder or zip, or no music in it.
         NotSupported: for an option that this corpus does not take.
     """
     name = str(name_or_path)
-    options = {"pd_world": pd_world, "one_edition": one_edition, "part": part}
     path = Path(name)
     if isinstance(name_or_path, str) and name in NAMED:
-        items = named_items(name, data_dir, pd_world, one_edition, part)
+        items = named_items(name, data_dir, pd_world, one_edition, part, fetched, tier)
         return Corpus(name, NAMED[name].licence, items)
-    if options != {"pd_world": False, "one_edition": False, "part": "all"}:
+    if (pd_world, one_edition, part, fetched, tier) != (False, False, "all", None, "A"):
         raise NotSupported(f"{name} is no corpus of the data pack and takes no options")
-    found: list[tuple[str, _Opener]]
+    found: list[_Found]
     if path.is_dir():
         files = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
-        found = [(member, partial(pieces_of_file, path / member)) for member in files]
+        found = [
+            (name, partial(pieces_of_file, path / name), partial(head_of_file, path / name))
+            for name in files
+        ]
     elif path.is_file() and zipfile.is_zipfile(path) and path.suffix.lower() != ".mxl":
-        found = [(member, partial(pieces_of_member, name, member)) for member in member_names(path)]
+        found = [
+            (member, partial(pieces_of_member, name, member), partial(head_of_member, name, member))
+            for member in member_names(path)
+        ]
     elif path.is_file():
-        found = [(path.name, partial(pieces_of_file, path))]
+        found = [(path.name, partial(pieces_of_file, path), partial(head_of_file, path))]
     else:
         raise _unknown(name)
     items = _items(path.resolve().name if path.is_dir() else path.stem, found)
     if not items:
-        known = " ".join((*SCORE_SUFFIXES, *AUDIO_SUFFIXES))
+        known = " ".join((*SCORE_SUFFIXES, *SOUND_SUFFIXES))
         raise FileError(name, "there is no music in it", f"known files are {known}")
     return Corpus(path.resolve().stem, "", items)
 
@@ -274,18 +324,25 @@ def _unknown(name: str) -> FileError:
     )
 
 
-def _items(dataset: str, found: list[tuple[str, _Opener]]) -> tuple[CorpusItem, ...]:
-    """Return the items of the scores among the files, or of the audio where there are none."""
-    for suffixes in (SCORE_SUFFIXES, AUDIO_SUFFIXES):
-        items = []
-        for member, opener in found:
-            path = PurePosixPath(member)
-            hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-            if path.suffix.lower() in suffixes and not hidden:
-                for tune, loader in opener():
-                    group = path.with_suffix("").as_posix() + tune
-                    split = split_of(dataset, group)
-                    items.append(CorpusItem(member + tune, split, group, loader))
-        if items:
-            return tuple(items)
-    return ()
+def _items(dataset: str, found: list[_Found]) -> tuple[CorpusItem, ...]:
+    """Return the items of the scores among the files, or of the sound where there are none."""
+    visible = [each for each in found if not _is_hidden(PurePosixPath(each[0]))]
+    chosen = [each for each in visible if _suffix_of(each[0]) in SCORE_SUFFIXES]
+    if not chosen:
+        chosen = [
+            (n, o, h) for n, o, h in visible if _suffix_of(n) in SOUND_SUFFIXES or is_sound(h())
+        ]
+    items = []
+    for member, opener, _ in chosen:
+        for tune, loader in opener():
+            group = PurePosixPath(member).with_suffix("").as_posix() + tune
+            items.append(CorpusItem(member + tune, split_of(dataset, group), group, loader))
+    return tuple(items)
+
+
+def _suffix_of(member: str) -> str:
+    return PurePosixPath(member).suffix.lower()
+
+
+def _is_hidden(path: PurePosixPath) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import lzma
+import struct
 import warnings
 import zipfile
 import zlib
@@ -14,12 +16,16 @@ from pathlib import Path
 
 from partimento.errors import FileError
 from partimento.files.abc.reader import read_abc, score_of_abc, tune_count
+from partimento.files.audio.magic import SOUND_HEAD_BYTES
 from partimento.files.formats import piece_of_bytes, read
+from partimento.files.limits import MAX_MEMBERS, MAX_UNPACKED_BYTES
 from partimento.files.unsupported import LeftOut
 from partimento.music import Piece
 
 __all__ = [
     "CorpusItem",
+    "head_of_file",
+    "head_of_member",
     "load_member",
     "load_tune",
     "member_names",
@@ -29,7 +35,17 @@ __all__ = [
 ]
 
 _KEPT_BYTES = 2**28  # archives up to this size stay in memory while they are read
-_MAX_MEMBER = 2**30
+# What zipfile raises on archives that are damaged or packed in a way that it does not know.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeError,
+    struct.error,
+)
 
 Loader = Callable[[], Piece]
 
@@ -79,8 +95,25 @@ def _tunes_in(data: Callable[[], bytes]) -> int:
     """Return how many tunes a book holds; 1 where it cannot be opened, which loading will tell."""
     try:
         return tune_count(data())
-    except (OSError, FileError):
+    except Exception:  # whatever it is, one bad book never stops the rest
         return 1
+
+
+def head_of_file(path: Path) -> bytes:
+    """Return the first bytes of a file; none where it cannot be opened, which loading will tell."""
+    try:
+        with path.open("rb") as file:
+            return file.read(SOUND_HEAD_BYTES)
+    except OSError:
+        return b""
+
+
+def head_of_member(archive: str, member: str) -> bytes:
+    """Return the same of a member of a zip."""
+    try:
+        return read_member(archive, member)[:SOUND_HEAD_BYTES]
+    except FileError:
+        return b""
 
 
 def load_tune(path: str, number: int, archive: str = "") -> Piece:
@@ -99,12 +132,16 @@ def member_names(archive: str | PathLike[str]) -> list[str]:
     """Return the files in a zip, sorted.
 
     Raises:
-        FileError: if it is no zip.
+        FileError: if it is no zip, or holds more members than any corpus.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            return sorted(info.filename for info in opened.infolist() if not info.is_dir())
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
+            infos = opened.infolist()
+            if len(infos) > MAX_MEMBERS:
+                problem = f"holds more than {MAX_MEMBERS:,} members"
+                raise FileError(archive, problem, "split it, or unpack it into folders")
+            return sorted(info.filename for info in infos if not info.is_dir())
+    except (*_DAMAGE, OSError, ValueError) as error:
         raise FileError(
             archive, f"no zip that can be read ({error})", "get a whole copy"
         ) from error
@@ -114,7 +151,7 @@ def read_member(archive: str, member: str) -> bytes:
     """Return the bytes of a member of a zip.
 
     Raises:
-        FileError: if the zip or the member is damaged, or unpacks to more than 1 GiB.
+        FileError: if the zip or the member is damaged, or unpacks to more than 256 MiB.
     """
     where = f"{archive}/{member}"
     try:
@@ -123,15 +160,16 @@ def read_member(archive: str, member: str) -> bytes:
             return _member(_kept(archive, status.st_mtime_ns, status.st_size), member, where)
         with zipfile.ZipFile(archive) as opened:
             return _member(opened, member, where)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise FileError(where, f"damaged zip ({error})", "get a whole copy") from error
     except (OSError, KeyError, ValueError) as error:
         raise FileError(where, f"cannot be read ({error})", "check the zip") from error
 
 
 def _member(opened: zipfile.ZipFile, member: str, where: str) -> bytes:
-    if opened.getinfo(member).file_size > _MAX_MEMBER:
-        raise FileError(where, "unpacks to more than 1 GiB", "leave it out")
+    if opened.getinfo(member).file_size > MAX_UNPACKED_BYTES:
+        mebibytes = MAX_UNPACKED_BYTES >> 20
+        raise FileError(where, f"unpacks to more than {mebibytes} MiB", "leave it out")
     return opened.read(member)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from partimento.errors import FileError, NotSupported
 from partimento.files.chord_charts import score_of_chart
+from partimento.files.corpora.fetched import game_items, sample_items
 from partimento.files.corpora.items import CorpusItem, load_member, read_member
 from partimento.music import Note, Piece, Score, Tempo, TimeSignature, Track
 from partimento.music.score import TICKS_PER_QUARTER
@@ -34,10 +35,13 @@ _Row = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """One data set: its licence, where its pieces lie in the zip, which options it takes."""
+    """One data set: its licence, where its pieces lie in the zip, which options it takes.
+
+    Without a place in a zip the pack has a list and a script alone (``fetched``).
+    """
 
     licence: str
-    member: Callable[[str], str]
+    member: Callable[[str], str] | None = None
     options: frozenset[str] = frozenset()
 
 
@@ -45,10 +49,20 @@ NAMED: dict[str, DataSet] = {
     "chopin_first_editions": DataSet(
         "CC-BY-4.0", "kern/{}.krn".format, frozenset({"one_edition", "part"})
     ),
+    "free_game_music": DataSet(
+        "per track: public domain, CC0, CC-BY, MIT; with tier AB also CC-BY-SA",
+        options=frozenset({"fetched", "tier"}),
+    ),
+    "freedoom_midi": DataSet("BSD-3-Clause", "musics/{}.mid".format),
     "groove_midi": DataSet("CC-BY-4.0", "{}".format),
+    "hauptstimme_orchestra": DataSet("CC0-1.0", "data/{}.mxl".format),
+    "instrument_samples": DataSet(
+        "MIT (parts CC0 or public domain)", options=frozenset({"fetched"})
+    ),
     "js_fakes": DataSet("CC-BY-4.0", "{}".format),
     "jsb_chorales": DataSet("none stated; the music is in the public domain", "{}".format),
     "mcgill_billboard": DataSet("CC0", "billboard-2.0-salami_chords/{}/salami_chords.txt".format),
+    "mutopia": DataSet("per piece: public domain or CC-BY", "midi/{}.mid".format),
     "nottingham": DataSet("GPL-3.0", "MIDI/{}.mid".format),
     "openewld_pd": DataSet("MIT", "dataset/{}.mxl".format, frozenset({"pd_world"})),
     "openscore_lieder": DataSet("CC0-1.0", "scores/{}.mxl".format, frozenset({"part"})),
@@ -68,14 +82,22 @@ def named_items(
     pd_world: bool = False,
     one_edition: bool = False,
     part: str = "all",
+    fetched: str | PathLike[str] | None = None,
+    tier: str = "A",
 ) -> tuple[CorpusItem, ...]:
     """Return the items of a data set of the pack, with the pack's own splits.
 
     Raises:
-        FileError: if the pack is not there.
+        FileError: if the pack is not there, or what it lists has not been fetched.
         NotSupported: for an option that this data set does not take.
     """
-    asked = {"pd_world": pd_world, "one_edition": one_edition, "part": part != "all"}
+    asked = {
+        "pd_world": pd_world,
+        "one_edition": one_edition,
+        "part": part != "all",
+        "fetched": fetched is not None,
+        "tier": tier != "A",
+    }
     for option, wanted in asked.items():
         if wanted and option not in NAMED[name].options:
             takers = ", ".join(n for n, data in NAMED.items() if option in data.options)
@@ -83,6 +105,8 @@ def named_items(
     if part not in _PARTS:
         raise NotSupported(f"there is no part {part!r}; it is one of {', '.join(_PARTS)}")
     folder = data_folder(data_dir) / name
+    if NAMED[name].member is None:
+        return _fetched_items(name, folder, Path(fetched or folder / "fetched"), tier)
     archive = str(folder / f"{name}.zip")
     rows = list(_rows(folder))
     if pd_world:
@@ -95,23 +119,35 @@ def named_items(
     )
 
 
+def _fetched_items(name: str, folder: Path, fetched: Path, tier: str) -> tuple[CorpusItem, ...]:
+    try:
+        if name == "free_game_music":
+            return game_items(folder / "tracks.tsv", fetched, tier)
+        return sample_items(folder, fetched)
+    except OSError as error:
+        raise _absent(folder) from error
+
+
 def _rows(folder: Path) -> Iterator[_Row]:
     table = folder / "pieces.tsv"
     try:
         with table.open(encoding="utf-8", newline="") as file:
             yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
     except OSError as error:
-        raise FileError(
-            table,
-            "this data set is not there",
-            "name the data pack's folder by --data or PARTIMENTO_DATA",
-        ) from error
+        raise _absent(table) from error
+
+
+def _absent(place: Path) -> FileError:
+    remedy = "name the data pack's folder by --data or PARTIMENTO_DATA"
+    return FileError(place, "this data set is not there", remedy)
 
 
 def _loader(name: str, archive: str, id_: str, part: str) -> Callable[[], Piece]:
     if name == "jsb_chorales":
         return partial(_load_jsb, archive, id_)
-    member = NAMED[name].member(id_)
+    place = NAMED[name].member
+    assert place is not None
+    member = place(id_)
     if name == "js_fakes":
         return partial(_load_js_fake, archive, member)
     if name == "mcgill_billboard":
@@ -172,7 +208,9 @@ def _load_js_fake(archive: str, member: str) -> Score:
 
 def _load_chart(archive: str, member: str) -> Score:
     """Return a Billboard chord chart: chord symbols in their bars, no notes."""
-    return score_of_chart(read_member(archive, member).decode("utf-8"), f"{archive}/{member}")
+    return score_of_chart(
+        read_member(archive, member).decode("utf-8", "replace"), f"{archive}/{member}"
+    )
 
 
 def _load_part(archive: str, member: str, part: str) -> Score:

@@ -1,15 +1,16 @@
 """Humdrum ``**kern`` files to scores: enough of it for keyboard music and songs.
 
-Spines are followed through splits, joins, additions and ends; all spines of one part become one
-track. Kept: notes, chords, rests, ties, tuplets, metre, key, tempo (``*MM``), pedal (``*ped``),
-dynamics as velocities, the title, and bars as they are written. Grace notes are skipped, repeats
-are not unfolded, and signs of engraving (fermatas, beams, slurs) are read over.
+Spines are followed through splits, joins, additions and ends; all spines of one ``*part`` become
+one track, and a spine without one is a part of its own. Kept: notes, chords, rests, ties, tuplets,
+metre, key, tempo (``*MM``), pedal (``*ped``), dynamics as velocities, the title, and bars as they
+are written. What is not kept is counted in a warning; repeats are not unfolded.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -19,6 +20,9 @@ from pathlib import Path
 
 from partimento.errors import FileError, MusicError
 from partimento.files.barlines import WrittenBar, time_signatures
+from partimento.files.kern.instruments import is_keyboard, program_of
+from partimento.files.kern.unsupported import left_out_signs
+from partimento.files.limits import MAX_BARS, MAX_KERN_BYTES, MAX_PARTS, MAX_QUARTERS
 from partimento.files.names import unique_names
 from partimento.files.unsupported import tell_left_out
 from partimento.music import Key, KeySignature, Note, Pedal, Score, Tempo, Track, parse_key
@@ -27,24 +31,25 @@ from partimento.music.score import TICKS_PER_QUARTER
 __all__ = ["read_kern", "score_of_kern"]
 
 _NOTE = re.compile(r"([A-G]+|[a-g]+)(#+|-+|n)?")
-_LENGTH = re.compile(r"(\d+)(?:%(\d+))?(\.*)")
+_LENGTH = re.compile(r"(\d{1,5})(?:%(\d{1,5}))?(\.{0,5})")
 _METRE = re.compile(r"\*M(\d+)/(\d+)$")
 _TEMPO = re.compile(r"\*MM(\d+(?:\.\d+)?)")
 _SIGNATURE = re.compile(r"\*k\[((?:[a-g][#\-n]+)*)\]")
 _KEY = re.compile(r"\*([A-Ga-g][#\-]?):")
+_CODE = re.compile(r"\*I([a-z]{3,12})\d{0,2}$")
 _DYNAMIC = re.compile(r"(?<![a-z])(p{1,4}|f{1,4}|mp|mf)(?![a-z])")
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _VELOCITIES = {
     "pppp": 16, "ppp": 24, "pp": 36, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112, "fff": 120,
     "ffff": 127,
 }  # fmt: skip
-_PROGRAMS = (
-    ("violoncell", 42), ("cello", 42), ("violin", 40), ("viola", 41), ("flut", 73),
-    ("voice", 52), ("sing", 52), ("canto", 52), ("chant", 52), ("piew", 52), ("organ", 19),
-)  # fmt: skip
 _DEFAULT_VELOCITY = 80
 _VOICE = 52
 _MAX_TICKS = 32767
+_MAX_RECIPROCAL = 2048  # of a rhythm: the shortest note is 1/2048, and the parts of %
+_MAX_DENOMINATOR = 10**12  # of a time in quarters; without a bound sums take ever longer
+_MAX_DOTS, _MAX_ZEROS = 4, 3
+_SHOWN = 200  # characters of what is wrong, which may quote the file
 
 
 @dataclass(slots=True)
@@ -60,6 +65,7 @@ class _Part:
     """What is found of one part; times in quarters."""
 
     name: str = ""
+    code: str = ""  # of *I, such as "violn"
     sung: bool = False  # there is a **text spine to it
     notes: list[_Held] = field(default_factory=list)
     open_ties: dict[int, _Held] = field(default_factory=dict)
@@ -83,8 +89,9 @@ class _State:
 
     spines: list[_Spine] = field(default_factory=list)
     parts: dict[str, _Part] = field(default_factory=dict)
+    own_parts: int = 0  # of spines that no *part is named for
+    left_out: Counter[str] = field(default_factory=Counter)
     now: Fraction = Fraction(0)
-    graces: int = 0
     title: str = ""
     metre: tuple[int, int] | None = None
     bar_onset: Fraction = Fraction(0)
@@ -99,7 +106,26 @@ class _State:
         return max(self.now, min(ends, default=self.now))
 
     def part(self, spine: _Spine) -> _Part:
+        """Return the part of a spine.
+
+        Raises:
+            ValueError: for more parts than any piece has.
+        """
+        if spine.part not in self.parts and len(self.parts) >= MAX_PARTS:
+            raise ValueError(f"there are more than {MAX_PARTS} parts")
         return self.parts.setdefault(spine.part, _Part())
+
+    def go_to(self, now: Fraction) -> None:
+        """Go on to a time.
+
+        Raises:
+            ValueError: where no piece is so long.
+        """
+        if now > MAX_QUARTERS:
+            raise ValueError(f"the piece is longer than {MAX_QUARTERS:,} quarters")
+        if now.denominator > _MAX_DENOMINATOR:
+            raise ValueError("the rhythms of the spines drift apart for ever")
+        self.now = max(self.now, now)
 
 
 def read_kern(path: str | PathLike[str]) -> Score:
@@ -121,6 +147,8 @@ def score_of_kern(data: bytes, path: str | PathLike[str] = "kern data") -> Score
     Raises:
         FileError: as ``read_kern``.
     """
+    if len(data) > MAX_KERN_BYTES:
+        raise FileError(path, f"is larger than {MAX_KERN_BYTES:,} bytes", "split it into movements")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -130,12 +158,14 @@ def score_of_kern(data: bytes, path: str | PathLike[str] = "kern data") -> Score
         try:
             _read_line(state, line.rstrip("\r\n"))
         except (MusicError, ValueError, ArithmeticError) as error:
-            problem = f"line {number}: {error}"
+            problem = f"line {number}: {str(error)[:_SHOWN]}"
             raise FileError(path, problem, "correct that line of the kern file") from error
-    if not state.parts:
+    if not state.own_parts:
         raise FileError(path, "there is no **kern spine in it", "choose a Humdrum kern file")
     _close_bar(state)
-    tell_left_out(path, {"grace notes": state.graces})
+    notes = "grace notes"
+    signs = {what: count for what, count in sorted(state.left_out.items()) if what != notes}
+    tell_left_out(path, {notes: state.left_out[notes]}, signs)
     try:
         return _score(state)
     except MusicError as error:
@@ -152,10 +182,10 @@ def _read_line(state: _State, line: str) -> None:
         if not tokens[0].startswith("**"):
             raise ValueError("a row stands before the first **kern")
         state.spines = [_Spine(token, end=state.now) for token in tokens]
-        for index, spine in enumerate(state.spines):
-            spine.part = "" if spine.kind == "**kern" else f"?{index}"
-            if spine.kind == "**kern":
-                state.part(spine)
+        if len(state.spines) > MAX_PARTS:
+            raise ValueError(f"there are more than {MAX_PARTS} spines")
+        for spine in state.spines:
+            _begin_part(state, spine)
         return
     if len(tokens) != len(state.spines):
         raise ValueError(f"{len(tokens)} columns where {len(state.spines)} spines stand")
@@ -167,19 +197,35 @@ def _read_line(state: _State, line: str) -> None:
         _read_data(state, tokens)
 
 
+def _begin_part(state: _State, spine: _Spine) -> None:
+    """Give a **kern spine a part of its own, until it is assigned to one.
+
+    Other spines, as of dynamics and text, go with the **kern spine to their left.
+    """
+    if spine.kind == "**kern":
+        state.own_parts += 1
+    spine.part = f"spine {state.own_parts:03}"
+    if spine.kind == "**kern":
+        state.part(spine)
+    elif spine.kind == "**text" and spine.part in state.parts:
+        state.part(spine).sung = True
+
+
 def _read_interpretations(state: _State, tokens: list[str]) -> None:
     if any(token in ("*^", "*v", "*-", "*+", "*x") for token in tokens):
         _change_spines(state, tokens)
         return
+    now = state.reached
     for spine, token in zip(state.spines, tokens, strict=True):
         if token == "*":
             continue
         if token.startswith("**"):
-            spine.kind, spine.part, spine.end = token, "", state.now
+            spine.kind, spine.end = token, state.now
+            _begin_part(state, spine)
         elif token.startswith("*part"):
             _assign_part(state, spine, token[5:])
         elif spine.kind == "**kern":
-            _read_interpretation(state, spine, token)
+            _read_interpretation(state, spine, token, now)
 
 
 def _assign_part(state: _State, spine: _Spine, name: str) -> None:
@@ -190,8 +236,7 @@ def _assign_part(state: _State, spine: _Spine, name: str) -> None:
         state.part(spine).sung = True
 
 
-def _read_interpretation(state: _State, spine: _Spine, token: str) -> None:
-    now = state.reached
+def _read_interpretation(state: _State, spine: _Spine, token: str, now: Fraction) -> None:
     if found := _METRE.match(token):
         state.metre = (int(found[1]), int(found[2]))
         if int(found[2]) == 0:
@@ -210,6 +255,8 @@ def _read_interpretation(state: _State, spine: _Spine, token: str) -> None:
     elif token.startswith('*I"'):
         part = state.part(spine)
         part.name = part.name or " ".join(token[3:].replace("\\n", " ").split()).strip(" .:")
+    elif found := _CODE.match(token):
+        state.part(spine).code = found[1]
     elif token == "*ped":
         part = state.part(spine)
         part.pedal_down = now if part.pedal_down is None else part.pedal_down
@@ -244,12 +291,14 @@ def _change_spines(state: _State, tokens: list[str]) -> None:
         elif token != "*-":
             out.append(spine)
         at += 1
+    if len(out) > MAX_PARTS:
+        raise ValueError(f"there are more than {MAX_PARTS} spines")
     state.spines = out
 
 
 def _read_barline(state: _State, tokens: list[str]) -> None:
     kern = [spine for spine in state.spines if spine.kind == "**kern"]
-    state.now = max([state.now, *(spine.end for spine in kern)])
+    state.go_to(max([state.now, *(spine.end for spine in kern)]))
     for spine in kern:
         spine.end = state.now
     length = state.now - state.bar_onset
@@ -262,8 +311,10 @@ def _read_barline(state: _State, tokens: list[str]) -> None:
 
 def _close_bar(state: _State) -> None:
     ends = [spine.end for spine in state.spines if spine.kind == "**kern"]
-    state.now = max([state.now, *ends])
+    state.go_to(max([state.now, *ends]))
     if state.now > state.bar_onset:
+        if len(state.bars) == MAX_BARS:
+            raise ValueError(f"the piece has more than {MAX_BARS:,} bars")
         state.bars.append((state.bar_onset, state.now, state.metre))
         state.bar_onset = state.now
 
@@ -272,20 +323,20 @@ def _read_data(state: _State, tokens: list[str]) -> None:
     sounding: list[tuple[_Spine, str, Fraction]] = []
     for spine, token in zip(state.spines, tokens, strict=True):
         if spine.kind == "**kern" and token != ".":
-            state.graces += sum("q" in item for item in token.split())
+            for what, count in left_out_signs(token):
+                state.left_out[what] += count
             length = max(map(_duration, token.split()), default=Fraction(0))
             if length > 0:
                 sounding.append((spine, token, length))
     if sounding:
-        state.now = max(state.now, min(spine.end for spine, _, _ in sounding))
+        state.go_to(min(spine.end for spine, _, _ in sounding))
     for spine, token, length in sounding:
         _read_notes(state.part(spine), token, state.now, length)
         spine.end = state.now + length
     for spine, token in zip(state.spines, tokens, strict=True):
         if spine.kind == "**dynam" and (found := _DYNAMIC.search(token)):
-            key = spine.part if spine.part in state.parts else ""
-            if key in state.parts:
-                state.parts[key].dynamics.append((state.now, _VELOCITIES[found[1]]))
+            dynamics = state.part(spine).dynamics
+            dynamics.append((state.now, _VELOCITIES[found[1]]))
 
 
 @lru_cache(maxsize=4096)
@@ -297,6 +348,9 @@ def _duration(token: str) -> Fraction:
     if found is None:
         return Fraction(0)
     digits, dots = found[1], len(found[3])
+    largest = max(int(digits), int(found[2] or 1))
+    if largest > _MAX_RECIPROCAL or dots > _MAX_DOTS or found[1].startswith("0" * (_MAX_ZEROS + 1)):
+        raise ValueError(f"no note has the length {found[0]}")
     if int(digits) == 0:
         length = Fraction(4 * 2 ** len(digits))  # 0 is a breve, 00 a long
     else:
@@ -348,7 +402,7 @@ def _score(state: _State) -> Score:
         (round(start * ticks), round(end * ticks) - round(start * ticks), metre)
         for start, end, metre in state.bars
     ]
-    order = sorted(parts, key=lambda name: (not name.isdecimal(), name.zfill(4)))
+    order = sorted(parts, key=lambda name: (name == "piano", not name.isdecimal(), name.zfill(4)))
     tracks = [_track(parts[name], ticks) for name in order]
     keys: list[KeySignature] = []
     for onset, key in sorted(state.keys.items(), key=lambda item: item[0]):
@@ -370,25 +424,39 @@ def _score(state: _State) -> Score:
 
 
 def _program(part: _Part) -> int:
-    """Return the program that a part's name tells; the choir for what is sung, else the piano."""
-    low = part.name.lower()
-    found = (number for word, number in _PROGRAMS if word in low)
-    return next(found, _VOICE if part.sung else 0)
+    """Return the program that a part's code or name tells; the choir for what is sung."""
+    found = program_of(part.code, part.name)
+    return (_VOICE if part.sung else 0) if found is None else found
 
 
 def _instruments(state: _State) -> dict[str, _Part]:
-    """Return the parts with all that no other instrument plays joined into one piano."""
+    """Return the parts, those that no instrument is told of joined into one piano.
+
+    Names that are no instrument's (in keyboard music often titles: "Rondo.") tell parts apart only
+    where there are three or more, each with a name of its own.
+    """
     parts = {name: part for name, part in state.parts.items() if part.notes} or state.parts
-    out = {name: part for name, part in parts.items() if _program(part)}
+    names = {part.name for part in parts.values()} - {""}
+    are_told_apart = len(parts) > 2 and len(names) == len(parts)
+    out: dict[str, _Part] = {}
+    pianos = []
     for name, part in parts.items():
         _lift_pedal(part, state.now)
-        if not _program(part):
-            piano = out.setdefault("piano", _Part("Piano"))
-            piano.notes += part.notes
-            piano.pedals = sorted({*piano.pedals, *part.pedals})
-            piano.dynamics = sorted({*piano.dynamics, *part.dynamics})
+        known = program_of(part.code, part.name)
+        if is_keyboard(part.code, part.name) or (
+            known is None and not part.sung and not are_told_apart
+        ):
+            pianos.append(part)
         else:
-            part.name = part.name or f"Part {name}"
+            out[name] = part
+            part.name = part.name or f"Part {name.removeprefix('spine ').lstrip('0')}"
+    if pianos:
+        out["piano"] = _Part(
+            "Piano",
+            notes=[note for part in pianos for note in part.notes],
+            pedals=sorted({pedal for part in pianos for pedal in part.pedals}),
+            dynamics=sorted({mark for part in pianos for mark in part.dynamics}),
+        )
     return out
 
 

@@ -7,6 +7,7 @@ import zlib
 __all__ = ["PNG_RECIPE_KEY", "png_recipe", "svg_recipe"]
 
 PNG_RECIPE_KEY = "partimento-recipe"
+_MOST_BYTES = 2**24
 _SVG_OPEN, _SVG_CLOSE = "<metadata><![CDATA[partimento-recipe: ", "]]></metadata>"
 
 
@@ -23,7 +24,8 @@ def png_recipe(data: bytes) -> str:
             if kind == b"iTXt" and len(rest) > 2:
                 packed, text = rest[0], rest[2:].split(b"\0", 2)[-1]
                 try:
-                    plain = zlib.decompress(text) if packed else text
+                    # No recipe is longer; a bomb would unpack to a thousand times its size.
+                    plain = zlib.decompressobj().decompress(text, _MOST_BYTES) if packed else text
                 except zlib.error:
                     return ""
                 return plain.decode("utf-8", errors="replace")

@@ -271,7 +271,7 @@ def _nothing(found: Inventory, parts: Sequence[tuple[str, Made]] = ()) -> str:
         shown = "; ".join(f"{name}: {why}" for name, why in skipped[:3])
         more = len(skipped) - 3
         text += f": {shown}" + (f"; and {more} more" if more > 0 else "")
-    return text + "; name a folder of WAV, FLAC, OGG or MP3 files, or of scores"
+    return text + "; name a folder of recordings (WAV, FLAC, OGG, MP3, AIFF, ...) or scores"
 
 
 def _make_all(

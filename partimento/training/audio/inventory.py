@@ -17,7 +17,7 @@ from partimento.errors import FileError
 from partimento.files.corpora.corpus import Corpus
 from partimento.files.corpora.items import CorpusItem, load_member
 from partimento.files.corpora.splits import SPLITS, content_hash
-from partimento.files.formats import AUDIO_SUFFIXES, read
+from partimento.files.formats import SCORE_SUFFIXES, read
 from partimento.music import Audio, Piece, Timeline
 from partimento.runtime.audio.presets import AudioData
 from partimento.seeds import generator
@@ -37,7 +37,8 @@ _LEAST_SECONDS = 0.5
 class Inventory:
     """The parts of all corpora, and what was seen: for one account of the data.
 
-    ``seconds`` are those of the pieces, each once; ``rates`` and ``channels`` count recordings.
+    ``seconds`` are those of the pieces, each once; ``rates``, ``channels`` and ``formats``
+    (as libsndfile tells them by their content) count recordings.
     """
 
     parts: list[ShardSource] = field(default_factory=list)
@@ -48,6 +49,7 @@ class Inventory:
     seconds: float = 0.0
     rates: Counter[int] = field(default_factory=Counter)
     channels: Counter[int] = field(default_factory=Counter)
+    formats: Counter[str] = field(default_factory=Counter)
 
 
 def take_inventory(
@@ -75,8 +77,10 @@ def take_inventory(
 def _recording(item: CorpusItem) -> Recording | None:
     """Return where an item's sound is, if it is a file of sound, so that it need not be read."""
     loader = item.loader
-    if PurePosixPath(item.id).suffix.lower() not in AUDIO_SUFFIXES:
-        return None
+    if isinstance(loader, partial) and loader.args:
+        place = str(loader.args[-1])  # of a file, or of the member of a zip
+        if PurePosixPath(place).suffix.lower() in SCORE_SUFFIXES:
+            return None
     if isinstance(loader, partial) and loader.func is read:
         return Recording(str(loader.args[0]))
     if isinstance(loader, partial) and loader.func is load_member:
@@ -96,6 +100,7 @@ def _list_recording(
     try:
         with open_sound(recording) as file:
             rate, channels, frames = file.samplerate, file.channels, _frames(file)
+            kind = f"{file.format} {file.subtype}"
         state = Path(recording.path).stat()
     except FileError as error:
         found.skipped.append((name, error.problem))
@@ -111,6 +116,7 @@ def _list_recording(
     found.seconds += frames / rate
     found.rates[rate] += 1
     found.channels[channels] += 1
+    found.formats[kind] += 1
     made_from = [
         VERSION, corpus.name, item.id, state.st_size, state.st_mtime_ns, latent_samples,
         config.sample_rate_hz, config.shard_seconds,
@@ -196,12 +202,15 @@ def _list_scores(
         if outcome.piece is None:
             found.skipped.append((f"{corpus.name}/{item.id}", outcome.problem))
             continue
-        mark = content_hash(outcome.piece)
-        if mark in seen:
-            found.duplicates += 1
-            continue
-        seen.add(mark)
-        _list_piece(found, corpus, item, outcome.piece, config, latent_samples)
+        try:
+            mark = content_hash(outcome.piece)
+            if mark in seen:
+                found.duplicates += 1
+                continue
+            seen.add(mark)
+            _list_piece(found, corpus, item, outcome.piece, config, latent_samples)
+        except Exception as error:  # whatever it is, one bad piece never stops the rest
+            found.skipped.append((f"{corpus.name}/{item.id}", f"cannot be measured ({error})"))
 
 
 def _shortened(parts: list[ShardSource], config: AudioData) -> list[ShardSource]:

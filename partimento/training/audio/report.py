@@ -36,7 +36,8 @@ def account(found: Inventory, parts: Sequence[tuple[str, Made]]) -> list[str]:
         channels = ", ".join(
             f"{n} {_CHANNELS.get(c, f'of {c} channels')}" for c, n in sorted(found.channels.items())
         )
-        lines.append(f"recordings: {rates}; {channels}")
+        formats = ", ".join(f"{n} {kind}" for kind, n in sorted(found.formats.items()))
+        lines.append("recordings: " + "; ".join(filter(None, (formats, rates, channels))))
         low = [rate for rate in found.rates if rate < _LOW_RATE_HZ]
         if low:
             lines.append(

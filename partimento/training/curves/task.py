@@ -115,7 +115,10 @@ class CurveTask(ABC):
                     if piece.end_ticks > _MOST_QUARTERS * piece.ticks_per_quarter:
                         say(f"{name}: longer than {_MOST_QUARTERS:,} quarters, left out")
                         continue
-                    pieces.append(series_data.encode_piece(self.curves, piece))
+                    try:
+                        pieces.append(series_data.encode_piece(self.curves, piece))
+                    except Exception as error:  # one bad piece never stops the rest
+                        say(f"{name}: cannot be encoded ({error}), left out")
             sets[split] = SeriesSet(pieces, self.curves.steps)
         if not sets["train"].pieces:
             raise TrainingError("no piece to learn from was found; see the preflight above")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.analysis.chords import recognise
-from partimento.errors import MusicError, NotSupported, TrainingError
+from partimento.errors import TrainingError
 from partimento.files.atomic import atomic_path
 from partimento.music import Score
 from partimento.representations.track_grid import BLOCK, Cells, TrackGrid
@@ -49,7 +49,7 @@ def encode_grids(
     for score, ensemble in zip(scores, ensembles, strict=True):
         try:
             whole = grid.encode(score if score.chords else replace(score, chords=recognise(score)))
-        except (MusicError, NotSupported):
+        except Exception:  # whatever it is, one bad piece never stops the rest
             skipped += 1
             continue
         edge = ((0, 0), (BLOCK, BLOCK), (0, 0))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from partimento.errors import MusicError, NotSupported, TrainingError
+from partimento.errors import TrainingError
 from partimento.files.atomic import atomic_path
 from partimento.music import Score
 from partimento.music.transform import stretch
@@ -58,7 +58,7 @@ def encode_pieces(
                     pieces.append(
                         TokenPiece(tokens.astype(np.int16), fitting_shifts(score, ranges, reach))
                     )
-        except (MusicError, NotSupported):
+        except Exception:  # whatever it is, one bad piece never stops the rest
             skipped += 1
     return pieces, skipped
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import warnings
 import zipfile
 from pathlib import Path
@@ -30,7 +31,18 @@ BOOK = f"%abc-2.1\nL:1/4\n\n{JIG}\nX:7\nT:Second\nK:C\nC4|\n\nX:9\nT:Third\nM:3/
 
 
 def abc(body: str, head: str = "L:1/4\nM:4/4\nK:C") -> Score:
-    return score_of_abc(f"X:1\n{head}\n{body}\n".encode())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LeftOut)
+        return score_of_abc(f"X:1\n{head}\n{body}\n".encode())
+
+
+def left_out(text: str) -> dict[str, int]:
+    """Return what reading a file counts as left out."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", LeftOut)
+        score_of_abc(text.encode())
+    found = [each.message for each in told if isinstance(each.message, LeftOut)]
+    return {**found[0].notes, **found[0].signs} if found else {}
 
 
 def sounding(score: Score) -> list[tuple[float, int, float]]:
@@ -40,7 +52,8 @@ def sounding(score: Score) -> list[tuple[float, int, float]]:
 
 
 def test_a_small_jig() -> None:
-    score = score_of_abc(JIG.encode())
+    with pytest.warns(LeftOut, match="2 written words left out"):
+        score = score_of_abc(JIG.encode())
     assert score.title == "A Jig"
     assert score.tempos == (Tempo(0, 150.0),)
     assert score.key_signatures == (KeySignature(0, Key(1)),)
@@ -141,9 +154,11 @@ def test_a_book_is_read_tune_by_tune(tmp_path: Path) -> None:
     path = tmp_path / "book.abc"
     path.write_text(BOOK)
     assert tune_count(BOOK.encode()) == 3
-    with pytest.warns(UserWarning, match="holds 3 tunes, of which the first was read; as a corpus"):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
         assert read_score(path).title == "A Jig"
-    assert [read_abc(path, number).title for number in (1, 2, 3)] == ["A Jig", "Second", "Third"]
+    assert "holds 3 tunes, of which the first was read; as a corpus" in str(told[0].message)
+    assert [read_abc(path, number).title for number in (2, 3)] == ["Second", "Third"]
     assert read_abc(path, 2).notes[0].duration_ticks == 4 * 480  # L: stands before all tunes
     with pytest.raises(FileError, match="no tune 4 in it"):
         read_abc(path, 4)
@@ -182,6 +197,11 @@ def test_a_corpus_sees_every_tune(tmp_path: Path) -> None:
         ("X:1\nK:C\nC0|\n", "line 3: no note has the length 0"),
         ("X:1\nK:G# lyd\nC|\n", "line 2: .* more than seven accidentals"),
         ("X:1\nK:C\nZ9999|C\n", "line 3: a rest of 9999 bars"),
+        ("X:1\nK:C\n^1/0C\n", "line 3: there is no accidental"),
+        ("X:1\nM:1/64\nK:C\n" + "Z1000" * 200, "line 4: .* more than 100,000 bars"),
+        ("X:1\nK:C\n" + "Z1000" * 200, "line 3: .* longer than 100,000 quarters"),
+        ("X:1\nK:C\n" + "".join(f"V:{i}\nC\n" for i in range(300)), "more than 256 voices"),
+        ("X:1\nK:C\n" + "C" * 300_000, "a tune is longer than 200,000 characters"),
     ],
 )
 def test_bad_files_say_what_is_wrong(tmp_path: Path, text: str, says: str) -> None:
@@ -207,3 +227,96 @@ def test_any_text_raises_file_error_alone(text: str, is_tune: bool) -> None:
 def test_any_bytes_raise_file_error_alone(data: bytes) -> None:
     with only_file_errors():
         score_of_abc(data, number=1)
+
+
+HEAD = "X:1\nT:t\nL:1/4\nM:4/4\nK:C\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "pitches"),
+    [
+        (HEAD + "CDEF|\nw: one two\n+: a bad cab\nG4|]", (60, 62, 64, 65, 67)),
+        (HEAD + "CDEF|\nw: a\n% a comment between\n+: bad cab\nG4|]", (60, 62, 64, 65, 67)),
+        (HEAD + "+: bad cab\nC4|]", (60,)),
+        (HEAD + "C4|]\n\nAbe Baggage gave it, Dec. 1901.\n", (60,)),
+        (HEAD + "C4|]\n \t\nA bad cabbage.\n\nX:2\nK:C\nG4|", (60,)),
+        (HEAD + "C4|\n%%begintext\nA bad\n\ncabbage\n%%endtext\nD4|]", (60, 62)),
+        (HEAD + "C4|\n%%beginps\n(A) show\n%%endps\nD4|]", (60, 62)),
+        ("%%begintext\nX:0 is no tune\nK:\n%%endtext\n" + HEAD + "C4|]", (60,)),
+        (HEAD + "%%begintext\nC4|]", (60,)),  # without an end it is a line like others
+        ("A bad cabbage.\n\nQ: is it?\n\n" + HEAD + "C4|]", (60,)),
+        ("X:1\nT:t\n\nK:C\nC4|]", (60,)),  # an empty line in the header ends nothing
+        ("T:no number\nK:C\nC4|]\n\nA bad cabbage.", (60,)),
+    ],
+)
+def test_prose_is_no_music(text: str, pitches: tuple[int, ...]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert tuple(note.pitch for note in score_of_abc(text.encode()).notes) == pitches
+
+
+def test_free_text_that_looks_like_music_is_said_to_be_left_out() -> None:
+    assert left_out(HEAD + "C4|]\n\nsome prose, a|b\n") == {}
+    assert left_out(HEAD + "C4|\n\nD4|E4|\nV:2\n") == {"music-like free-text lines": 2}
+
+
+@pytest.mark.parametrize(
+    ("directives", "track"),
+    [
+        ("%%MIDI program 73\n%%MIDI transpose -12", ("Flute", 73, False, 48)),
+        ("%%MIDI program 2 73", ("Flute", 73, False, 60)),
+        ("I:MIDI program 73", ("Flute", 73, False, 60)),
+        ("%%MIDI channel 10", ("Drums", 0, True, 60)),
+        ("V:1\n%%MIDI transpose 2", ("Acoustic Grand Piano", 0, False, 62)),
+    ],
+)
+def test_midi_directives(directives: str, track: tuple[str, int, bool, int]) -> None:
+    for text in (f"X:1\nL:1/4\n{directives}\nK:C\nC4|", f"X:1\nL:1/4\nK:C\n{directives}\nC4|"):
+        (found,) = score_of_abc(text.encode()).tracks
+        assert (found.name, found.program, found.is_drum, found.notes[0].pitch) == track
+    inline = abc("C[I:MIDI transpose 12]C")
+    assert [note.pitch for note in inline.notes] == [60, 72]
+
+
+def test_microtones_sound_at_the_nearest_key() -> None:
+    score = abc("^/c _/c|^3/2c|c|^3/4c _1/4c")
+    assert [note.pitch for note in score.notes] == [72, 72, 73, 72, 73, 72]
+    assert left_out(HEAD + "^/c ^c ^2/2c") == {"microtones": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("(CD) (EF)", {"slurs": 2}),
+        ("!f!C ~D .E uF +trill+G", {"decorations": 5}),
+        ("[!f!CE.]", {"decorations": 2}),
+        ("C4|\nw: la le-li\nW: words", {"lyrics": 4}),
+        ("|:C4:|1D4:|[2E4|]", {"repeat signs": 4}),
+        ("C ? * # D", {"unknown signs": 3}),
+        ('"slow"C "Hxyz"D "Fxyz"E', {"written words": 2, "unknown chord symbols": 1}),
+        ("%%MIDI gchord fzcz\nC", {"MIDI directives": 1}),
+        ("N:a note\nP:A\nm: ~n = n\ns: v\nC", {
+            "text fields": 1, "part marks": 1, "macros": 1, "symbol lines": 1,
+        }),
+        ("C\\\n`D$)E y C", {}),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_is_counted(text: str, counts: dict[str, int]) -> None:
+    assert left_out(HEAD + text) == counts
+
+
+def test_an_overlay_at_the_end_keeps_its_notes() -> None:
+    assert sounding(abc("C2&")) == [(0, 60, 2)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{" * 60_000, "[K:" * 20_000, '"' * 60_000, "C>" * 30_000, "V:1\n" * 15_000,
+     "w:a\n" + "+:a\n" * 20_000, "z/1024|" * 9_000],
+)  # fmt: skip
+def test_no_text_takes_long(body: str) -> None:
+    start = time.process_time()
+    with only_file_errors(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", LeftOut)
+        score_of_abc(f"X:1\nK:C\n{body}".encode())
+    assert time.process_time() - start < 10

@@ -10,12 +10,16 @@ from partimento.files import read, read_recipe, write
 from partimento.files.audio.ogg import settle_serial
 from partimento.files.audio.sound_files import (
     audio_blocks,
+    audio_of_bytes,
     read_audio,
     replace_comment,
     resample,
+    riff_comment,
     write_audio,
 )
 from partimento.music import Audio
+
+from support.score_strategies import only_file_errors
 
 RECIPE = '{"system": "x", "text": "ü' + "y" * 3000 + '"}'
 
@@ -147,3 +151,38 @@ def test_blocks_join_to_the_whole(tmp_path: Path) -> None:
     assert np.array_equal(np.concatenate(blocks, axis=1), read_audio(path).samples)
     with pytest.raises(FileError):
         next(audio_blocks(tmp_path / "none.wav"))
+
+
+def test_a_header_that_lies_about_samples(tmp_path: Path) -> None:
+    """The count of a FLAC (36 bits of its first block) is no promise: what is there is read."""
+    path = tmp_path / "a.flac"
+    write_audio(tone(1000), path)
+    data = bytearray(path.read_bytes())
+    for claimed in (0, 2000, 2**36 - 1):
+        data[21] = data[21] & 0xF0 | claimed >> 32
+        data[22:26] = (claimed & 0xFFFFFFFF).to_bytes(4, "big")
+        with only_file_errors():
+            assert audio_of_bytes(bytes(data)).samples.shape[1] <= 1000
+
+
+def test_sound_beyond_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.flac"
+    write_audio(tone(1000), path)
+    monkeypatch.setattr("partimento.files.audio.sound_files.MAX_SAMPLES", 1999)
+    with pytest.raises(FileError, match="longer than 0 minutes; cut it into parts"):
+        read_audio(path)
+
+
+def test_a_rate_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    write_audio(Audio(np.ones((1, 5), dtype=np.float32), 3), path)
+    with pytest.raises(FileError, match="sample rate of 3 Hz"):
+        read_audio(path)
+
+
+def test_hostile_chunks_of_a_wav_end(tmp_path: Path) -> None:
+    """Comments are looked for in finite time, wherever sizes point."""
+    head = b"RF64\xff\xff\xff\xffWAVE"
+    assert riff_comment(head + b"junk\0\0\0\0" * 50_000) == ""
+    far = b"ds64" + (16).to_bytes(4, "little") + b"\xff" * 16 + b"data\xff\xff\xff\xff"
+    assert riff_comment(head + far + b"LIST") == ""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,43 @@ def test_preflight_tells_what_is_usable(folder: Path) -> None:
     assert seen[-1] == (5, 5)
     assert found.notes == 4
     assert len(corpus.only(found.usable)) == 2
+
+
+@pytest.mark.parametrize("error", [IndexError(), OverflowError("too\nlarge"), MemoryError()])
+def test_one_bad_file_never_stops_the_rest(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Whatever it raises: in listing, in reading, or in what is made of it."""
+
+    def fail(*_: object) -> Score:
+        raise error
+
+    (folder / "book.abc").write_text("X:1\nK:C\nC|\n")
+    monkeypatch.setattr("partimento.files.corpora.items.tune_count", fail)
+    corpus = open_corpus(folder)
+    items = [replace(i, loader=fail) if i.id == "a.mid" else i for i in corpus.items]
+    corpus = replace(corpus, items=tuple(items))
+    found = corpus.preflight()
+    assert found.usable == ("book.abc", "deep/er/b.mid", "deep/same.musicxml")
+    assert found.skipped[0][1].startswith(f"cannot be read ({type(error).__name__}")
+    assert "\n" not in found.summary()
+    assert [id_ for id_, _ in corpus.pieces()][:2] == ["book.abc", "deep/er/b.mid"]
+    monkeypatch.setattr("partimento.files.corpora.corpus.content_hash", fail)
+    assert corpus.preflight().usable == ()
+
+
+def test_hostile_zips_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "songs.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a.abc", "X:1\nK:C\nC|\n")
+        packed.writestr("b.abc", "X:1\nK:C\n" + "z" * 10_000)
+    monkeypatch.setattr("partimento.files.corpora.items.MAX_UNPACKED_BYTES", 5000)
+    found = open_corpus(archive).preflight()
+    assert found.usable == ("a.abc",)
+    assert "unpacks to more than" in found.skipped[0][1]
+    monkeypatch.setattr("partimento.files.corpora.items.MAX_MEMBERS", 1)
+    with pytest.raises(FileError, match="holds more than 1 members"):
+        open_corpus(archive)
 
 
 def test_a_zip_is_a_folder(folder: Path, tmp_path: Path) -> None:
