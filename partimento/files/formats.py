@@ -47,8 +47,8 @@ _READERS = {
 }
 # Suffix -> (module, function of (score, path)).
 _WRITERS = {
-    ".mid": ("midi.reader", "write_midi"),
-    ".midi": ("midi.reader", "write_midi"),
+    ".mid": ("midi.writer", "write_midi"),
+    ".midi": ("midi.writer", "write_midi"),
     ".musicxml": ("musicxml.writer", "write_musicxml"),
     ".mxl": ("musicxml.writer", "write_musicxml"),
     ".xml": ("musicxml.writer", "write_musicxml"),

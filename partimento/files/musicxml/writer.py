@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from partimento.files.atomic import atomic_path
 from partimento.files.barlines import nearest_metre
-from partimento.files.midi.reader import playable
+from partimento.files.midi.writer import playable
 from partimento.files.musicxml.terms import KIND_OF_QUALITY
 from partimento.files.names import written_name
 from partimento.files.notation import Piece, Value, spelt, values_of, voices_of

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from partimento.errors import FileError, MusicError
 from partimento.files import open_corpus
 from partimento.files.midi import events as mm
+from partimento.files.midi.chunks import parse
 from partimento.files.midi.layers import layers_granted
-from partimento.files.midi.reader import (
+from partimento.files.midi.reader import read_midi, require_notes, score_of_midi
+from partimento.files.midi.writer import (
     midi_bytes,
     playable,
-    read_midi,
-    require_notes,
-    score_of_midi,
     write_midi,
 )
 from partimento.files.unsupported import LeftOut
@@ -133,7 +132,7 @@ def test_equal_names_are_numbered() -> None:
 def names_in(data: bytes) -> list[bytes]:
     """Return the names that stand in the bytes of a MIDI file, one for each of its tracks."""
     found = []
-    for chunk in mm.split_file(data)[2]:
+    for chunk in parse(data).chunks:
         names = [e.data for e in chunk.events if e.status == 0xFF and e.kind == mm.TRACK_NAME]
         found.append(names[0] if names else b"")
     return found
