@@ -73,7 +73,7 @@ def notes_of_columns(
     if not onset_ticks:
         return ()
     is_sound = min(onset_ticks) >= 0 and min(duration_ticks) >= 1
-    is_heard = 0 <= min(pitch) and max(pitch) <= 127 and 1 <= min(velocity) and max(velocity) <= 127
+    is_heard = min(pitch) >= 0 and max(pitch) <= 127 and min(velocity) >= 1 and max(velocity) <= 127
     if not (is_sound and is_heard):
         return tuple(map(Note, *columns))
     made = tuple(map(object.__new__, repeat(Note, len(onset_ticks))))

@@ -10,12 +10,21 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections import defaultdict, deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from partimento.files.midi.events import END_OF_TRACK, PORT, Event, MidiBytesError, variable
 
-__all__ = ["MAX_BYTES", "MAX_EVENTS", "MAX_NOTES", "MidiFile", "Strike", "TrackChunk", "parse"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_EVENTS",
+    "MAX_NOTES",
+    "MidiFile",
+    "Strike",
+    "TrackChunk",
+    "parse",
+    "spans",
+]
 
 MAX_BYTES = 2**23
 MAX_NOTES = 1_000_000
@@ -39,6 +48,7 @@ class TrackChunk:
 
     Attributes:
         start, stop: where its events lie in the file, its end of track included.
+        following: where the next chunk is.
         end_tick: when it ends.
         events: meta events but the end of track, and system messages.
         messages: channel messages that are no notes.
@@ -50,6 +60,7 @@ class TrackChunk:
 
     start: int
     stop: int = 0
+    following: int = 0
     end_tick: int = 0
     events: list[Event] = field(default_factory=list)
     messages: list[Event] = field(default_factory=list)
@@ -99,6 +110,7 @@ def parse(data: bytes) -> MidiFile:
         length = int.from_bytes(data[at + 4 : at + 8], "big")
         if data[at : at + 4] == b"MTrk":
             chunk, at = _chunk(data, at + 8, length, len(chunks) + 1, remarks)
+            chunk.following = at
             chunks.append(chunk)
             notes += chunk.note_count
             if notes > MAX_NOTES:
@@ -185,10 +197,8 @@ def _walk(data: bytes, chunk: TrackChunk, limit: int) -> bool:
         delta = data[at]
         at += 1
         if delta > 127:
-            byte = data[at]
-            at += 1
-            delta = (delta & 127) << 7 | byte & 127
-            if byte > 127:
+            delta, at = (delta & 127) << 7 | data[at] & 127, at + 1
+            if data[at - 1] > 127:
                 delta, at = variable(data, start)
         tick += delta
         status = data[at]
@@ -252,32 +262,57 @@ def _take(
     tick, port, start = place
     if len(chunk.events) + len(chunk.messages) > MAX_EVENTS:
         raise MidiBytesError(f"a track holds more than {MAX_EVENTS:,} events beside notes")
-    if status < 0xF0:
-        end = at + (1 if 0xC0 <= status < 0xE0 else 2)
-        payload = data[at:end]
-        if payload.isascii():  # no byte above 127
-            channel = port | status & 0x0F
-            # As Event(...), without a call of a function of Python.
-            event = tuple.__new__(Event, (tick, status, 0, payload, channel, start))
-            chunk.messages.append(event)
-        else:
-            chunk.damaged += 1
-        return end, port, False
-    kind = 0
-    if status in (0xF0, 0xF7, 0xFF):
-        if status == 0xFF:
-            kind = data[at]
-            at += 1
-        length, at = variable(data, at)
-    else:
-        length = _SYSTEM_LENGTHS.get(status, 0)
-    end = at + length
-    if kind == END_OF_TRACK:
+    kind, at, end = _extent(data, at, status)
+    payload = data[at:end]
+    if status == 0xFF and kind == END_OF_TRACK:
         return end, port, True
-    chunk.events.append(Event(tick, status, kind, data[at:end], -1, start))
-    if kind == PORT and length:
-        port = data[at] << 4 if end <= len(data) else port
+    if status >= 0xF0:
+        chunk.events.append(Event(tick, status, kind, payload, -1, start))
+        if kind == PORT and payload:
+            port = payload[0] << 4
+    elif payload.isascii():  # no byte above 127
+        channel = port | status & 0x0F
+        # As Event(...), without a call of a function of Python.
+        event = tuple.__new__(Event, (tick, status, 0, payload, channel, start))
+        chunk.messages.append(event)
+    else:
+        chunk.damaged += 1
     return end, port, False
+
+
+def _extent(data: bytes, at: int, status: int) -> tuple[int, int, int]:
+    """Return (type of a meta event, where its data start, where they end) behind a status."""
+    if status < 0xF0:
+        return 0, at, at + (1 if 0xC0 <= status < 0xE0 else 2)
+    kind = 0
+    if status == 0xFF:
+        kind = data[at]
+        at += 1
+    elif status not in (0xF0, 0xF7):
+        return kind, at, at + _SYSTEM_LENGTHS.get(status, 0)
+    length, at = variable(data, at)
+    return kind, at, at + length
+
+
+def spans(data: bytes, chunk: TrackChunk) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (tick, place in the file, bytes) of every event of a chunk but its end of track.
+
+    The bytes have a status and no delta time. Notes are among them, as is what is damaged.
+    """
+    at, tick, running = chunk.start, 0, 0
+    while at < chunk.stop:
+        start = at
+        delta, at = variable(data, at)
+        tick += delta
+        status = data[at] if data[at] > 127 else running
+        at += data[at] > 127
+        if status < 0xF0:
+            running = status
+        kind, _, end = _extent(data, at, status)
+        if status == 0xFF and kind == END_OF_TRACK:
+            return
+        yield tick, start, bytes((status,)) + data[at:end]
+        at = end
 
 
 def _end_held(chunk: TrackChunk, held: Sequence[tuple[int, Collection[_Held]]]) -> None:

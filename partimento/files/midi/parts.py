@@ -72,10 +72,10 @@ class Channels:
         Those that other tracks set at a tick hold for all notes of that tick.
         """
         rows = sorted(
-            (tick, at if number == chunk else -1, number, program)
+            (tick, at if number == chunk else -1, number, at, program)
             for tick, at, number, program in self._programs.get(channel, ())
         )
-        return [row[:2] for row in rows], [row[3] for row in rows]
+        return [row[:2] for row in rows], [row[-1] for row in rows]
 
     def by_program(
         self, channel: int, chunk: int, strikes: Sequence[Strike]

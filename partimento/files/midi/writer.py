@@ -28,6 +28,7 @@ __all__ = [
     "map_events",
     "midi_bytes",
     "playable",
+    "playable_track",
     "recipe_event",
     "tempo_micros",
     "track_chunk",
@@ -59,7 +60,7 @@ def playable(score: Score) -> Score:
     if not metres or metres[0].onset_ticks > 0:
         metres = (TimeSignature(0, 4, 4), *metres)
     granted = layers_granted(score.tracks, len(mm.PITCHED_CHANNELS))
-    tracks = [_playable_track(*each) for each in zip(score.tracks, granted, strict=True)]
+    tracks = [playable_track(*each) for each in zip(score.tracks, granted, strict=True)]
     return replace(
         score,
         tracks=tuple(names_as_read(tracks)),
@@ -75,7 +76,8 @@ def tempo_micros(tempo: Tempo) -> int:
     return min(_MAX_MICROS, round(_MICROS / tempo.quarters_per_minute))
 
 
-def _playable_track(track: Track, layers: int) -> Track:
+def playable_track(track: Track, layers: int) -> Track:
+    """Return a track as MIDI can hold it on so many channels."""
     pedals: list[Pedal] = []
     for pedal in sorted(p for p in track.pedals if p.duration_ticks > 0):
         end = pedal.onset_ticks + pedal.duration_ticks
