@@ -25,6 +25,7 @@ from partimento.evaluation import evaluate
 from partimento.generation import streaming as live
 from partimento.generation.humanize import humanize, humanize_again
 from partimento.generation.instrument import PRECISIONS, Instrument, Progress, load
+from partimento.generation.prompts import read_prompt
 from partimento.generation.result import Result
 from partimento.music import Audio, Piece, Score
 from partimento.playback.destinations import check_output
@@ -371,11 +372,11 @@ def replay(
     given = None if recipe.prompt is None else _prompt_of(recipe, source, prompt)
     if instrument.makes == "audio":
         return _sound_again(source, recipe, instrument, given, progress)
-    score = None if given is None else read_score(given)
-    if score is not None and not is_new:
-        result = humanize_again(recipe, score, instrument.folder)
+    asked = None if given is None else read_prompt(given)
+    if asked is not None and not is_new:
+        result = humanize_again(recipe, asked, instrument.folder)
     else:
-        result = instrument.perform(instrument.plan_again(recipe, score), progress)
+        result = instrument.perform(instrument.plan_again(recipe, asked), progress)
     return Replay(source, recipe, recipe.changed_versions(), lambda: result)
 
 

@@ -71,15 +71,16 @@ def whole_score(
     recipe = plan.recipe.model_copy(update={"streamed": False})
     if plan.request.task in REWRITES:
         whole = replace(rewritten(pieces, plan.request), recipe=recipe.to_json())
-        return Result(whole, recipe, seconds_taken)
+        return Result(whole, recipe, seconds_taken, source=plan.source)
     made = with_chords(join(pieces), plan.request.promises)
     if plan.request.score is not None:
         onto = places(plan.request.score, made)
         made = concatenate(plan.request.score, made, plan.join_ticks, onto)
     else:
-        made = replace(made, title=f"{name}, seed {plan.recipe.seed}")
-    made = replace(with_key(made), recipe=recipe.to_json())
-    return Result(made, recipe, seconds_taken, pieces if plan.recipe.streamed else ())
+        made = with_key(replace(made, title=f"{name}, seed {plan.recipe.seed}"))
+    made = replace(made, recipe=recipe.to_json())
+    kept = pieces if plan.recipe.streamed else ()
+    return Result(made, recipe, seconds_taken, kept, source=plan.source)
 
 
 def sound_of(pieces: Iterator[Piece], plan: Plan) -> Generator[Audio]:

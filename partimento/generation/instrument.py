@@ -340,14 +340,14 @@ class Instrument:
             made = steered(
                 made, lambda at: self._controls(request, {**controls, **(told(at) or {})})
             )
-        return plan_of(made, settings, recipe)
+        return plan_of(made, settings, recipe, given)
 
     def plan_again(self, recipe: Recipe, prompt: Sketch | None = None) -> Plan:
         """Return the request that a recipe records; ``prompt`` is its file or what this holds."""
         settings = validate_config(self.card.controls, recipe.controls, "recipe.controls")
         given = None if prompt is None else prompt_for(self.card, self.name, prompt)
         made = made_again(self.card, self.folder.config, recipe, given)
-        return plan_of(made, settings, recipe)
+        return plan_of(made, settings, recipe, given)
 
     def pieces(self, plan: Plan) -> Iterator[Score]:
         """Yield the pieces of a plan of notes, each with its tempo and what the promises say of it.

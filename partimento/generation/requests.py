@@ -8,6 +8,7 @@ from typing import Any
 
 from partimento.analysis.keys import estimate_key
 from partimento.errors import FileError, MusicError, NotSupported
+from partimento.files import Source
 from partimento.generation.editing import rewrite_again, rewrite_request
 from partimento.generation.options import Wishes
 from partimento.generation.prompts import (
@@ -81,6 +82,7 @@ class Plan:
     recipe: Recipe
     tempo: float | None  # None where the model may choose
     join_ticks: int = 0  # where new material starts in the prompt
+    source: Source | None = None  # the file of the prompt
 
 
 @dataclass(frozen=True)
@@ -261,10 +263,13 @@ def _sound_request(
     return Request(task, prompt=prompt, endless=endless, duration_seconds=length, is_loop=loop)
 
 
-def plan_of(made: NewMusic, controls: Controls, recipe: Recipe) -> Plan:
-    """Return the plan of a request."""
+def plan_of(
+    made: NewMusic, controls: Controls, recipe: Recipe, prompt: Prompt | SoundPrompt | None
+) -> Plan:
+    """Return the plan of a request after its prompt."""
     tempo = made.request.tempo_quarters_per_minute
-    return Plan(made.request, controls, recipe, tempo, made.join_ticks)
+    source = prompt.source if isinstance(prompt, Prompt) else None
+    return Plan(made.request, controls, recipe, tempo, made.join_ticks, source)
 
 
 def seeds_from(count: int, first: int | None = None) -> range:

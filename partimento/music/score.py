@@ -18,6 +18,7 @@ from partimento.music.chords import Chord
 from partimento.music.keys import Key
 
 __all__ = [
+    "MAX_TICKS_PER_QUARTER",
     "TICKS_PER_QUARTER",
     "ChordSymbol",
     "KeySignature",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 TICKS_PER_QUARTER = 480
+MAX_TICKS_PER_QUARTER = 32_767  # as the header of a MIDI file can say
 _NOTE_KEY = attrgetter("onset_ticks", "pitch", "duration_ticks", "velocity")
 
 
@@ -210,8 +212,10 @@ class Score:
     written_length_ticks: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.ticks_per_quarter <= 32767:
-            raise MusicError(f"ticks a quarter are 1..32767, not {self.ticks_per_quarter}")
+        if not 1 <= self.ticks_per_quarter <= MAX_TICKS_PER_QUARTER:
+            raise MusicError(
+                f"ticks a quarter are 1..{MAX_TICKS_PER_QUARTER}, not {self.ticks_per_quarter}"
+            )
         for name in ("tempos", "time_signatures", "key_signatures", "chords"):
             events = getattr(self, name)
             if any(a.onset_ticks > b.onset_ticks for a, b in pairwise(events)):
