@@ -28,7 +28,8 @@ __all__ = [
 
 MAX_BYTES = 2**23
 MAX_NOTES = 1_000_000
-MAX_EVENTS = 1_000_000  # that are no notes
+MAX_EVENTS = 500_000  # that are no notes
+_TOO_MANY_EVENTS = f"the file holds more than {MAX_EVENTS:,} events beside notes"
 _MAX_CHUNKS = 0xFFFF
 _ALL_SOUND_OFF, _ALL_NOTES_OFF = 120, 123
 # Data bytes of the messages F1 to F6; the others of F8 to FE have none.
@@ -104,7 +105,7 @@ def parse(data: bytes) -> MidiFile:
     size, kind, declared, division = struct.unpack(">IHHH", data[4:14])
     remarks: list[str] = []
     chunks: list[TrackChunk] = []
-    notes = 0
+    notes = events = 0
     at = 8 + size if data[8 + size : 12 + size] == b"MTrk" else max(data.find(b"MTrk"), 14)
     while at + 8 <= len(data) and len(chunks) < _MAX_CHUNKS:
         length = int.from_bytes(data[at + 4 : at + 8], "big")
@@ -115,6 +116,9 @@ def parse(data: bytes) -> MidiFile:
             notes += chunk.note_count
             if notes > MAX_NOTES:
                 raise MidiBytesError(f"the file holds more than {MAX_NOTES:,} notes")
+            events += len(chunk.events) + len(chunk.messages)
+            if events > MAX_EVENTS:
+                raise MidiBytesError(_TOO_MANY_EVENTS)
         elif at + 8 + length > len(data):
             following = data.find(b"MTrk", at + 1)
             at = len(data) if following < 0 else following
@@ -261,7 +265,7 @@ def _take(
     """
     tick, port, start = place
     if len(chunk.events) + len(chunk.messages) > MAX_EVENTS:
-        raise MidiBytesError(f"a track holds more than {MAX_EVENTS:,} events beside notes")
+        raise MidiBytesError(_TOO_MANY_EVENTS)
     kind, at, end = _extent(data, at, status)
     payload = data[at:end]
     if status == 0xFF and kind == END_OF_TRACK:

@@ -18,15 +18,24 @@ _HEADERS = (
     b"@",
     b"partimento-",
 )  # begin texts that are no syllables: @K the kind of file, @L language, @T title
+_Sung = tuple[Lyric, int]  # a syllable, and where its event lies in the file
 _KIND, _TITLE = b"@K", b"@T"
 _BREAKS = "\\/"  # before a syllable that begins a paragraph or a line
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The lyrics of each track of a file, the kind of event that they are, and a title."""
+    """The words of a file.
+
+    Attributes:
+        lyrics: those of each track of the file.
+        places: where the event of each of them lies in the file.
+        sign: the kind of event that they are.
+        title: of a karaoke file; empty for none.
+    """
 
     lyrics: Sequence[tuple[Lyric, ...]]
+    places: Sequence[tuple[int, ...]]
     sign: str = "lyrics"
     title: str = ""
 
@@ -43,22 +52,27 @@ def words_of(chunks: Sequence[TrackChunk], coding: TextCoding) -> Words:
     Those of a karaoke file (.kar) without lyric events are the texts of the track that has most.
     """
     found = [
-        tuple(
-            Lyric(event.tick, coding.decode(event.data))
+        [
+            (Lyric(event.tick, coding.decode(event.data)), event.at)
             for event in chunk.events
             if event.status == 0xFF and event.kind == LYRIC and event.data
-        )
+        ]
         for chunk in chunks
     ]
     if not _is_karaoke(chunks):
-        return Words(found)
+        return _words(found)
     titles = (e.data for chunk in chunks for e in _texts(chunk) if e.data.startswith(_TITLE))
     title = coding.decode(next(titles, b"")).removeprefix(_TITLE.decode()).strip()
     if any(found):
-        return Words(found, title=title)
+        return _words(found, title=title)
     sung = [_syllables(chunk, coding) for chunk in chunks]
     most = max(sung, key=len)
-    return Words([each if each is most else () for each in sung], "texts", title)
+    return _words([each if each is most else [] for each in sung], "texts", title)
+
+
+def _words(found: Sequence[Sequence[_Sung]], sign: str = "lyrics", title: str = "") -> Words:
+    lyrics = [tuple(lyric for lyric, _ in each) for each in found]
+    return Words(lyrics, [tuple(place for _, place in each) for each in found], sign, title)
 
 
 def _is_karaoke(chunks: Sequence[TrackChunk]) -> bool:
@@ -69,10 +83,10 @@ def _texts(chunk: TrackChunk) -> list[Event]:
     return [event for event in chunk.events if event.status == 0xFF and event.kind == TEXT]
 
 
-def _syllables(chunk: TrackChunk, coding: TextCoding) -> tuple[Lyric, ...]:
+def _syllables(chunk: TrackChunk, coding: TextCoding) -> list[_Sung]:
     texts = [event for event in _texts(chunk) if not event.data.startswith(_HEADERS)]
-    sung = (Lyric(e.tick, coding.decode(e.data).lstrip(_BREAKS)) for e in texts)
-    return tuple(lyric for lyric in sung if lyric.text)
+    sung = ((Lyric(e.tick, coding.decode(e.data).lstrip(_BREAKS)), e.at) for e in texts)
+    return [(lyric, place) for lyric, place in sung if lyric.text]
 
 
 def with_words(tracks: Sequence[Track], parts: Sequence[Part], words: Words) -> list[Track]:

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from partimento.errors import FileError, NotSupported
 from partimento.files.midi import events as mm
 from partimento.files.midi.chunks import MidiFile, Strike, TrackChunk, parse, spans
+from partimento.files.midi.events import Event
+from partimento.files.midi.lyrics import words_of
 from partimento.files.midi.parts import Channels, Part, parts_of
-from partimento.files.midi.reader import score_of_midi
+from partimento.files.midi.reader import coding_of, score_of_midi
 from partimento.files.midi.texts import encode_text
 from partimento.files.midi.writer import (
     length_event,
@@ -125,6 +127,7 @@ class _Patch:
         for number, chunk in enumerate(file.chunks):
             for tick, channel, pitch, place in chunk.releases:
                 self.releases[number, channel, pitch].append((tick, place))
+        self.sung = self._sung()
         self.edits = [_Edits() for _ in file.chunks]
         self.new_chunks: dict[int, list[bytes]] = defaultdict(list)  # by the chunk before them
         self._edit_tracks()
@@ -218,7 +221,19 @@ class _Patch:
             channel = _channel_for(note, sorted(part.strikes), busy)
             busy[channel, note.pitch].append(note)
             self._add_note(part, channel, note)
-        self._add_marks(part, old, new)
+        self._add_pedals(part, old, new)
+        self._edit_words(part, old, new)
+
+    def _sung(self) -> dict[tuple[int, str], list[tuple[int, Event]]]:
+        """Return the events (chunk, event) of the words of the file by tick and text."""
+        words = words_of(self.file.chunks, coding_of(self.file))
+        found: dict[tuple[int, str], list[tuple[int, Event]]] = defaultdict(list)
+        for number, chunk in enumerate(self.file.chunks):
+            events = {event.at: event for event in chunk.events}
+            for lyric, place in zip(words.lyrics[number], words.places[number], strict=True):
+                key = (lyric.onset_ticks * self.factor, lyric.text)
+                found[key].append((number, events[place]))
+        return found
 
     def _note(self, strike: Strike) -> Note:
         tick, pitch, ticks, velocity = strike[:4]
@@ -242,13 +257,12 @@ class _Patch:
         place = bisect_right([onset * self.factor for onset, _ in starts], tick)
         return programs[place - 1] if place else 0
 
-    def _add_marks(self, part: Part, old: Track, new: Track) -> None:
-        """Add pedals and words; those that are there stay."""
+    def _add_pedals(self, part: Part, old: Track, new: Track) -> None:
+        """Add pedals; those that are there stay."""
         edits = self.edits[part.chunk]
         pedals = Counter(new.pedals) - Counter(old.pedals)
-        words = Counter(new.lyrics) - Counter(old.lyrics)
-        if Counter(old.lyrics) - Counter(new.lyrics) or Counter(old.pedals) - Counter(new.pedals):
-            raise NotSupported(f"track {old.name!r} is to lose words or pedals")
+        if Counter(old.pedals) - Counter(new.pedals):
+            raise NotSupported(f"track {old.name!r} is to lose pedals")
         lifts = {pedal.onset_ticks + pedal.duration_ticks for pedal in pedals}
         ends = {pedal.onset_ticks + pedal.duration_ticks for pedal in old.pedals}
         if old.end_ticks != new.end_ticks and old.end_ticks in ends:
@@ -259,9 +273,23 @@ class _Patch:
                 edits.add(tick, _BEFORE, bytes((status, mm.SUSTAIN, 0)))
             for pedal in sorted(pedals):
                 edits.add(pedal.onset_ticks, _AFTER, bytes((status, mm.SUSTAIN, 127)))
-        for lyric in sorted(words):
-            text = mm.meta(mm.LYRIC, encode_text(lyric.text))
-            edits.add(lyric.onset_ticks, _AFTER, text)
+
+    def _edit_words(self, part: Part, old: Track, new: Track) -> None:
+        """Take out the events of words, and put them in where the words have moved to."""
+        taken: dict[str, list[tuple[int, Event]]] = defaultdict(list)
+        for lyric in sorted((Counter(old.lyrics) - Counter(new.lyrics)).elements()):
+            events = self.sung[lyric.onset_ticks, lyric.text]
+            if not events:
+                raise NotSupported(f"the word {lyric.text!r} is not in the file")
+            number, event = events.pop(0)
+            self.edits[number].removed.add(event.at)
+            taken[lyric.text].append((number, event))
+        for lyric in sorted((Counter(new.lyrics) - Counter(old.lyrics)).elements()):
+            number, text = part.chunk, mm.meta(mm.LYRIC, encode_text(lyric.text))
+            if taken[lyric.text]:  # the same event, in its own track
+                number, event = taken[lyric.text].pop(0)
+                text = event.encoded()
+            self.edits[number].add(lyric.onset_ticks, _AFTER, text)
 
     def _edit_maps(self) -> None:
         """Add tempos, metres, keys and chords to the first track."""

@@ -23,7 +23,6 @@ from partimento.files.midi.events import (
     TEXT,
     TRACK_NAME,
     VOLUME,
-    Event,
     MidiBytesError,
 )
 from partimento.files.midi.lyrics import with_words, words_of
@@ -36,7 +35,7 @@ from partimento.files.unsupported import tell_left_out
 from partimento.music import Score, Track
 from partimento.music.score import notes_of_columns
 
-__all__ = ["read_midi", "require_notes", "score_of_midi"]
+__all__ = ["coding_of", "read_midi", "require_notes", "score_of_midi"]
 
 _MOST_DIGITS = 12  # of a written length; more are longer than any piece
 
@@ -98,9 +97,7 @@ def _score(file: MidiFile, path: str | PathLike[str]) -> Score:
     parts = parts_of(file, channels)
     if len(parts) > MAX_TRACKS:
         raise FileError(path, f"it has more than {MAX_TRACKS:,} tracks", "keep those with music")
-    coding = TextCoding(
-        event.data for chunk in file.chunks for event in chunk.events if _is_text(event)
-    )
+    coding = coding_of(file)
     maps = Maps(path, coding)
     for chunk in file.chunks:
         maps.add(chunk.events)
@@ -138,8 +135,10 @@ def _score(file: MidiFile, path: str | PathLike[str]) -> Score:
     return replace(score, written_length_ticks=length) if length else score
 
 
-def _is_text(event: Event) -> bool:
-    return event.status == 0xFF and 0x01 <= event.kind <= 0x0F
+def coding_of(file: MidiFile) -> TextCoding:
+    """Return the coding of the texts of a file."""
+    events = (event for chunk in file.chunks for event in chunk.events if event.status == 0xFF)
+    return TextCoding(event.data for event in events if 0x01 <= event.kind <= 0x0F)
 
 
 def _name(chunk: TrackChunk, coding: TextCoding) -> str:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,15 +21,8 @@ from partimento.files.midi.writer import (
 from partimento.files.unsupported import LeftOut
 from partimento.music import Lyric, Note, Pedal, Score, Tempo, TimeSignature, Track
 
+from support.midi_bytes import END, NOTE, midi
 from support.score_strategies import only_file_errors, scores
-
-END = b"\x00\xff\x2f\x00"
-NOTE = b"\x00\x90\x3c\x40\x10\x80\x3c\x00"
-
-
-def midi(*bodies: bytes, kind: int = 1, division: int = 480) -> bytes:
-    head = b"MThd" + struct.pack(">IHHH", 6, kind, len(bodies), division)
-    return head + b"".join(b"MTrk" + struct.pack(">I", len(b)) + b for b in bodies)
 
 
 @given(scores())
