@@ -144,6 +144,7 @@ def _bytes_of(path: str | PathLike[str], known: tuple[str, ...], verb: str) -> b
             _format(head, path, known, verb)
             return head + file.read()
     except FileNotFoundError as error:
+        _suffix(path, known, verb)
         raise FileError(path, "there is no such file", "check the name") from error
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror}", "check the name") from error

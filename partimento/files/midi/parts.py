@@ -105,6 +105,11 @@ class Channels:
         places = [max(0, bisect_right(starts, onset) - 1) for onset in onsets or (0,)]
         return Counter(rows[place][1] for place in places).most_common(1)[0][0]
 
+    def is_pedal_held(self, channel: int) -> bool:
+        """Return whether the sustain pedal of a channel is never lifted at the end."""
+        rows = self._controls.get((channel, SUSTAIN), [])
+        return bool(rows) and rows[-1][1] >= 64
+
     def pedals(self, channel: int, end_tick: int) -> tuple[Pedal, ...]:
         """Return the sustain pedals of a channel; one that is never lifted ends at ``end_tick``."""
         pedals: list[Pedal] = []

@@ -264,9 +264,8 @@ class _Patch:
         if Counter(old.pedals) - Counter(new.pedals):
             raise NotSupported(f"track {old.name!r} is to lose pedals")
         lifts = {pedal.onset_ticks + pedal.duration_ticks for pedal in pedals}
-        ends = {pedal.onset_ticks + pedal.duration_ticks for pedal in old.pedals}
-        if old.end_ticks != new.end_ticks and old.end_ticks in ends:
-            lifts.add(old.end_ticks)  # one that was held to the end stays as long as it was
+        if old.end_ticks != new.end_ticks and self.channels.is_pedal_held(part.channel):
+            lifts.add(old.end_ticks)  # it stays as long as it was
         for channel in part.strikes:
             status = 0xB0 | channel & 0x0F
             for tick in sorted(lifts):
