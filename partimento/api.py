@@ -25,6 +25,7 @@ from partimento.generation import streaming as live
 from partimento.generation.humanize import humanize, humanize_again
 from partimento.generation.instrument import Instrument, Progress
 from partimento.generation.loading import PRECISIONS, load
+from partimento.generation.prompts import read_prompt
 from partimento.generation.result import Result
 from partimento.music import Audio, Piece, Score
 from partimento.playback.destinations import check_output
@@ -272,11 +273,11 @@ def replay(
     )
     if instrument.makes == "audio":
         return _sound_again(source, recipe, instrument, given, progress)
-    scores = tuple(read_score(path) for path in given)
+    asked = tuple(read_prompt(path) for path in given)
     if not is_new:
-        result = humanize_again(recipe, scores[0], instrument.folder)
+        result = humanize_again(recipe, asked[0], instrument.folder)
     else:
-        result = instrument.perform(instrument.plan_again(recipe, scores), progress)
+        result = instrument.perform(instrument.plan_again(recipe, asked), progress)
     return Replay(source, recipe, recipe.changed_versions(), lambda: result)
 
 

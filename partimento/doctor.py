@@ -136,7 +136,7 @@ def doctor(bars: int = 8, threads: int | None = None) -> DoctorReport:
 
 def _versions() -> dict[str, str]:
     versions = {"partimento": partimento.__version__, "python": sys.version.split()[0]}
-    for name in ("numpy", "onnxruntime", "symusic", "torch"):
+    for name in ("numpy", "onnxruntime", "torch"):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

@@ -188,7 +188,7 @@ def test_continue_keeps_the_keys_of_its_prompt(instrument):
     prompt = replace(prompt_score(), key_signatures=own)
     assert instrument.continue_(prompt, bars=2, seed=1).score.key_signatures == own
     whole = instrument.continue_(prompt_score(), bars=2, seed=1).score
-    assert whole.key_signatures == (KeySignature(0, estimate_key(whole)),)
+    assert whole.key_signatures == ()  # none is written over the bars of the prompt
 
 
 def test_a_model_may_promise_never_to_fall_silent_for_long(make_model, tmp_path):

@@ -1,16 +1,19 @@
-"""Which file is read and written how: by its suffix, and sound under another one by its content."""
+"""Which file is read, written and edited how: by its suffix; MIDI and sound by content too."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from partimento.errors import FileError
-from partimento.files.audio.magic import SOUND_HEAD_BYTES as _HEAD
-from partimento.files.audio.magic import is_sound
+from partimento.errors import FileError, NotSupported
+from partimento.files.atomic import atomic_path
+from partimento.files.audio.magic import SOUND_HEAD_BYTES, is_sound
+from partimento.files.unsupported import LeftOut
 from partimento.music import Audio, Piece, Score
 
 __all__ = [
@@ -19,43 +22,50 @@ __all__ = [
     "SCORE_SUFFIXES",
     "SOUND_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "Source",
     "begin_spectrogram",
     "font_samples",
+    "patch",
     "piece_of_bytes",
     "read",
     "read_audio",
     "read_audio_recipe",
     "read_font_sample",
     "read_score",
+    "read_with_source",
     "write",
     "write_audio",
     "write_score",
 ]
 
-SCORE_SUFFIXES = (".abc", ".krn", ".mid", ".midi", ".musicxml", ".mxl", ".xml")
+SCORE_SUFFIXES = (".abc", ".kar", ".krn", ".mid", ".midi", ".musicxml", ".mxl", ".rmi", ".xml")
 AUDIO_SUFFIXES = (".flac", ".mp3", ".ogg", ".wav")  # of sound that is written, and read
 # Of all sound that is read; which kind it is libsndfile tells by the content.
 SOUND_SUFFIXES = (
     *AUDIO_SUFFIXES, ".aif", ".aifc", ".aiff", ".au", ".caf", ".oga", ".opus", ".rf64", ".snd",
     ".voc", ".w64", ".wave",
 )  # fmt: skip
+_SOUND = ".wav"  # stands for all kinds of sound
 PICTURE_SUFFIXES = (".png", ".svg")
 # Suffix -> (module, function of (data, path)), loaded once a file of it is met, so that a program
 # that only reads MIDI does not wait for libraries of sound and pictures.
 _READERS = {
     ".abc": ("abc.reader", "score_of_abc"),
+    ".kar": ("midi.reader", "score_of_midi"),
     ".krn": ("kern.reader", "score_of_kern"),
     ".mid": ("midi.reader", "score_of_midi"),
     ".midi": ("midi.reader", "score_of_midi"),
     ".musicxml": ("musicxml.reader", "score_of_musicxml"),
     ".mxl": ("musicxml.reader", "score_of_musicxml"),
+    ".rmi": ("midi.reader", "score_of_midi"),
     ".xml": ("musicxml.reader", "score_of_musicxml"),
+    _SOUND: ("audio.sound_files", "audio_of_bytes"),
 }
-_SOUND_READER = ("audio.sound_files", "audio_of_bytes")
 # Suffix -> (module, function of (score, path)).
 _WRITERS = {
-    ".mid": ("midi.reader", "write_midi"),
-    ".midi": ("midi.reader", "write_midi"),
+    ".kar": ("midi.writer", "write_midi"),
+    ".mid": ("midi.writer", "write_midi"),
+    ".midi": ("midi.writer", "write_midi"),
     ".musicxml": ("musicxml.writer", "write_musicxml"),
     ".mxl": ("musicxml.writer", "write_musicxml"),
     ".xml": ("musicxml.writer", "write_musicxml"),
@@ -63,6 +73,33 @@ _WRITERS = {
     ".svg": ("pictures.engraving", "write_svg"),
 }
 WRITABLE_SUFFIXES = (*_WRITERS, *AUDIO_SUFFIXES)
+# Suffixes of formats in which an edit can be put into the file that was read -> function of (its
+# bytes, the score as read, the score wanted), which returns bytes of the same kind.
+_MIDI = ("midi.patch", "patched")
+_MUSICXML = ("musicxml.patch", "patched")
+_PATCHERS = {
+    frozenset({".kar", ".mid", ".midi", ".rmi"}): _MIDI,
+    frozenset({".musicxml", ".xml"}): _MUSICXML,
+    frozenset({".mxl"}): _MUSICXML,
+}
+_MIDI_MARKS = ((0, b"MThd"), (8, b"RMID"))  # (place, bytes) by which MIDI is known
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of notes as it was read, into which an edit can be written.
+
+    Attributes:
+        path: where it was.
+        data: its bytes.
+        score: what was read from them.
+        left_out: what the score does not hold, None for nothing; an edit keeps it.
+    """
+
+    path: str
+    data: bytes
+    score: Score
+    left_out: LeftOut | None = None
 
 
 def _function(entry: tuple[str, str]) -> Callable[..., Any]:
@@ -78,13 +115,26 @@ def piece_of_bytes(data: bytes, path: str | PathLike[str]) -> Piece:
         FileError: if the suffix is unknown or the file is damaged.
         MissingExtra: if its format needs an extra that is not installed.
     """
+    piece: Piece = _read(data, path, (*SCORE_SUFFIXES, *SOUND_SUFFIXES), "read")
+    return piece
+
+
+def _read(data: bytes, path: str | PathLike[str], known: tuple[str, ...], verb: str) -> Any:
+    return _function(_READERS[_format(data, path, known, verb)])(data, path)
+
+
+def _format(data: bytes, path: str | PathLike[str], known: tuple[str, ...], verb: str) -> str:
+    """Return the suffix that belongs to the (first) bytes of a file, ``.wav`` for all sound."""
     suffix = Path(path).suffix.lower()
-    if suffix in SOUND_SUFFIXES or (suffix not in SCORE_SUFFIXES and is_sound(data[:_HEAD])):
-        sound: Audio = _function(_SOUND_READER)(data, path)
-        return sound
-    suffix = _suffix(path, (*SCORE_SUFFIXES, *SOUND_SUFFIXES), "read")
-    score: Score = _function(_READERS[suffix])(data, path)
-    return score
+    is_midi = any(data.startswith(mark, place) for place, mark in _MIDI_MARKS)
+    if is_midi and ".mid" in known and suffix not in (".kar", ".rmi"):
+        return ".mid"
+    if _SOUND in known and (
+        suffix in SOUND_SUFFIXES
+        or (suffix not in SCORE_SUFFIXES and is_sound(data[:SOUND_HEAD_BYTES]))
+    ):
+        return _SOUND
+    return _suffix(path, known, verb)
 
 
 def _suffix(path: str | PathLike[str], known: tuple[str, ...], verb: str) -> str:
@@ -95,19 +145,19 @@ def _suffix(path: str | PathLike[str], known: tuple[str, ...], verb: str) -> str
     return suffix
 
 
-def _head(path: str | PathLike[str]) -> bytes:
-    """Return the first bytes of a file; none where it cannot be opened."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(_HEAD)
-    except OSError:
-        return b""
+def _bytes_of(path: str | PathLike[str], known: tuple[str, ...], verb: str) -> bytes:
+    """Return the bytes of a file, whole only if something here reads them.
 
-
-def _bytes(path: str | PathLike[str]) -> bytes:
+    Raises:
+        FileError: if the file is missing, or is none of the ``known`` ones.
+    """
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            head = file.read(SOUND_HEAD_BYTES)
+            _format(head, path, known, verb)
+            return head + file.read()
     except FileNotFoundError as error:
+        _suffix(path, known, verb)
         raise FileError(path, "there is no such file", "check the name") from error
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror}", "check the name") from error
@@ -121,9 +171,52 @@ def read(path: str | PathLike[str]) -> Piece:
         MissingExtra: if its format needs an extra that is not installed.
     """
     known = (*SCORE_SUFFIXES, *SOUND_SUFFIXES)
-    if Path(path).suffix.lower() not in known and not is_sound(_head(path)):
-        _suffix(path, known, "read")  # raises, before all of a large file is read
-    return piece_of_bytes(_bytes(path), path)
+    piece: Piece = _read(_bytes_of(path, known, "read"), path, known, "read")
+    return piece
+
+
+def read_with_source(path: str | PathLike[str]) -> tuple[Piece, Source | None]:
+    """Return the piece in a file, and of notes their source, for ``patch``.
+
+    What the notes do not hold is not yet lost, so that no warning tells of it; ``left_out`` does.
+
+    Raises:
+        FileError, MissingExtra: as ``read``.
+    """
+    known = (*SCORE_SUFFIXES, *SOUND_SUFFIXES)
+    data = _bytes_of(path, known, "read")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        piece: Piece = _read(data, path, known, "read")
+    left_out: LeftOut | None = None
+    for each in told:
+        if isinstance(each.message, LeftOut):
+            left_out = each.message
+            if not left_out.remarks:
+                continue
+            warnings.warn(LeftOut(path, {}, {}, left_out.remarks), stacklevel=2)
+        else:
+            warnings.warn(each.message, stacklevel=2)
+    if isinstance(piece, Audio):
+        return piece, None
+    return piece, Source(str(path), data, piece, left_out)
+
+
+def patch(source: Source, score: Score, path: str | PathLike[str]) -> None:
+    """Write the file that was read with the changes that lead to ``score``, and nothing else.
+
+    Raises:
+        NotSupported: if ``path`` is of another format, or the format cannot say the changes.
+        FileError: if it cannot be written.
+    """
+    suffix = Path(path).suffix.lower()
+    own = _format(source.data, source.path, SCORE_SUFFIXES, "read")
+    entry = next((e for known, e in _PATCHERS.items() if {own, suffix} <= known), None)
+    if entry is None:
+        raise NotSupported(f"{own} cannot be edited as {suffix}")
+    made: bytes = _function(entry)(source.data, source.score, score)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(made)
 
 
 def read_score(path: str | PathLike[str]) -> Score:
@@ -133,8 +226,9 @@ def read_score(path: str | PathLike[str]) -> Score:
         FileError: if the suffix is no score's, or the file is missing or damaged.
         MissingExtra: if its format needs an extra that is not installed.
     """
-    suffix = _suffix(path, SCORE_SUFFIXES, "read as a score")
-    score: Score = _function(_READERS[suffix])(_bytes(path), path)
+    verb = "read as a score"
+    data = _bytes_of(path, SCORE_SUFFIXES, verb)
+    score: Score = _read(data, path, SCORE_SUFFIXES, verb)
     return score
 
 
@@ -144,9 +238,9 @@ def read_audio(path: str | PathLike[str]) -> Audio:
     Raises:
         FileError: if it is no audio, or missing or damaged.
     """
-    if Path(path).suffix.lower() not in SOUND_SUFFIXES and not is_sound(_head(path)):
-        _suffix(path, SOUND_SUFFIXES, "read as audio")
-    audio: Audio = _function(_SOUND_READER)(_bytes(path), path)
+    verb = "read as audio"
+    data = _bytes_of(path, SOUND_SUFFIXES, verb)
+    audio: Audio = _read(data, path, SOUND_SUFFIXES, verb)
     return audio
 
 

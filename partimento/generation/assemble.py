@@ -156,7 +156,7 @@ def whole_score(
     recipe = plan.recipe.model_copy(update={"streamed": False})
     if plan.request.task in REWRITES:
         whole = replace(rewritten(pieces, plan.request), recipe=recipe.to_json())
-        return Result(whole, recipe, seconds_taken)
+        return Result(whole, recipe, seconds_taken, source=plan.source)
     promises = plan.request.promises
     made = with_fade(with_chords(join(pieces), promises), promises)
     if plan.request.task in PROMPT_TASKS:
@@ -165,9 +165,10 @@ def whole_score(
         onto = places(plan.request.score, made)
         made = concatenate(plan.request.score, made, plan.join_ticks, onto)
     else:
-        made = replace(made, title=f"{name}, seed {plan.recipe.seed}")
-    made = replace(with_key(made), recipe=recipe.to_json())
-    return Result(made, recipe, seconds_taken, pieces if plan.recipe.streamed else ())
+        made = with_key(replace(made, title=f"{name}, seed {plan.recipe.seed}"))
+    made = replace(made, recipe=recipe.to_json())
+    kept = pieces if plan.recipe.streamed else ()
+    return Result(made, recipe, seconds_taken, kept, source=plan.source)
 
 
 def sound_of(pieces: Iterator[Piece], plan: Plan) -> Generator[Audio]:

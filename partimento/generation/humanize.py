@@ -74,11 +74,9 @@ def humanize(
     return _perform(folder, given, recipe)
 
 
-def humanize_again(recipe: Recipe, score: Score, folder: ModelFolder) -> Result:
+def humanize_again(recipe: Recipe, prompt: Prompt, folder: ModelFolder) -> Result:
     """Return what a recipe records, made once more."""
-    record = recipe.prompt
-    assert record is not None
-    return _perform(folder, Prompt(score, record), recipe)
+    return _perform(folder, prompt, recipe)
 
 
 def _perform(folder: ModelFolder, given: Prompt, recipe: Recipe) -> Result:
@@ -92,7 +90,7 @@ def _perform(folder: ModelFolder, given: Prompt, recipe: Recipe) -> Result:
     (made,) = only_pieces(performer.stream(request, controls, generator(recipe.seed)))
     assert isinstance(made, Score)
     made = replace(made, recipe=recipe.to_json())
-    return Result(made, recipe, time.perf_counter() - started)
+    return Result(made, recipe, time.perf_counter() - started, source=given.source)
 
 
 def _default_model() -> str:

@@ -384,7 +384,7 @@ class Instrument:
             made = steered(
                 made, lambda at: self._controls(request, {**controls, **(told(at) or {})})
             )
-        return plan_of(made, settings, recipe)
+        return plan_of(made, settings, recipe, given)
 
     def plan_again(self, recipe: Recipe, prompt: Sketch | tuple[Sketch, ...] | None = None) -> Plan:
         """Return the request that a recipe records; ``prompt`` is its file or what this holds."""
@@ -392,7 +392,7 @@ class Instrument:
         given = prompts_for(self.card, self.name, prompt, recipe.task)
         made = made_again(self.card, self.folder.config, recipe, given)
         conditions = conditions_from_record(recipe.conditions)
-        return plan_of(with_conditions(made, conditions), settings, recipe)
+        return plan_of(with_conditions(made, conditions), settings, recipe, given)
 
     def _check_task(self, task: Task) -> None:
         """Raise NotSupported unless the system serves the task; name the models that do."""

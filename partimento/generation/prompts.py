@@ -13,6 +13,7 @@ from partimento.errors import FileError, MusicError
 from partimento.files.audio.sound_files import resample
 from partimento.music import Audio, Score, Timeline, TimeSignature, Track
 from partimento.music.channels import stereo
+from partimento.music.score import MAX_TICKS_PER_QUARTER
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.music.transform import rescale
 from partimento.recipe import PromptRecord, file_sha256
@@ -38,6 +39,7 @@ class Prompt:
 
     score: Score
     record: PromptRecord
+    source: files.Source | None = None  # its file, into which an edit can be written
 
     @property
     def piece(self) -> Score:
@@ -76,11 +78,11 @@ def read_sketch(prompt: Sketch) -> Prompt | SoundPrompt:
     if isinstance(prompt, Audio):
         digest = hashlib.sha256(prompt.samples.tobytes()).hexdigest()
         return SoundPrompt(ready_sound(prompt), PromptRecord(sha256=digest))
-    piece = files.read(prompt)
+    piece, source = files.read_with_source(prompt)
     record = PromptRecord(sha256=file_sha256(prompt), path=str(prompt))
     if isinstance(piece, Audio):
         return SoundPrompt(ready_sound(piece), record)
-    return Prompt(piece, record)
+    return Prompt(piece, record, source)
 
 
 def read_prompt(prompt: Sketch) -> Prompt:
@@ -119,7 +121,9 @@ def ready_prompt(prompt: Score) -> tuple[Score, int, TimeSignature, float]:
     if not prompt.notes:
         raise MusicError("the prompt has no notes to go on from; use generate instead")
     factor = _SIXTEENTHS // gcd(_SIXTEENTHS, prompt.ticks_per_quarter)
-    if factor > 1:  # a finer grid on which every note of the prompt stays where it is
+    # A finer grid on which every note of the prompt stays where it is; one that is fine already
+    # holds sixteenths to half a tick.
+    if 1 < factor <= MAX_TICKS_PER_QUARTER // prompt.ticks_per_quarter:
         prompt = rescale(prompt, prompt.ticks_per_quarter * factor)
     last = Timeline(prompt).bars[-1]
     at = last.end_ticks

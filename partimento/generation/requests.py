@@ -8,6 +8,7 @@ from typing import Any
 
 from partimento.analysis.keys import estimate_key
 from partimento.errors import FileError, MusicError, NotSupported
+from partimento.files import Source
 from partimento.generation.editing import rewrite_again, rewrite_request
 from partimento.generation.options import Wishes
 from partimento.generation.prompts import (
@@ -93,6 +94,7 @@ class Plan:
     recipe: Recipe
     tempo: float | None  # None where the model may choose
     join_ticks: int = 0  # where new material starts in the prompt
+    source: Source | None = None  # the file of the prompt
 
 
 @dataclass(frozen=True)
@@ -349,10 +351,14 @@ def _one(prompt: Piece | None) -> tuple[Piece, ...]:
     return () if prompt is None else (prompt,)
 
 
-def plan_of(made: NewMusic, controls: Controls, recipe: Recipe) -> Plan:
-    """Return the plan of a request."""
+def plan_of(
+    made: NewMusic, controls: Controls, recipe: Recipe, prompts: Sequence[Prompt | SoundPrompt]
+) -> Plan:
+    """Return the plan of a request; an edit goes into the file of its only prompt."""
     tempo = made.request.tempo_quarters_per_minute
-    return Plan(made.request, controls, recipe, tempo, made.join_ticks)
+    only = prompts[0] if len(prompts) == 1 else None
+    source = only.source if isinstance(only, Prompt) else None
+    return Plan(made.request, controls, recipe, tempo, made.join_ticks, source)
 
 
 def seeds_from(count: int, first: int | None = None) -> range:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from partimento import files, sound
 from partimento.errors import NotSupported
+from partimento.files.unsupported import LeftOut
 from partimento.music import Audio, Piece, Score, Timeline
 from partimento.music.regions import track_indices
 from partimento.playback.destinations import check_output, check_source
@@ -30,6 +32,7 @@ class Result:
     pieces: tuple[Score, ...] = ()
     prompt_seconds: float = 0.0  # of sound that was gone on from
     codes: Codes | None = None  # the system's own, where it hands them out
+    source: files.Source | None = None  # the file that was edited or continued
 
     @property
     def score(self) -> Score:
@@ -113,10 +116,14 @@ class Result:
             self.score,
             self.recipe.model_copy(update={"soundfont": str(soundfont)}),
             self.seconds_taken,
+            source=self.source,
         )
 
     def save(self, path: str | Path) -> Path:
         """Write the piece in the format that the name's ending says, and return the path.
+
+        What was edited or continued is written into the document that was read, where the format
+        is the same: nothing in it changes but the notes that were asked for.
 
         Endings: .mid .wav .flac .ogg .mp3 .musicxml .mxl .xml .png (a piano roll); of sound .wav
         .flac .ogg .mp3 .png (a spectrogram).
@@ -132,8 +139,24 @@ class Result:
             frames = None if self.recipe.seconds is None else self.piece.samples.shape[1]
             return save_sound([self.piece.samples], self.recipe, target, frames)
         is_sound = target.suffix.lower() in files.AUDIO_SUFFIXES
-        files.write(self.audio if is_sound else self.score, target)
+        if self.source is None or not self._is_patched(target):
+            files.write(self.audio if is_sound else self.score, target)
         return target
+
+    def _is_patched(self, target: Path) -> bool:
+        """Write the edit into what was read, where the format can; else say what is lost."""
+        source = self.source
+        assert source is not None
+        try:
+            files.patch(source, self.score, target)
+        except NotSupported as error:
+            if source.left_out is not None:
+                warnings.warn(source.left_out, stacklevel=3)
+            if target.suffix.lower() == Path(source.path).suffix.lower():
+                remark = f"a new file is written, since {error}"
+                warnings.warn(LeftOut(source.path, {}, {}, [remark]), stacklevel=3)
+            return False
+        return True
 
 
 def sound_summary(recipe: Recipe, seconds: float, seconds_taken: float) -> str:

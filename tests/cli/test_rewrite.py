@@ -56,6 +56,9 @@ def test_what_a_prompt_loses_is_told_on_stderr(capsys):
     bent = data[: start - 4] + size.to_bytes(4, "big") + bend + data[start:]
     Path("bent.mid").write_bytes(bent)
     assert run("infill bent.mid --bars 2 --tracks Viola --seed 1 -o out.mid") == 0
+    assert "warning" not in capsys.readouterr().err  # it is still there
+    assert bend in Path("out.mid").read_bytes()
+    assert run("infill bent.mid --bars 2 --tracks Viola --seed 1 -o out.musicxml") == 0
     told = capsys.readouterr().err.splitlines()
     assert [line for line in told if "warning" in line] == [
         "partimento: warning: bent.mid: 1 pitch bend left out"
@@ -107,8 +110,10 @@ def test_a_config_file_stands_behind_the_command_line():
 
 def test_a_prompt_is_read_once(monkeypatch):
     read: list[str] = []
-    real = prompts.files.read
-    monkeypatch.setattr(prompts.files, "read", lambda path: read.append(str(path)) or real(path))
+    real = prompts.files.read_with_source
+    monkeypatch.setattr(
+        prompts.files, "read_with_source", lambda path: read.append(str(path)) or real(path)
+    )
     assert run("infill in.mid --bars 2 --num-samples 2 --seed 5 -o x.mid") == 0
     assert read == ["in.mid"]
 

@@ -6,7 +6,9 @@ import importlib.util
 import os
 import subprocess
 import sys
+import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +16,25 @@ import pytest
 import soundfile
 from PIL import Image
 
-from partimento.errors import FileError, MissingExtra
+from partimento.errors import FileError, MissingExtra, NotSupported
 from partimento.files import (
     atomic_path,
     check_writable,
     open_corpus,
+    patch,
     read,
     read_audio,
     read_recipe,
     read_score,
+    read_with_source,
     write,
     write_score,
 )
 from partimento.files.pictures.piano_roll import draw_piano_roll
+from partimento.files.unsupported import LeftOut
 from partimento.music import Audio, Chord, ChordSymbol, Note, Score, Track
+
+from support.midi_bytes import END, NOTE, midi
 
 SCORE = Score(
     (
@@ -191,3 +198,40 @@ def test_sound_is_known_by_its_content(tmp_path: Path) -> None:
         )
     with pytest.raises(FileError, match=r"'.txt' files cannot be read"):
         read(tmp_path / "songs" / "notes.txt")
+
+
+@pytest.mark.parametrize("name", ["song.rmi", "song.kar", "song.MID", "song.dat", "song", "a.wav"])
+def test_midi_is_known_by_its_content(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    inner = midi(NOTE + END)
+    for data in (
+        inner,
+        b"RIFF" + bytes(4) + b"RMIDdata" + len(inner).to_bytes(4, "little") + inner,
+    ):
+        path.write_bytes(data)
+        assert read(path) == read_score(path)
+        assert len(read_score(path).notes) == 1
+
+
+def test_an_edit_goes_into_the_file_that_was_read(tmp_path: Path) -> None:
+    path, target = tmp_path / "a.mid", tmp_path / "b.mid"
+    bend = b"\x00\xe0\x01\x41"
+    path.write_bytes(midi(bend + NOTE + END))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nothing is lost yet
+        _, source = read_with_source(path)
+    assert source is not None
+    assert source.left_out is not None
+    assert source.left_out.signs == {"pitch bends": 1}
+    patch(source, replace(source.score, title=""), target)
+    assert target.read_bytes() == path.read_bytes()
+    for other in ("b.musicxml", "b.wav"):
+        with pytest.raises(NotSupported, match="cannot be edited as"):
+            patch(source, source.score, tmp_path / other)
+
+
+def test_what_a_file_says_of_itself_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.mid"
+    path.write_bytes(midi(b"\x00\xe0\x01\x41" + NOTE + END, tracks=2))
+    with pytest.warns(LeftOut, match="header counts 2 tracks, and 1 are there$"):
+        read_with_source(path)

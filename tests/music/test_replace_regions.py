@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from partimento.errors import MusicError
-from partimento.files.midi.reader import midi_bytes, playable, score_of_midi
+from partimento.files.midi.reader import score_of_midi
+from partimento.files.midi.writer import midi_bytes, playable
 from partimento.files.names import unique_names
 from partimento.music import (
     Chord,

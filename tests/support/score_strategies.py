@@ -10,7 +10,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from partimento.errors import FileError
-from partimento.files.midi.reader import playable
+from partimento.files.midi.writer import playable
 from partimento.files.names import unique_names
 from partimento.files.unsupported import LeftOut
 from partimento.music import (

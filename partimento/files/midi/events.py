@@ -1,165 +1,98 @@
-"""The bytes of standard MIDI files: chunks, leading events, and a writer.
+"""The events of standard MIDI files as values, and their bytes.
 
-symusic reads notes fast, but drops text events, tracks without notes and notes that are never
-switched off, and cannot write text events. The few bytes that it leaves over are handled here.
+Written after the Standard MIDI Files 1.0 specification (MIDI Manufacturers Association, RP-001).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from typing import NamedTuple
 
 __all__ = [
+    "DRUM_CHANNEL",
     "END_OF_TRACK",
     "KEY",
     "LYRIC",
     "MARKER",
+    "MAX_DELTA",
     "METRE",
+    "OUR_CHORD",
+    "OUR_LAYERS",
+    "OUR_LENGTH",
+    "OUR_RECIPE",
+    "PAN",
+    "PITCHED_CHANNELS",
+    "PORT",
+    "SUSTAIN",
     "TEMPO",
     "TEXT",
     "TRACK_NAME",
-    "Chunk",
+    "VOLUME",
     "Event",
     "MidiBytesError",
-    "closed_chunk",
-    "decode_text",
-    "encode_text",
+    "delta_bytes",
     "file_bytes",
+    "is_drum_channel",
     "meta",
-    "split_file",
     "track_bytes",
-    "track_name",
     "variable",
-    "walk",
 ]
 
-TEXT, TRACK_NAME, LYRIC, MARKER, END_OF_TRACK = 0x01, 0x03, 0x05, 0x06, 0x2F
+TEXT, TRACK_NAME, LYRIC, MARKER, PORT, END_OF_TRACK = 0x01, 0x03, 0x05, 0x06, 0x21, 0x2F
 TEMPO, METRE, KEY = 0x51, 0x58, 0x59
-_MAX_DELTA = 0x0FFFFFFF
-_ALL_OFF = b"".join(
-    bytes((0x80 | channel, pitch, 0, 0)) for channel in range(16) for pitch in range(128)
-)
+VOLUME, PAN, SUSTAIN = 7, 10, 64  # controllers
+DRUM_CHANNEL = 9
+PITCHED_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
+# Texts by which files that were written here say what MIDI has no event for.
+OUR_RECIPE, OUR_LENGTH, OUR_CHORD = "partimento-recipe: ", "partimento-length: ", "chord: "
+OUR_LAYERS = "partimento-layers: "  # of a track whose notes of one pitch overlap: its channels
+MAX_DELTA = 0x0FFFFFFF
 
 
 class MidiBytesError(ValueError):
     """Bytes that are no standard MIDI file; the text says where."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event: ``status`` 0xFF for meta (then ``kind`` is its type), else a channel message."""
+class Event(NamedTuple):
+    """One event that is no note.
+
+    ``status`` is 0xFF for a meta event (``kind`` is then its type), 0xF0 or 0xF7 for a system
+    exclusive message or an escape, 0x80 to 0xEF for a channel message (``channel`` is then
+    ``port * 16 + channel``), and another 0xF. for a system message that has no place in a file.
+    ``at`` is where its delta time starts in the bytes of the file.
+    """
 
     tick: int
     status: int
     kind: int
     data: bytes
+    channel: int
+    at: int
+
+    def encoded(self) -> bytes:
+        """Return the bytes of the event without its delta time."""
+        if self.status == 0xFF:
+            return meta(self.kind, self.data)
+        if self.status in (0xF0, 0xF7):
+            return bytes((self.status,)) + delta_bytes(len(self.data)) + self.data
+        return bytes((self.status,)) + self.data
 
 
-@dataclass
-class Chunk:
-    """One MTrk chunk: its bytes and what stands before its first note."""
-
-    data: bytes
-    events: list[Event] = field(default_factory=list)
-    has_notes: bool = False
-    end_tick: int | None = None  # only known for a chunk without notes
+def is_drum_channel(channel: int) -> bool:
+    """Return whether a channel, of any port, is the tenth."""
+    return channel & 0x0F == DRUM_CHANNEL
 
 
-def split_file(data: bytes) -> tuple[int, int, list[Chunk]]:
-    """Return (type, division, track chunks) of a MIDI file; foreign chunks are passed over.
-
-    Raises:
-        MidiBytesError: if the header or a chunk is wrong or cut short.
-    """
-    if not data:
-        raise MidiBytesError("the file is empty")
-    if data[:4] == b"RIFF" and data[8:12] == b"RMID":
-        at = data.find(b"MThd")
-        data = data[at:] if at > 0 else data
-    if data[:4] != b"MThd":
-        raise MidiBytesError("this is no MIDI file (it does not start with MThd)")
-    if len(data) < 14:
-        raise MidiBytesError("the file is cut short in its header")
-    size, kind, _, division = struct.unpack(">IHHH", data[4:14])
-    at = 8 + size
-    chunks: list[Chunk] = []
-    while at + 8 <= len(data):
-        name, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
-        body = data[at + 8 : at + 8 + length]
-        if name == b"MTrk":
-            number = len(chunks) + 1
-            if len(body) < length:
-                raise MidiBytesError(
-                    f"the file is cut short in track {number} ({len(body)} of {length} bytes)"
-                )
-            chunks.append(_scanned(body, number))
-        at += 8 + length
-    if not chunks:
-        raise MidiBytesError("the file is cut short: it has no tracks")
-    return kind, division, chunks
-
-
-def _scanned(body: bytes, number: int) -> Chunk:
-    """Return the chunk with the events before its first note; the walk stops there."""
-    chunk = Chunk(body)
-    try:
-        for event in walk(body):
-            if event.status & 0xF0 in (0x80, 0x90):
-                chunk.has_notes = True
-                chunk.events.append(event)
-                return chunk
-            chunk.end_tick = event.tick
-            chunk.events.append(event)
-    except IndexError:
-        raise MidiBytesError(f"the file is cut short inside an event of track {number}") from None
-    return chunk
-
-
-def walk(body: bytes) -> Iterator[Event]:
-    """Yield the events of a track chunk up to its end-of-track event.
+def variable(data: bytes, at: int) -> tuple[int, int]:
+    """Return (value, where it ends) of a number of variable length, such as a delta time.
 
     Raises:
-        IndexError: if the bytes end inside an event.
-        MidiBytesError: if a data byte stands where no status rules.
+        IndexError: if the bytes end inside it.
     """
-    at, tick, running, size = 0, 0, 0, len(body)
-    while at < size:
-        delta, at = variable(body, at)
-        tick += delta
-        status = body[at]
-        if status < 0x80:
-            if not running:
-                raise MidiBytesError(f"a data byte without status stands at tick {tick}")
-            status = running
-        else:
-            at += 1
-        if status >= 0xF0:
-            kind = 0
-            if status == 0xFF:
-                kind = body[at]
-                at += 1
-            length, at = variable(body, at)
-            if at + length > size:
-                raise IndexError
-            yield Event(tick, status, kind, body[at : at + length])
-            at += length
-            if kind == END_OF_TRACK:
-                return
-        else:
-            running = status
-            length = 1 if status & 0xF0 in (0xC0, 0xD0) else 2
-            if at + length > size:
-                raise IndexError
-            yield Event(tick, status, 0, body[at : at + length])
-            at += length
-
-
-def variable(body: bytes, at: int) -> tuple[int, int]:
-    """Return (value, where it ends) of a number of variable length, such as a delta time."""
     value = 0
     for _ in range(4):
-        byte = body[at]
+        byte = data[at]
         at += 1
         value = value << 7 | byte & 0x7F
         if byte < 0x80:
@@ -167,54 +100,25 @@ def variable(body: bytes, at: int) -> tuple[int, int]:
     return value, at
 
 
-def closed_chunk(body: bytes) -> bytes:
-    """Return the chunk with every note switched off just before its end of track.
+def delta_bytes(value: int) -> bytes:
+    """Return a number of variable length.
 
-    So notes that are never switched off end with their track instead of being lost.
+    Raises:
+        MidiBytesError: if it is longer than 28 bits.
     """
-    if not body.endswith(b"\xff\x2f\x00"):
-        # Each event already carries the delta of the next; the first gets one here.
-        return body + b"\x00" + _ALL_OFF + b"\xff\x2f\x00"
-    return body[:-3] + _ALL_OFF + b"\xff\x2f\x00"
-
-
-def decode_text(data: bytes) -> str:
-    """Return the text of a meta event: UTF-8, or Latin-1 where it is not that."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
-
-
-def encode_text(text: str) -> bytes:
-    """Return text as UTF-8; what cannot be said in UTF-8 becomes ``?``."""
-    return text.encode("utf-8", errors="replace")
-
-
-def track_name(chunk: Chunk) -> str:
-    """Return the first name that stands before the first note of a chunk; empty for none."""
-    for event in chunk.events:
-        if event.status == 0xFF and event.kind == TRACK_NAME:
-            name = decode_text(event.data).rstrip("\0")
-            if name:
-                return name
-    return ""
-
-
-def meta(kind: int, data: bytes) -> bytes:
-    """Return a meta event without its delta time."""
-    return bytes((0xFF, kind)) + _variable_bytes(len(data)) + data
-
-
-def _variable_bytes(value: int) -> bytes:
     if value < 0x80:
         return bytes((value,))
-    if value > _MAX_DELTA:
-        raise MidiBytesError(f"MIDI holds no time step longer than {_MAX_DELTA} ticks")
+    if value > MAX_DELTA:
+        raise MidiBytesError(f"MIDI holds no time step longer than {MAX_DELTA} ticks")
     out = [value & 0x7F]
     while value := value >> 7:
         out.append(value & 0x7F | 0x80)
     return bytes(reversed(out))
+
+
+def meta(kind: int, data: bytes) -> bytes:
+    """Return a meta event without its delta time."""
+    return bytes((0xFF, kind)) + delta_bytes(len(data)) + data
 
 
 def track_bytes(events: Iterable[tuple[int, bytes]], end_tick: int = 0) -> bytes:
@@ -226,15 +130,17 @@ def track_bytes(events: Iterable[tuple[int, bytes]], end_tick: int = 0) -> bytes
     parts: list[bytes] = []
     now = 0
     for tick, data in events:
-        parts.append(_variable_bytes(tick - now))
+        parts.append(delta_bytes(tick - now))
         parts.append(data)
         now = tick
-    parts.append(_variable_bytes(max(0, end_tick - now)))
+    parts.append(delta_bytes(max(0, end_tick - now)))
     parts.append(meta(END_OF_TRACK, b""))
     body = b"".join(parts)
     return b"MTrk" + struct.pack(">I", len(body)) + body
 
 
-def file_bytes(ticks_per_quarter: int, chunks: list[bytes]) -> bytes:
-    """Return a type 1 MIDI file."""
-    return b"MThd" + struct.pack(">IHHH", 6, 1, len(chunks), ticks_per_quarter) + b"".join(chunks)
+def file_bytes(ticks_per_quarter: int, chunks: list[bytes], kind: int = 1) -> bytes:
+    """Return a MIDI file of the track chunks."""
+    return (
+        b"MThd" + struct.pack(">IHHH", 6, kind, len(chunks), ticks_per_quarter) + b"".join(chunks)
+    )

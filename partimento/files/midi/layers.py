@@ -6,8 +6,10 @@ sounds. A track with such notes is written on several channels, as many as are f
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from heapq import heappop, heappush
 
 from partimento.music import Note, Track
 
@@ -31,11 +33,13 @@ def layers_granted(tracks: Sequence[Track], channels: int) -> list[int]:
 def _needed(notes: Iterable[Note]) -> int:
     """Return how many notes of one pitch sound at once at most; 1 without notes."""
     most = 1
-    ends: dict[int, list[int]] = {}
+    ends: dict[int, list[int]] = defaultdict(list)  # by pitch: a heap of the ends that sound
     for note in notes:
-        sounding = [end for end in ends.get(note.pitch, ()) if end > note.onset_ticks]
-        ends[note.pitch] = [*sounding, note.end_ticks]
-        most = max(most, len(sounding) + 1)
+        sounding = ends[note.pitch]
+        while sounding and sounding[0] <= note.onset_ticks:
+            heappop(sounding)
+        heappush(sounding, note.end_ticks)
+        most = max(most, len(sounding))
     return most
 
 

@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from partimento.files.atomic import atomic_path
 from partimento.files.barlines import nearest_metre
-from partimento.files.midi.reader import playable
+from partimento.files.midi.writer import playable
 from partimento.files.musicxml.note_elements import (
     Grid,
     Place,

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,27 +10,19 @@ from hypothesis import strategies as st
 from partimento.errors import FileError, MusicError
 from partimento.files import open_corpus
 from partimento.files.midi import events as mm
+from partimento.files.midi.chunks import parse
 from partimento.files.midi.layers import layers_granted
-from partimento.files.midi.reader import (
+from partimento.files.midi.reader import read_midi, require_notes, score_of_midi
+from partimento.files.midi.writer import (
     midi_bytes,
     playable,
-    read_midi,
-    require_notes,
-    score_of_midi,
     write_midi,
 )
 from partimento.files.unsupported import LeftOut
 from partimento.music import Lyric, Note, Pedal, Score, Tempo, TimeSignature, Track
 
+from support.midi_bytes import END, NOTE, midi
 from support.score_strategies import only_file_errors, scores
-
-END = b"\x00\xff\x2f\x00"
-NOTE = b"\x00\x90\x3c\x40\x10\x80\x3c\x00"
-
-
-def midi(*bodies: bytes, kind: int = 1, division: int = 480) -> bytes:
-    head = b"MThd" + struct.pack(">IHHH", 6, kind, len(bodies), division)
-    return head + b"".join(b"MTrk" + struct.pack(">I", len(b)) + b for b in bodies)
 
 
 @given(scores())
@@ -133,7 +124,7 @@ def test_equal_names_are_numbered() -> None:
 def names_in(data: bytes) -> list[bytes]:
     """Return the names that stand in the bytes of a MIDI file, one for each of its tracks."""
     found = []
-    for chunk in mm.split_file(data)[2]:
+    for chunk in parse(data).chunks:
         names = [e.data for e in chunk.events if e.status == 0xFF and e.kind == mm.TRACK_NAME]
         found.append(names[0] if names else b"")
     return found
