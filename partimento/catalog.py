@@ -13,6 +13,7 @@ from pathlib import Path
 
 from partimento import systems as systems_package
 from partimento.errors import ModelError, NotSupported
+from partimento.messages import listed
 from partimento.music import Audio, Piece, Score, Track
 from partimento.runtime.contract import Card, Kind, Task
 from partimento.runtime.model_folder import ModelFolder
@@ -22,11 +23,13 @@ __all__ = [
     "ControlInfo",
     "Description",
     "ModelInfo",
+    "check_task",
     "default_model",
     "describe",
     "find_card",
     "fits_chorales",
     "models",
+    "models_that",
     "open_model",
     "resolve_model",
     "systems",
@@ -174,17 +177,31 @@ def open_model(name_or_path: str | Path, verify: bool = True) -> ModelFolder:
     return ModelFolder.open(resolve_model(name_or_path), verify=verify)
 
 
+def models_that(task: Task, kind: Kind | None = None) -> tuple[str, ...]:
+    """Return the names of the models that serve a task, of a kind or of any."""
+    return tuple(info.name for info in models() if _serves(info.system, task, kind))
+
+
+def check_task(card: Card, task: Task) -> None:
+    """Raise NotSupported unless a system serves ``task``; names the models that do."""
+    try:
+        card.check_task(task)
+    except NotSupported as error:
+        able = models_that(task)
+        hint = f"models that can: {listed(able)}" if able else "no installed model can"
+        raise NotSupported(f"{error}; {hint}") from None
+
+
 def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> str:
     """Return the name of the model to use where none is named.
 
     For CONTINUE the prompt decides: up to four melodic lines go to the chorales, all other notes to
-    the piano, and sound to the first model that goes on from sound. INFILL and ACCOMPANY go to the
-    first model that serves them. Otherwise it is the first of a constant list that is there.
+    the piano, and sound to the first model that continues sound. INFILL, ACCOMPANY and other tasks
+    go to the first model that serves them. GENERATE goes to the first of a constant list.
 
     Raises:
         ModelError: if no model is installed at all.
-        NotSupported: if none that is installed can infill, accompany, or go on from sound; names
-            those that there are.
+        NotSupported: if none that is installed serves the task.
     """
     infos = models()
     names = [info.name for info in infos]
@@ -194,39 +211,36 @@ def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> st
             f"my-model) and name it with --model, or set {MODELS_VARIABLE}"
         )
     if isinstance(prompt, Audio):
-        able = (info.name for info in infos if _serves(info.system, task, "audio"))
-        found = next(able, None)
-        if found is None:
+        able = models_that(task, "audio")
+        if not able:
             raise NotSupported(
-                f"no installed model goes on from sound (there are: {', '.join(names)}); name one "
-                "that does with --model"
+                f"no installed model can {task} sound (there are: {listed(names)}); name one that "
+                "can with --model"
             )
-        return found
+        return able[0]
     if task is Task.CONTINUE and prompt is not None:
         fitting = _CHORALES if fits_chorales(prompt) else _PIANO
         if fitting in names:
             return fitting
     default = next(info.name for info in infos if info.is_default)
-    if task in (Task.INFILL, Task.ACCOMPANY):
-        preferred = [name for name in (_FOUR_VOICES, default) if name in names]
-        ordered = dict.fromkeys((*preferred, *names))
-        systems_of = {info.name: info.system for info in infos}
-        able = (name for name in ordered if _serves(systems_of[name], task))
-        found = next(able, None)
+    if task not in (Task.GENERATE, Task.CONTINUE):
+        able = models_that(task, "score")
+        preferred = [name for name in (_FOUR_VOICES, default) if name in able]
+        found = next(iter((*preferred, *able)), None)
         if found is None:
             raise NotSupported(
-                f"no installed model can {task} (there are: {', '.join(names)}); name one that can "
+                f"no installed model can {task} (there are: {listed(names)}); name one that can "
                 "with --model"
             )
         return found
     return default
 
 
-def _serves(system: str, task: Task, kind: Kind = "score") -> bool:
+def _serves(system: str, task: Task, kind: Kind | None) -> bool:
     try:
         card = find_card(system)
-        return task in card.tasks and card.makes == kind
-    except NotSupported:  # a model of a system that is not of this version
+        return task in card.tasks and kind in (None, card.makes)
+    except NotSupported:  # a model of a system that is not in this version
         return False
 
 
@@ -335,4 +349,4 @@ def _nearest(wanted: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{hint} (there are: {', '.join(names) or 'none'})"
+    return f"{hint} (there are: {listed(names)})"

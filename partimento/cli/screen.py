@@ -15,7 +15,10 @@ __all__ = ["bar_progress", "table"]
 
 @contextmanager
 def bar_progress(what: str, unit: str = "bars") -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a callback for (done, asked) in a unit, or None where stderr is no terminal."""
+    """Yield a callback for (done, asked) that draws a bar with the time left.
+
+    It is None where stderr is no terminal.
+    """
     if not sys.stderr.isatty():
         yield None
         return
@@ -31,7 +34,7 @@ def bar_progress(what: str, unit: str = "bars") -> Iterator[Callable[[int, int],
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
-    """Print a table on stdout; wide enough for its words where stdout is no terminal."""
+    """Print a table on stdout; at full width where stdout is no terminal."""
     view = Table(*heads, title=title or None, title_justify="left")
     for row in rows:
         view.add_row(*row)

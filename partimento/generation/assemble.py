@@ -1,4 +1,4 @@
-"""From what a performer yields to a whole: pieces told in full, joined, put after the prompt."""
+"""From what a performer yields to a whole piece: completed, joined, and put after the prompt."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from partimento.runtime.contract import AUDIO_CHANNELS, AUDIO_RATE_HZ
 __all__ = [
     "Progress",
     "notes_of",
+    "part_of",
     "prompt_frames",
     "prompt_pieces",
     "sound_of",
@@ -34,15 +35,15 @@ __all__ = [
 
 Progress = Callable[[int, int], None]  # (done, asked), bars of notes or seconds of sound
 
-_PROMPT_FRAMES = 2**18  # of a prompt that are handed on at once
+_PROMPT_FRAMES = 2**18  # of a prompt that are passed on in one block
 
 F32 = npt.NDArray[np.float32]
 
 
-def notes_of(pieces: Iterable[Piece], plan: Plan) -> Iterator[Score]:
-    """Yield the pieces of a plan, each with its tempo and what the promises say of it.
+def notes_of(pieces: Iterable[Piece], plan: Plan) -> Generator[Score]:
+    """Yield the pieces of a plan, each with its tempo and the metre and key that were promised.
 
-    Those of INFILL and ACCOMPANY hold the new notes alone, at their places in the whole piece.
+    Those of INFILL and ACCOMPANY hold only the new notes, at their places in the whole piece.
     """
     promises = plan.request.promises
     metre = promises.time_signature
@@ -69,23 +70,24 @@ def whole_score(
 ) -> Result:
     """Return the pieces of a plan as one score, after its prompt; ``name`` is the model's."""
     recipe = plan.recipe.model_copy(update={"streamed": False})
+    inside = recipe.model_copy(update={"soundfont": ""}).to_json()  # which decides no notes
     if plan.request.task in REWRITES:
-        whole = replace(rewritten(pieces, plan.request), recipe=recipe.to_json())
+        whole = replace(rewritten(pieces, plan.request), recipe=inside)
         return Result(whole, recipe, seconds_taken)
     made = with_chords(join(pieces), plan.request.promises)
     if plan.request.score is not None:
         onto = places(plan.request.score, made)
         made = concatenate(plan.request.score, made, plan.join_ticks, onto)
-    else:
-        made = replace(made, title=f"{name}, seed {plan.recipe.seed}")
-    made = replace(with_key(made), recipe=recipe.to_json())
+    else:  # bars of a prompt keep the key that they state, or none
+        made = with_key(replace(made, title=f"{name}, seed {plan.recipe.seed}"))
+    made = replace(made, recipe=inside)
     return Result(made, recipe, seconds_taken, pieces if plan.recipe.streamed else ())
 
 
 def sound_of(pieces: Iterator[Piece], plan: Plan) -> Generator[Audio]:
-    """Yield the sound of a plan, exactly as long as it was asked or until where it was stopped.
+    """Yield the sound of a plan, of exactly the length asked or up to where it was stopped.
 
-    A loop is as long as the model could close it.
+    A loop has the nearest length that the model can close.
 
     Raises:
         NotSupported: if a piece is not stereo sound at 44,100 Hz.
@@ -109,14 +111,14 @@ def sound_of(pieces: Iterator[Piece], plan: Plan) -> Generator[Audio]:
             if left == 0:
                 return
     finally:
-        if closer is not None:  # the model lets go of its threads at once
+        if closer is not None:  # ends the model's threads at once
             closer()
     if left or (plan.request.endless and stop is None):
         raise CannotBeMet(f"{plan.recipe.model} ended too early; please report this")
 
 
 def whole_sound(pieces: Iterable[Audio], plan: Plan, seconds_taken: float = 0.0) -> Result:
-    """Return the sound of a plan in one, after its prompt unless the recipe says ``streamed``."""
+    """Return the whole sound of a plan, after its prompt unless the recipe says ``streamed``."""
     lead = prompt_frames(plan)
     recipe = plan.recipe
     parts = [*prompt_pieces(plan), *(piece.samples for piece in pieces)]
@@ -125,14 +127,21 @@ def whole_sound(pieces: Iterable[Audio], plan: Plan, seconds_taken: float = 0.0)
     return Result(whole, recipe, seconds_taken, prompt_seconds=lead / AUDIO_RATE_HZ)
 
 
+def part_of(progress: Progress | None, index: int, count: int) -> Progress | None:
+    """Return the progress of one of ``count`` equal requests, as a part of that of them all."""
+    if progress is None:
+        return None
+    return lambda done, asked: progress(index * asked + done, count * asked)
+
+
 def prompt_frames(plan: Plan) -> int:
-    """Return how long the prompt is that stands before what is made."""
+    """Return the length of the prompt that precedes what is made, in frames."""
     prompt = plan.request.sound
     return 0 if prompt is None or plan.recipe.streamed else prompt.samples.shape[1]
 
 
 def prompt_pieces(plan: Plan) -> Iterator[F32]:
-    """Yield the samples of the prompt that stands before what is made."""
+    """Yield the samples of the prompt that precedes what is made."""
     prompt, frames = plan.request.sound, prompt_frames(plan)
     for at in range(0, frames, _PROMPT_FRAMES):
         assert prompt is not None
@@ -140,13 +149,13 @@ def prompt_pieces(plan: Plan) -> Iterator[F32]:
 
 
 def whole_frames(plan: Plan) -> int | None:
-    """Return how long the sound was asked, its prompt with it; None without an end."""
+    """Return the length asked in frames, including the prompt; None for an endless stream."""
     seconds = None if plan.request.endless else plan.request.duration_seconds
     return None if seconds is None else prompt_frames(plan) + round(seconds * AUDIO_RATE_HZ)
 
 
 def told_pieces(pieces: Iterable[Audio], plan: Plan, progress: Progress | None) -> Iterator[Audio]:
-    """Yield the pieces of sound and tell the progress: (seconds done, seconds asked)."""
+    """Yield the pieces of sound and report progress: (seconds done, seconds asked)."""
     frames = _made_frames(plan)
     asked = math.ceil((frames or 0) / AUDIO_RATE_HZ)
     done = 0
@@ -158,7 +167,7 @@ def told_pieces(pieces: Iterable[Audio], plan: Plan, progress: Progress | None) 
 
 
 def _made_frames(plan: Plan) -> int | None:
-    """Return how many frames are to be made, None where there is no end."""
+    """Return how many frames are to be made, None for an endless stream."""
     if plan.recipe.stopped_after_frames is not None:
         return plan.recipe.stopped_after_frames
     seconds = None if plan.request.endless else plan.request.duration_seconds

@@ -1,21 +1,22 @@
-"""A loaded model that plays."""
+"""A loaded model that makes music."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from partimento import catalog
+from partimento import catalog, sound
 from partimento.config import validate_config
 from partimento.errors import CannotBeMet, MusicError, NotSupported
 from partimento.generation.assemble import (
     Progress,
     notes_of,
+    part_of,
     sound_of,
     told_pieces,
     whole_score,
@@ -43,16 +44,19 @@ from partimento.music import Audio, Key, Piece, Score, TimeSignature
 from partimento.recipe import Recipe, RewriteRecord, current_versions, promises_to_record
 from partimento.runtime.contract import Card, Controls, Kind, Performer, Request, Task
 from partimento.runtime.model_folder import ModelFolder
-from partimento.runtime.threads import check_threads
 from partimento.seeds import generator
 
-__all__ = ["PRECISIONS", "Instrument", "Plan", "Progress", "Steer", "bar_count", "load"]
-
-PRECISIONS = ("int8", "fp32")
+__all__ = ["Instrument", "Plan", "Progress", "Steer", "bar_count"]
 
 
 class Instrument:
-    """A loaded model. It holds weights only: one instrument may serve many callers."""
+    """A loaded model. It holds weights only: one instrument may serve many callers.
+
+    A piece is given as a path, a ``Score``, an ``Audio`` or a ``Result``. ``progress`` is called
+    with (done, asked), in bars of notes or seconds of sound, after each piece that is ready. An
+    exception that it raises cancels the request: nothing is kept, and the exception reaches the
+    caller. Ctrl-C does the same.
+    """
 
     def __init__(
         self,
@@ -81,6 +85,20 @@ class Instrument:
         """What it makes: ``"score"`` or ``"audio"``."""
         return self.card.makes
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What it can be asked to do, such as ``"generate"``, sorted."""
+        return tuple(sorted(str(task) for task in self.card.tasks))
+
+    @property
+    def controls(self) -> dict[str, Any]:
+        """The JSON Schema of its controls, with the defaults of this model."""
+        schema = self.card.controls.model_json_schema()
+        for name, entry in schema.get("properties", {}).items():
+            if not isinstance(self._defaults.get(name), dict | None):
+                entry["default"] = self._defaults[name]
+        return schema
+
     def __repr__(self) -> str:
         return f"<Instrument {self.name} ({self.card.name}, {self.precision})>"
 
@@ -100,24 +118,22 @@ class Instrument:
         progress: Progress | None = None,
         **controls: Any,
     ) -> Result:
-        """Make a piece from nothing but these wishes (see ``generation/options.py``).
+        """Generate a piece with these properties (see ``generation/options.py``).
 
-        ``controls`` are the system's own, such as ``temperature``; ``describe`` lists them.
-        The same seed and wishes give the same piece. ``progress`` is told (bars done, bars asked),
-        or seconds where the model makes sound, of which only ``seconds``, ``loop`` and controls can
-        be asked.
+        ``controls`` are the system's own, such as ``temperature``. The same seed and options give
+        the same piece. A model that makes sound takes only ``seconds``, ``loop`` and controls.
 
         Raises:
-            MusicError: for a wish that does not parse.
-            CannotBeMet: for wishes that no music could keep.
+            MusicError: for a value that does not parse or is out of range.
+            CannotBeMet: for properties that exclude each other, or if the result is silent.
             NotSupported: for what this model cannot do.
-            ConfigError: for an unknown or wrong control.
+            ConfigError: for an unknown option, or one of the wrong type or out of range.
         """
         wishes = _wishes(locals())
         return self.perform(self.plan(Task.GENERATE, wishes, controls, seed=seed), progress)
 
     def generate_many(self, count: int, *, seed: int | None = None, **same: Any) -> list[Result]:
-        """Make ``count`` pieces of the same wishes with the seeds ``seed``, ``seed + 1``, ..."""
+        """Generate ``count`` pieces with the seeds ``seed``, ``seed + 1`` and so on."""
         return [self.generate(seed=each, **same) for each in seeds_from(count, seed)]
 
     def continue_(
@@ -136,12 +152,11 @@ class Instrument:
         progress: Progress | None = None,
         **controls: Any,
     ) -> Result:
-        """Go on from a prompt: every note of it is kept, and exactly ``bars`` (8) bars are added.
+        """Continue a prompt: every note of it is kept, and exactly ``bars`` (8) bars are added.
 
-        A model that makes sound goes on from sound, and adds exactly ``seconds`` to its samples.
-
-        New bars start at the first bar line at or after the prompt's end. Tempo and metre are
-        those that rule there unless others are asked. Wishes bind the new bars alone.
+        A model that makes sound continues sound, and adds exactly ``seconds``. New bars start at
+        the first bar line at or after the prompt's end, in the tempo and metre in force there
+        unless others are asked. The options apply to the new bars only.
 
         Raises:
             FileError: if a prompt given by its path cannot be read.
@@ -160,12 +175,12 @@ class Instrument:
         steer: Steer | None = None,
         **wishes_and_controls: Any,
     ) -> Iterator[Piece]:
-        """Yield pieces of one bar or a few, each as soon as it is made; endless without an end.
+        """Yield pieces of one bar or a few, each as soon as it is ready; endless unless limited.
 
-        Takes the same wishes and controls as ``generate``. A piece starts at tick 0 and advances
-        the whole by its ``length_ticks``. The prompt is not yielded. A model that makes sound
-        yields it in pieces of less than a few seconds, and asks ``steer``, before each, for
-        controls that are to be others from there on; it is given the place in seconds.
+        Takes the same options as ``generate``. A piece starts at tick 0, and the next one follows
+        after its ``length_ticks``. The prompt is not yielded. A model that makes sound yields
+        pieces of at most a few seconds; ``steer`` is called before each with the time in seconds,
+        and returns the controls that change there. To cancel, stop iterating.
         """
         fields = Wishes.model_fields
         asked = {k: v for k, v in wishes_and_controls.items() if k in fields}
@@ -193,26 +208,23 @@ class Instrument:
         progress: Progress | None = None,
         **controls: Any,
     ) -> Result:
-        """Write some bars of some tracks anew; every other note and mark stays as it is.
+        """Regenerate some bars of some tracks; every other note and mark stays as it is.
 
         Args:
-            prompt: the whole piece, a score or the path of its file, which is not touched.
-            bars: ``"9:12,20:24"``, counted from 1, both ends meant; None for all.
-            tracks: names or numbers, in a list or parted by commas; None for all pitched ones.
-            lock: what is kept all the same: ``"Viola"``, ``"9:10"``, ``"Viola:9:10"``, or one
-                note, ``"Viola 9.2 C4"`` (bar, beat, pitch).
+            prompt: the whole piece; a file is not modified.
+            bars: ``"9:12,20:24"``, counted from 1, both ends included; None for all.
+            tracks: names or numbers, in a list or separated by commas; None for all pitched ones.
+            lock: what is kept within them: ``"Viola"``, ``"9:10"``, ``"Viola:9:10"``, or one note,
+                ``"Viola 9.2 C4"`` (bar, beat, pitch).
             num_samples: so many are made and the best is returned; ``infill_many`` returns all.
-            key, chords, range, polyphony: as in ``generate``, for the new notes; a line of chords
-                starts where the first of the bars does; ``"recognise"`` takes the chords of what
-                is kept.
-            seed: the same seed gives the same notes.
-            progress: told (bars done, bars of the piece).
-            controls: the system's own.
+            key, chords, range, polyphony: as in ``generate``, for the new notes; a chord line
+                starts at the first of the bars; ``"recognise"`` takes the chords of what is kept.
+            seed, progress, controls: as in ``generate``.
 
         Raises:
             FileError: if a prompt given by its path cannot be read.
-            MusicError: for bars, tracks or locks that are not there; lists those that are.
-            CannotBeMet: if the locks leave nothing to write, or wishes exclude each other.
+            MusicError: for bars, tracks or locks that do not exist; lists those that do.
+            CannotBeMet: if the locks leave nothing to write, or options exclude each other.
             NotSupported, ConfigError: as in ``generate``.
         """
         wishes = _wishes(locals())
@@ -244,9 +256,9 @@ class Instrument:
         """Add parts to a piece; the parts that it has stay as they are.
 
         Args:
-            prompt: the piece, such as a melody: a score or the path of its file.
+            prompt: the piece, such as a melody.
             tracks: the parts to add, ``"Alto,Tenor,Bass"`` or a list; None for all of the model's
-                that the piece lacks. A part that is there already is written anew.
+                that the piece lacks. A named part that exists already is regenerated.
             lock, num_samples, key, chords, range, polyphony, seed, progress, controls: as in
                 ``infill``.
 
@@ -276,13 +288,14 @@ class Instrument:
         progress: Progress | None = None,
     ) -> list[Ranked]:
         """Answer INFILL or ACCOMPANY once for each seed and return the answers, the best first."""
-        self.card.check_task(task)
+        catalog.check_task(self.card, task)
         given = read_prompt(prompt)
         plans = [
             self.plan(task, wishes, controls, seed=seed, prompt=given, rewrite=asked)
             for seed in seeds
         ]
-        results = [self.perform(plan, progress) for plan in plans]
+        count = len(plans)
+        results = [self.perform(p, part_of(progress, i, count)) for i, p in enumerate(plans)]
         request = plans[0].request
         score_of = getattr(self._performer, "score_of", None)
         if score_of is None or len(results) == 1:
@@ -290,8 +303,8 @@ class Instrument:
         return rank(results, request, [score_of(request, result.score) for result in results])
 
     def interpolate(self, *_args: Any, **_wishes: Any) -> Result:
-        """Go from one piece to another; raises NotSupported until a system can."""
-        self.card.check_task(Task.INTERPOLATE)
+        """Interpolate between two pieces; raises NotSupported until a system can."""
+        catalog.check_task(self.card, Task.INTERPOLATE)
         raise NotSupported(f"{Task.INTERPOLATE} is not served by this version")
 
     def plan(
@@ -306,12 +319,12 @@ class Instrument:
         rewrite: RewriteRecord | None = None,
         steer: Steer | None = None,
     ) -> Plan:
-        """Return a request in full, everything parsed and checked, nothing played yet.
+        """Return a complete request, everything parsed and checked, nothing played yet.
 
-        ``rewrite`` says what INFILL or ACCOMPANY write anew; other tasks take none. ``steer``
+        ``rewrite`` says what INFILL or ACCOMPANY regenerate; other tasks take none. ``steer``
         changes controls of a model that makes sound while it plays.
         """
-        self.card.check_task(task)
+        catalog.check_task(self.card, task)
         given = None if prompt is None else prompt_for(self.card, self.name, prompt)
         asked = rewrite or RewriteRecord() if task in REWRITES else None
         wishes, controls = tempo_as_control(self.card, wishes, controls)
@@ -333,6 +346,7 @@ class Instrument:
             rewrite=asked,
             seconds=made.request.duration_seconds,
             loop=made.request.is_loop,
+            soundfont="" if self.makes == "audio" else str(sound.chosen_soundfont(None) or ""),
             versions=current_versions(),
         )
         if steer is not None:
@@ -343,32 +357,36 @@ class Instrument:
         return plan_of(made, settings, recipe)
 
     def plan_again(self, recipe: Recipe, prompt: Sketch | None = None) -> Plan:
-        """Return the request that a recipe records; ``prompt`` is its file or what this holds."""
+        """Return the request that a recipe records; ``prompt`` is its prompt."""
         settings = validate_config(self.card.controls, recipe.controls, "recipe.controls")
         given = None if prompt is None else prompt_for(self.card, self.name, prompt)
         made = made_again(self.card, self.folder.config, recipe, given)
         return plan_of(made, settings, recipe)
 
-    def pieces(self, plan: Plan) -> Iterator[Score]:
-        """Yield the pieces of a plan of notes, each with its tempo and what the promises say of it.
+    def pieces(self, plan: Plan) -> Generator[Score]:
+        """Yield the pieces of a plan of notes, each with its tempo, metre and key.
 
-        Those of INFILL and ACCOMPANY hold the new notes alone, at their places in the whole piece.
+        Those of INFILL and ACCOMPANY hold only the new notes, at their places in the whole piece.
         """
         return notes_of(self._stream(plan), plan)
 
     def sound(self, plan: Plan) -> Generator[Audio]:
-        """Yield the sound of a plan of a model that makes sound, the prompt left out."""
+        """Yield the sound of a plan of a model that makes sound, without the prompt."""
         return sound_of(self._stream(plan), plan)
 
     def _stream(self, plan: Plan) -> Iterator[Piece]:
         return self._performer.stream(plan.request, plan.controls, generator(plan.recipe.seed))
 
     def perform(self, plan: Plan, progress: Progress | None = None) -> Result:
-        """Play a plan to its end and return the whole."""
+        """Play a plan to its end and return the whole piece.
+
+        Raises:
+            CannotBeMet: if what is made is silent.
+        """
         started = time.perf_counter()
         is_round = plan.request.endless and plan.recipe.stopped_after_frames is None
         if not plan.recipe.has_end or (plan.request.is_loop and is_round):
-            raise MusicError("a stream without an end is no whole piece; ask for bars or seconds")
+            raise MusicError("an endless stream is no whole piece; ask for bars or seconds")
         if self.makes == "audio":
             heard = list(told_pieces(self.sound(plan), plan, progress))
             return whole_sound(heard, plan, time.perf_counter() - started)
@@ -377,31 +395,35 @@ class Instrument:
         pieces: list[Score] = []
         done = 0
         count_bars = bar_counter(plan.request) if plan.request.task in REWRITES else bar_count
-        for piece in self.pieces(plan):
-            pieces.append(piece)
-            done += count_bars(piece)
-            if progress is not None:
-                progress(min(done, asked), asked)
-            if stop is not None and done >= stop:
-                break
-        result = self.result_of(pieces, plan, time.perf_counter() - started)
+        with closing(self.pieces(plan)) as stream:
+            for piece in stream:
+                pieces.append(piece)
+                done += count_bars(piece)
+                if progress is not None:
+                    progress(min(done, asked), asked)
+                if stop is not None and done >= stop:
+                    break
         if stop is None and done != asked:
             raise CannotBeMet(f"{self.name} made {done} bars of {asked}; please report this")
-        return result
+        if plan.request.task is not Task.INFILL and not any(piece.notes for piece in pieces):
+            raise CannotBeMet(
+                f"seed {plan.recipe.seed} gives silence with {self.name}; try another seed"
+            )
+        return self.result_of(pieces, plan, time.perf_counter() - started)
 
     def result_of(self, pieces: Iterable[Score], plan: Plan, seconds_taken: float = 0.0) -> Result:
-        """Return the pieces of a plan of notes as one whole, after its prompt if it has one."""
+        """Return the pieces of a plan of notes as one, after its prompt if it has one."""
         return whole_score(tuple(pieces), plan, self.name, seconds_taken)
 
     def nll(self, score: Score) -> npt.NDArray[np.float64]:
         """Return the negative log-likelihood of each token of a score, in nats.
 
         Raises:
-            NotSupported: if this model tells no likelihoods or cannot hold the score.
+            NotSupported: if this model has no likelihoods or cannot represent the score.
         """
         measure = getattr(self._performer, "nll", None)
         if measure is None:
-            raise NotSupported(f"{self.card.name} tells no likelihoods")
+            raise NotSupported(f"{self.card.name} has no likelihoods")
         tokens = getattr(self._performer, "representation").encode(score)  # noqa: B009
         return np.asarray(measure(tokens), dtype=np.float64)
 
@@ -411,9 +433,9 @@ class Instrument:
         return defaults
 
     def _controls(self, request: Request, given: Mapping[str, Any]) -> Controls:
-        """Return the controls: those given, over the model's.
+        """Return the controls: those given, over the model's defaults.
 
-        The model's own may differ by task, and there by the ensemble that is to play.
+        The defaults may differ by task, and there by ensemble.
         """
         schema = self.card.controls
         defaults: dict[str, Any] = {}
@@ -442,44 +464,8 @@ class Instrument:
         return self.rewrite(task, prompt, asked, checked, given, seeds, progress)
 
 
-def load(
-    name_or_path: str | Path | None = None,
-    *,
-    threads: int | None = None,
-    precision: str | None = None,
-    task: Task = Task.GENERATE,
-    prompt: Piece | None = None,
-) -> Instrument:
-    """Return a loaded model.
-
-    Args:
-        name_or_path: a name that ``models`` lists or a model folder; None takes the default for
-            ``task`` and ``prompt``.
-        threads: how many threads decode; None lets the machine choose.
-        precision: ``"int8"`` or ``"fp32"``; None takes int8 where the model has it.
-
-    Raises:
-        ModelError: if there is no such model, or its folder is incomplete or altered.
-        NotSupported: if the model lacks this precision.
-    """
-    if precision is not None and precision not in PRECISIONS:
-        raise NotSupported(f"precision is {' or '.join(PRECISIONS)}, not {precision!r}")
-    check_threads(threads)
-    name = catalog.default_model(task, prompt) if name_or_path is None else name_or_path
-    folder = catalog.open_model(name)
-    graphs = folder.config["graphs"]
-    precision = precision or next((p for p in PRECISIONS if p in graphs), PRECISIONS[0])
-    card = catalog.find_card(folder.system)
-    make = cast("Callable[..., Performer]", card.load)
-    performer = make(folder, threads=threads, precision=precision)
-    by_path = "" if str(name) == folder.name else str(name)
-    return Instrument(
-        folder, card, performer, precision=precision, threads=threads, opened_by_path=by_path
-    )
-
-
 def _wishes(arguments: Mapping[str, Any]) -> Wishes:
-    """Return the wishes among a method's arguments; bars of ``infill`` are no wish."""
+    """Return the wishes among a method's arguments; ``bars`` of ``infill`` is none."""
     names = [name for name in Wishes.model_fields if name in arguments]
     if "lock" in arguments:
         names = [name for name in names if name != "bars"]

@@ -1,4 +1,4 @@
-"""From wishes to requests: what a plan holds, and how one is made for music that is new."""
+"""From a user's options to requests: what a plan holds, and how plans for new music are made."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from partimento.music import (
     Timeline,
     TimeSignature,
 )
+from partimento.music.bounds import check_whole
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.recipe import Recipe, RewriteRecord, promises_from_record
 from partimento.runtime.contract import Card, Controls, Request, Task
@@ -64,17 +65,19 @@ _OF_NOTES = (
     "polyphony",
     "max_silence",
 )
-# From the place in seconds to the controls that change there; None or none of them: as begun.
+# From a time in seconds to the controls that change there; None or {}: those of the start.
 Steer = Callable[[float], Mapping[str, Any] | None]
-REWRITES = (Task.INFILL, Task.ACCOMPANY)  # tasks that write into a prompt
+REWRITES = (Task.INFILL, Task.ACCOMPANY)  # tasks that write notes into a prompt
 _DEFAULT_BARS = 16
 _DEFAULT_ADDED_BARS = 8
 _DEFAULT_SECONDS = 30.0
+_MOST_SAMPLES = 10_000
+_MOST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One request in full: all that a stream needs, and its recipe."""
+    """One complete request: all that a stream needs, and its recipe."""
 
     request: Request
     controls: Controls
@@ -88,15 +91,15 @@ class NewMusic:
     """A request for new bars, from nothing or after a prompt."""
 
     request: Request
-    asked_tempo: float | None  # quarters a minute; None where nobody asked
+    asked_tempo: float | None  # quarters a minute; None where none was asked
     join_ticks: int = 0
 
 
 def prompt_for(card: Card, model: str, prompt: Sketch) -> Prompt | SoundPrompt:
-    """Return a prompt, which must be of what the system makes.
+    """Return a prompt, which must be of the kind that the system makes: notes or sound.
 
     Raises:
-        FileError: if its file cannot be read or holds the other kind.
+        FileError: if its file cannot be read or is of the other kind.
         MusicError: if what is in memory is of the other kind.
     """
     if card.makes == "score":
@@ -106,14 +109,14 @@ def prompt_for(card: Card, model: str, prompt: Sketch) -> Prompt | SoundPrompt:
         return given
     remedy = "give WAV, FLAC, OGG or MP3"
     if not given.record.path:
-        raise MusicError(f"{model} goes on from sound, not from notes; {remedy}")
-    raise FileError(given.record.path, f"is notes, and {model} makes sound", remedy)
+        raise MusicError(f"{model} continues sound, not notes; {remedy}")
+    raise FileError(given.record.path, f"holds notes, and {model} makes sound", remedy)
 
 
 def tempo_as_control(
     card: Card, wishes: Wishes, controls: Mapping[str, Any]
 ) -> tuple[Wishes, Mapping[str, Any]]:
-    """Return wishes without a tempo and controls with it, where it is a control of the system."""
+    """Return wishes and controls, the tempo moved to the controls where the system has such one."""
     is_control = card.makes == "audio" and "tempo" in card.controls.model_fields
     if wishes.tempo is None or not is_control:
         return wishes, controls
@@ -132,8 +135,8 @@ def made_of(
     """Return the request that wishes come to; ``config`` is the model's.
 
     Raises:
-        MusicError, CannotBeMet, NotSupported: for wishes that make no sense, exclude each other, or
-            are not of what the system makes.
+        MusicError, CannotBeMet, NotSupported: for wishes that are invalid, exclude each other, or
+            do not fit what the system makes.
     """
     defaults: Mapping[str, Any] = config.get("defaults", {})
     if card.makes == "audio":
@@ -143,7 +146,7 @@ def made_of(
     if rewrite is None:
         return new_music(task, wishes, score, defaults, endless)
     if score is None:
-        raise MusicError(f"{task} needs a prompt: the piece to write in")
+        raise MusicError(f"{task} needs a prompt: the piece to edit")
     return NewMusic(rewrite_request(task, score, rewrite, wishes, config), None)
 
 
@@ -157,7 +160,7 @@ def made_again(
     if recipe.task not in REWRITES:
         return new_music_again(recipe, score, config.get("defaults", {}))
     if score is None:
-        raise MusicError(f"{recipe.task} needs the prompt that it wrote in")
+        raise MusicError(f"{recipe.task} needs the prompt that it edited")
     return NewMusic(rewrite_again(recipe, score, config), None)
 
 
@@ -169,7 +172,7 @@ def steered(made: NewMusic, steer: Callable[[float], Controls]) -> NewMusic:
     """
     request = made.request
     if not request.endless and request.duration_seconds is None:
-        raise NotSupported("controls of a model that writes notes hold for the whole piece")
+        raise NotSupported("only models that make sound can be steered while they play")
     return replace(made, request=replace(request, steer=steer))
 
 
@@ -183,14 +186,14 @@ def new_music(
     """Return the request that wishes come to; ``defaults`` are the model's.
 
     Raises:
-        MusicError, CannotBeMet: for wishes that make no sense or exclude each other.
+        MusicError, CannotBeMet: for wishes that are invalid or exclude each other.
     """
     metre: TimeSignature | None = None
     at, ruling_tempo = 0, None
     if prompt is not None:
         prompt, at, metre, ruling_tempo = ready_prompt(prompt)
     if wishes.loop:
-        raise NotSupported("a loop is for models that make sound; this one writes notes")
+        raise NotSupported("loop is for models that make sound; this one makes notes")
     if wishes.max_silence is None and defaults.get("max_silence") is not None:
         wishes = wishes.model_copy(update={"max_silence": float(defaults["max_silence"])})
     asked_tempo = wishes.tempo
@@ -230,19 +233,19 @@ def new_sound(
 ) -> NewMusic:
     """Return the request that wishes come to, for a model that makes sound.
 
-    A tempo is a control of such a model, and is taken out of the wishes before.
+    A tempo is a control of such a model; ``tempo_as_control`` has removed it from the wishes.
 
     Raises:
-        NotSupported: for wishes that are of notes; names them all.
+        NotSupported: for wishes that concern notes; names them all.
     """
     notes = [name for name in _OF_NOTES if getattr(wishes, name) is not None]
     if notes:
         raise NotSupported(
-            f"{', '.join(notes)} cannot be asked of a model that makes sound; "
-            "seconds, loop and its controls can (see 'partimento describe')"
+            f"{', '.join(notes)} cannot be asked of a model that makes sound; it takes seconds, "
+            "loop and its controls (see 'partimento describe')"
         )
     if wishes.loop and task is not Task.GENERATE:
-        raise NotSupported("a loop is made from nothing; leave out the prompt or the loop")
+        raise NotSupported("a loop cannot continue a prompt; leave out one of both")
     seconds = wishes.seconds or float(defaults.get("seconds") or _DEFAULT_SECONDS)
     return NewMusic(_sound_request(task, prompt, seconds, bool(wishes.loop), endless), None)
 
@@ -268,33 +271,30 @@ def plan_of(made: NewMusic, controls: Controls, recipe: Recipe) -> Plan:
 
 
 def seeds_from(count: int, first: int | None = None) -> range:
-    """Return ``count`` seeds that follow each other, from ``first`` on; None draws it.
+    """Return ``count`` consecutive seeds from ``first`` on, which is drawn where it is None.
 
     Raises:
-        MusicError: if there is none, or one is negative.
+        MusicError: if the number of samples is not in 1..10,000, or the seed not in 0..2^63 - 1.
     """
-    if count < 1:
-        raise MusicError(f"the number of samples is at least 1, not {count}")
-    if first is not None and first < 0:
-        raise MusicError(f"a seed is a non-negative integer, not {first}")
-    start = new_seed() if first is None else first
+    count = check_whole("num_samples", count, 1, _MOST_SAMPLES)
+    start = new_seed() if first is None else check_whole("seed", first, 0, _MOST_SEED)
     return range(start, start + count)
 
 
 def bar_count(piece: Score) -> int:
-    """Return how many bars a piece of a stream advances; notes may outlast it."""
+    """Return how many bars a piece of a stream covers; its notes may last longer."""
     is_written = piece.written_length_ticks > 0
     return len(Timeline(replace(piece, tracks=()) if is_written else piece).bars)
 
 
 def with_key(made: Score) -> Score:
-    """Return the score in the key that its notes are most likely in, where it states none."""
+    """Return the score with the key that is estimated from its notes, where it states none."""
     key = None if made.key_signatures else estimate_key(made)
     return made if key is None else replace(made, key_signatures=(KeySignature(0, key),))
 
 
 def with_chords(made: Score, promises: Promises) -> Score:
-    """Return the score with the chords that were asked written over its bars."""
+    """Return the score with the chords that were asked as symbols over its bars."""
     if not promises.chords or made.chords:
         return made
     symbols: list[ChordSymbol] = []

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from partimento.errors import CannotBeMet, MusicError
+from partimento.music.bounds import check_number, check_whole
 from partimento.music.chords import Chord
 from partimento.music.keys import Key, parse_pitch_class, pitch_name
 from partimento.music.score import TimeSignature
@@ -21,6 +22,8 @@ __all__ = [
 ]
 
 MAX_BARS = 4096
+_MAX_POLYPHONY = 128
+_MAX_SILENCE_QUARTERS = 16384  # the longest piece in common time
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class PitchRange:
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high <= 127:
             raise MusicError(
-                f"a pitch range runs upwards inside 0..127, not {self.low}..{self.high}"
+                f"a range goes from a lower to a higher pitch within C-1..G9, not from "
+                f"{_name(self.low)} to {_name(self.high)}"
             )
 
     def __contains__(self, pitch: int) -> bool:
@@ -65,12 +69,13 @@ class Promises:
     max_silence_quarters: float | None = None
 
     def __post_init__(self) -> None:
-        if self.bars is not None and not 1 <= self.bars <= MAX_BARS:
-            raise MusicError(f"bars are 1..{MAX_BARS}, not {self.bars}")
-        if self.max_polyphony is not None and self.max_polyphony < 1:
-            raise CannotBeMet("polyphony of at least 1 is needed for any note to sound")
-        if self.max_silence_quarters is not None and self.max_silence_quarters < 0:
-            raise MusicError("the longest silence is 0 or more quarter notes")
+        if self.bars is not None:
+            check_whole("bars", self.bars, 1, MAX_BARS)
+        if self.max_polyphony is not None:
+            check_whole("polyphony", self.max_polyphony, 1, _MAX_POLYPHONY)
+        if self.max_silence_quarters is not None:
+            longest = self.max_silence_quarters
+            check_number("max_silence", longest, 0, _MAX_SILENCE_QUARTERS, "quarter notes")
         if self.key is not None:
             for chord in self._asked_chords():
                 outside = chord.pitch_classes - self.key.pitch_classes
@@ -101,6 +106,10 @@ class Promises:
     def chord_of_bar(self, bar_index: int) -> Chord | None:
         """Return the chord of a bar, the line being repeated to the end; None where it is free."""
         return self.chords[bar_index % len(self.chords)] if self.chords else None
+
+
+def _name(pitch: int) -> str:
+    return pitch_name(pitch) if 0 <= pitch <= 127 else str(pitch)
 
 
 def parse_pitch(text: str) -> int:

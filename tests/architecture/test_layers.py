@@ -28,11 +28,11 @@ LAYERS = (
     ("files", "metrics", "representations", "sound"),
     ("analysis",),
     ("config", "music", "seeds"),
-    ("errors",),
+    ("errors", "messages"),
 )
 INSIDE = {
     "generation": (
-        ("streaming",),
+        ("loading", "streaming"),
         ("humanize", "instrument"),
         ("assemble", "ranking"),
         ("requests",),
