@@ -13,7 +13,7 @@ from pathlib import Path
 
 from partimento import systems as systems_package
 from partimento.errors import ModelError, NotSupported
-from partimento.messages import listed
+from partimento.messages import listed, shown
 from partimento.music import Audio, Piece, Score, Track
 from partimento.runtime.contract import Card, Kind, Task
 from partimento.runtime.model_folder import ModelFolder
@@ -99,7 +99,7 @@ def find_card(name: str) -> Card:
     """
     wanted = name.strip().replace("-", "_").lower()
     if wanted not in systems():
-        raise NotSupported(f"no system is called {name!r}{_nearest(wanted, systems())}")
+        raise NotSupported(f"no system is called {shown(name)}{_nearest(wanted, systems())}")
     card = importlib.import_module(f"{systems_package.__name__}.{wanted}").CARD
     if not isinstance(card, Card):
         raise NotSupported(f"system {wanted} has no card")
@@ -116,10 +116,10 @@ def describe(name: str | Path) -> Description:
     if wanted in systems():
         return _description(find_card(wanted), None)
     known = [info.name for info in models()]
-    if str(name) not in known and not Path(name).is_dir():
+    if str(name) not in known and not os.path.isdir(name):
         everything = [*systems(), *known]
         raise NotSupported(
-            f"no system or model is called {str(name)!r}{_nearest(str(name), everything)}"
+            f"no system or model is called {shown(str(name))}{_nearest(str(name), everything)}"
         )
     folder = open_model(name, verify=False)
     return _description(find_card(folder.system), folder)
@@ -159,13 +159,13 @@ def resolve_model(name_or_path: str | Path) -> Path:
     if text in infos:
         return infos[text]
     path = Path(text).expanduser()
-    if (path / "config.json").is_file():
+    if os.path.isfile(path / "config.json"):  # False for names that no file can have
         return path
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ModelError(f"{text}: is no model folder (it has no config.json); train or export one")
     if isinstance(name_or_path, Path) or os.sep in text:
         raise ModelError(f"{text}: no such model folder; see 'partimento models'")
-    raise ModelError(f"no model is called {text!r}{_nearest(text, infos)}")
+    raise ModelError(f"no model is called {shown(text)}{_nearest(text, infos)}")
 
 
 def open_model(name_or_path: str | Path, verify: bool = True) -> ModelFolder:
@@ -233,7 +233,8 @@ def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> st
                 "with --model"
             )
         return found
-    return default
+    able = models_that(task)
+    return default if default in able else next(iter(able), default)
 
 
 def _serves(system: str, task: Task, kind: Kind | None) -> bool:

@@ -27,6 +27,8 @@ __all__ = ["EXIT_INTERRUPTED", "STARTED", "main", "make_app"]
 STARTED = time.perf_counter()  # as early as possible, for the time to the first note
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 DEBUG_VARIABLE = "PARTIMENTO_DEBUG"
+_LONGEST = 400  # letters of a message that is shown
+_CANNOT_PRINT = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 # verb -> (module:function, one line, more lines, examples)
 VERBS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
@@ -56,7 +58,7 @@ VERBS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "With --num-samples the alternatives are ranked: OUT-1 is the best.",
         (
             "partimento accompany melody.mid -o hymn.mid",
-            "partimento accompany melody.mid --tracks Alto,Tenor,Bass --num-samples 4 -o hymn.mid",
+            "partimento accompany melody.mid --tracks Alto,Bass --num-samples 4 -o duo.mid",
         ),
     ),
     "infill": (
@@ -65,8 +67,7 @@ VERBS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "With --num-samples the alternatives are ranked: OUT-1 is the best.",
         (
             "partimento infill quartet.mid --bars 9:12 --tracks Viola -o other.mid",
-            "partimento infill quartet.mid --bars 9:12,20:24 --lock Cello --lock 'Viola 9.1 C4' "
-            "-o other.mid",
+            "partimento infill quartet.mid --bars 9:12,20:24 --lock Cello -o other.mid",
         ),
     ),
     "humanize": (
@@ -113,7 +114,7 @@ VERBS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "evaluate:evaluate",
         "Compare generated music with real music.",
         "",
-        ("partimento evaluate made --reference real --training my-music --model my-model",),
+        ("partimento evaluate made --reference real --training my-music",),
     ),
     "models": ("catalog:models", "List the installed models.", "", ("partimento models",)),
     "describe": (
@@ -207,8 +208,10 @@ def _run(tokens: list[str]) -> int:
         met = error.__cause__ if isinstance(error, ImportError) and error.__cause__ else error
         if isinstance(met, KeyboardInterrupt):
             return _interrupted()
-        if isinstance(met, OSError) and met.filename is None and _is_full(met):
-            return EXIT_ERROR  # of printing; the flush below reports it
+        if isinstance(met, OSError) and met.filename is None and met.errno in _CANNOT_PRINT:
+            _close_stdout()
+            _say(f"standard output cannot be written: {str(met.strerror).lower()}")
+            return EXIT_ERROR
         _say(f"{type(met).__name__}: {_one_line(met)}; set {DEBUG_VARIABLE}=1 to see where")
         return _fail(error)
 
@@ -224,10 +227,6 @@ def _flushed(code: int) -> int:
         _say(f"standard output cannot be written: {(error.strerror or str(error)).lower()}")
     _close_stdout()
     return EXIT_ERROR
-
-
-def _is_full(error: OSError) -> bool:
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def _interrupted() -> int:
@@ -246,7 +245,7 @@ def _say(message: str) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or "no further details"
+    return shown(error, _LONGEST, plain=True) or "no further details"
 
 
 def _show_warning(message: Warning | str, *_where: object, **_more: object) -> None:

@@ -30,11 +30,13 @@ _REMEDIES = {
 }
 
 
-def write_error(path: str | PathLike[str], error: OSError) -> FileError:
-    """Return the error that names the file, the reason in words, and the remedy."""
+def write_error(
+    path: str | PathLike[str], error: OSError, what: str = "cannot be written"
+) -> FileError:
+    """Return the error that names the file, ``what`` happened, why in words, and the remedy."""
     unknown = (error.strerror or str(error), "choose another place")
     problem, remedy = _REMEDIES.get(error.errno or 0, unknown)
-    return FileError(path, f"cannot be written: {problem}", remedy)
+    return FileError(path, f"{what}: {problem}", remedy)
 
 
 def check_writable(path: str | PathLike[str]) -> None:

@@ -122,7 +122,10 @@ def rewritten(pieces: Iterable[Score], request: Request) -> Score:
     """Return the prompt of a request with the notes of a performer's pieces in its regions."""
     assert request.score is not None
     made = join_parts(pieces, request.score)
-    return graft(request.score, made, request.regions, request.locks, request.locked_notes)
+    whole = graft(request.score, made, request.regions, request.locks, request.locked_notes)
+    # Where new notes end earlier than the last old ones, the piece is as long as before.
+    length = request.score.length_ticks
+    return whole if whole.length_ticks >= length else replace(whole, written_length_ticks=length)
 
 
 def kept_parts(request: Request) -> Score:
@@ -198,7 +201,7 @@ def _with_parts(
     parts = {str(part["name"]): int(part.get("program", 0)) for part in config.get("tracks", ())}
     names = _lacking(prompt, tuple(parts)) if names is None else names
     if not names:
-        there = listed(track.name for track in prompt.tracks)
+        there = listed((track.name for track in prompt.tracks), 6)
         raise MusicError(f"no part is missing: this piece has {there}; name those to regenerate")
     order = list(parts)
     levels = [track.volume for track in prompt.tracks if track.notes]
@@ -210,10 +213,10 @@ def _with_parts(
             wanted.update(track_indices(prompt, (name,)))
         except MusicError:
             if known is None and order and _instrument(name) is None:
-                has = listed(track.name for track in prompt.tracks)
+                has = listed((track.name for track in prompt.tracks), 5)
                 raise MusicError(
                     f"no track is called {shown(name)}; this score has: {has}; the model can add: "
-                    f"{listed(order)}, and instruments such as Viola"
+                    f"{listed(order, 5)}, and instruments such as Viola"
                 ) from None
             title = known or name.strip()
             program = parts.get(title, _instrument(title) or 0)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from partimento.errors import CannotBeMet, MusicError
+from partimento.messages import shown
 from partimento.music.bounds import check_number, check_whole
 from partimento.music.chords import Chord
 from partimento.music.keys import Key, parse_pitch_class, pitch_name
@@ -91,10 +92,10 @@ class Promises:
     def _check_range(self, name: str, span: PitchRange) -> None:
         inside = {pitch % 12 for pitch in range(span.low, span.high + 1)}
         if self.key is not None and not inside & self.key.pitch_classes:
-            raise CannotBeMet(f"range {span} of {name!r} holds no note of {self.key}; widen it")
+            raise CannotBeMet(f"range {span} of {shown(name)} has no note of {self.key}; widen it")
         for chord in self._asked_chords():
             if not inside & chord.pitch_classes:
-                raise CannotBeMet(f"range {span} of {name!r} holds no note of {chord}; widen it")
+                raise CannotBeMet(f"range {span} of {shown(name)} has no note of {chord}; widen it")
 
     def _asked_chords(self) -> tuple[Chord, ...]:
         return tuple(chord for chord in self.chords if chord is not None)
@@ -120,7 +121,7 @@ def parse_pitch(text: str) -> int:
     else:
         match = re.fullmatch(r"([A-Ga-g](?:##|bb|[#b♯♭]?))(-?\d+)", text)
         if match is None:
-            raise MusicError(f"{text!r} is no pitch; write C4, F#3 or a MIDI number")
+            raise MusicError(f"{shown(text)} is no pitch; write C4, F#3 or a MIDI number")
         name = match[1][0].upper() + match[1][1:]
         pitch = parse_pitch_class(name) + 12 * (int(match[2]) + 1)
         # Cb4 is B3 and B#4 is C5: the octave follows the letter, not the sounding note.
@@ -129,7 +130,7 @@ def parse_pitch(text: str) -> int:
         elif name.startswith("B") and parse_pitch_class(name) < 6:
             pitch += 12
     if not 0 <= pitch <= 127:
-        raise MusicError(f"{text!r} lies outside MIDI's 0..127 (C-1..G9)")
+        raise MusicError(f"{shown(text)} lies outside MIDI's 0..127 (C-1..G9)")
     return pitch
 
 
@@ -138,7 +139,7 @@ def parse_range(text: str) -> tuple[str, PitchRange]:
     name, separator, span = text.rpartition("=")
     match = re.fullmatch(r"\s*(.+?)\s*(?:-|\.\.|:)\s*([A-Ga-g][#b♯♭]*-?\d+|\d+)\s*", span)
     if match is None:
-        raise MusicError(f"{text!r} is no range; write C3-C5 or Soprano=C4-A5")
+        raise MusicError(f"{shown(text)} is no range; write C3-C5 or Soprano=C4-A5")
     low, high = parse_pitch(match[1]), parse_pitch(match[2])
     return (name.strip() if separator else "*"), PitchRange(low, high)
 
@@ -147,5 +148,5 @@ def parse_time_signature(text: str) -> TimeSignature:
     """Return the metre of ``"3/4"`` or ``"6/8"``, starting at tick 0."""
     match = re.fullmatch(r"\s*(\d{1,3})\s*/\s*(\d{1,3})\s*", text)
     if match is None:
-        raise MusicError(f"{text!r} is no metre; write 4/4, 3/4 or 6/8")
+        raise MusicError(f"{shown(text)} is no metre; write 4/4, 3/4 or 6/8")
     return TimeSignature(0, int(match[1]), int(match[2]))

@@ -52,6 +52,7 @@ _HEADER_BYTES = 44
 _LONG_HEADER_BYTES = 80  # with room for sizes of 64 bits
 _UNKNOWN = 0xFFFFFFFF  # the size of a WAV that has no end yet
 _MOST_BYTES = _UNKNOWN - 2**20  # of sound in a usual WAV, its recipe behind it
+_CANNOT_GROW = "cannot grow, and is whole up to here"
 _ROOM_FOR_STOP = 12  # the digits of a number of bars
 _MOST_FRAMES = 10**13  # that a stream can be stopped after: seven years
 _BLOCK_FRAMES = 2**14  # encoders get as many at once, so that they make the same of any pieces
@@ -165,7 +166,7 @@ class WavFile:
             self._bytes += len(data)
             self._write_header(0)
         except OSError as error:
-            raise files.write_error(self._name, error) from None
+            raise files.write_error(self._name, error, _CANNOT_GROW) from None
 
     def _begin(self, data: bytes) -> FileIO:
         with files.atomic_path(self._path) as temporary:
@@ -205,7 +206,7 @@ class WavFile:
             self._write_header(8 + len(chunk))
         except OSError as error:
             self._file.truncate(end)
-            raise files.write_error(self._name, error) from None
+            raise files.write_error(self._name, error, _CANNOT_GROW) from None
         finally:
             self._file.close()
 
@@ -396,13 +397,16 @@ class Loudspeaker:
             raise MissingExtra("playing through loudspeakers", "live") from None
         except OSError:
             raise NotSupported(
-                "the PortAudio library is missing: install it (Debian: libportaudio2), or use -o"
+                "the PortAudio library is missing: install it (Debian: libportaudio2), or write a "
+                "file instead"
             ) from None
         try:
             self._stream: Any = sounddevice.OutputStream(SAMPLE_RATE_HZ, channels=CHANNELS)
             self._stream.start()
         except sounddevice.PortAudioError as error:
-            raise NotSupported(f"no audio device plays here ({error}); use -o") from None
+            raise NotSupported(
+                f"there is no audio device ({error}); write a file instead"
+            ) from None
 
     def take(self, samples: npt.NDArray[np.float32]) -> None:
         """Play samples (channels, frames); waits while the device has enough."""

@@ -244,9 +244,13 @@ def test_a_stream_into_a_full_disk_stays_whole(hum, monkeypatch):
             return self.file.write(data[:10] if self.file.tell() >= 44 else data)
 
     sink._file = Full(sink._file)
-    with pytest.raises(FileError, match=r"s\.wav: cannot be written: the disk is full"):
+    with pytest.raises(
+        FileError, match=r"s\.wav: cannot grow, and is whole up to here: the disk is full"
+    ):
         sink.take(np.zeros((2, 100), dtype=np.float32))
-    with pytest.raises(FileError, match=r"s\.wav: cannot be written: the disk is full"):
+    with pytest.raises(
+        FileError, match=r"s\.wav: cannot grow, and is whole up to here: the disk is full"
+    ):
         sink.close('{"a": 1}')
     heard = files.read_audio("s.wav")
     assert heard.samples.shape == (2, 100)

@@ -186,7 +186,7 @@ def test_prompts_of_the_other_kind_are_refused(instrument, hum, tmp_path):
     with pytest.raises(FileError, match=r"a\.mid: holds notes, and droning makes sound; give WAV"):
         instrument.continue_(tmp_path / "a.mid")
     humming = api.load("humming")
-    with pytest.raises(MusicError, match="the prompt is sound; a prompt is notes"):
+    with pytest.raises(MusicError, match="the prompt is sound; this needs notes"):
         humming.continue_(tone())
     files.write(tone(), tmp_path / "a.wav")
     with pytest.raises(FileError, match=r"a\.wav: is sound; a prompt is notes"):
