@@ -55,7 +55,7 @@ def _problem(schema: type[BaseModel], error: ErrorDetails) -> str:
         hint = f"; did you mean {close[0]!r}?" if close else ""
         here = f"; known here: {listed(known, 12)}" if known else ""
         return f"unknown option{hint}{here}"
-    bounds = "" if inside is None else _bounds(inside, str(place[-1]))
+    bounds = "" if inside is None or not place else _bounds(inside, str(place[-1]))
     message = error["msg"]
     if bounds:
         kind = "an integer" if error["type"].startswith("int") else "a number"

@@ -191,7 +191,7 @@ def test_prompts_of_the_other_kind_are_refused(instrument, hum, tmp_path):
     files.write(tone(), tmp_path / "a.wav")
     with pytest.raises(FileError, match=r"a\.wav: is sound; this needs notes"):
         humming.continue_(tmp_path / "a.wav")
-    with pytest.raises(MusicError, match="no samples to go on from"):
+    with pytest.raises(MusicError, match="no samples to continue"):
         instrument.continue_(Audio(np.zeros((2, 0), np.float32), RATE))
 
 
