@@ -1,6 +1,6 @@
 """Scores and audio to files and back; corpora of them. Writes happen whole or not at all."""
 
-from partimento.files.atomic import atomic_path, check_writable
+from partimento.files.atomic import CheckedFile, atomic_path, check_writable, write_error
 from partimento.files.corpora.corpus import Corpus, Preflight, corpus_names, open_corpus
 from partimento.files.corpora.items import CorpusItem
 from partimento.files.formats import (
@@ -23,6 +23,7 @@ __all__ = [
     "PICTURE_SUFFIXES",
     "SCORE_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "CheckedFile",
     "Corpus",
     "CorpusItem",
     "Preflight",
@@ -37,5 +38,6 @@ __all__ = [
     "read_score",
     "write",
     "write_audio",
+    "write_error",
     "write_score",
 ]
