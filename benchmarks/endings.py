@@ -66,7 +66,7 @@ def run(options: Options) -> dict[str, Any]:
             closed += is_closed
             if not is_closed:
                 missed.append(f"{instrument.name} seed {seed} {wishes}")
-            if "key" not in wishes and wishes["ending"] != "half":
+            if "key" not in wishes and wishes["ending"] == "authentic":
                 keyless += 1
                 right += estimate_key(made) == key
             if (seed + 1) % 50 == 0:

@@ -1,9 +1,9 @@
 """Partimento: give it a sketch and it realises music, at once, on the computer you have.
 
 ``partimento.load().generate(bars=16).save("first.wav")`` is a whole program. What is listed in
-``__all__`` is imported when it is first used, so that ``import partimento`` costs nothing.
-The whole public surface is ``partimento.api``; ``api.systems`` and ``api.evaluate`` stand there
-alone, since packages of ours bear their names.
+``__all__`` is imported when it is first used, so that ``import partimento`` takes no time. The
+public interface is ``partimento.api``; ``api.systems`` and ``api.evaluate`` are found only there,
+because packages and modules have their names.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         export,
         load,
         models,
+        play,
         read,
         render,
         replay,
@@ -35,6 +36,7 @@ __all__ = [
     "export",
     "load",
     "models",
+    "play",
     "read",
     "render",
     "replay",

@@ -1,6 +1,8 @@
-"""The whole public surface: find, load, play, hear, train, measure, replay.
+"""The public interface: find and load models, make music, play, train, measure and replay it.
 
-Everything here takes plain values, returns typed ones, and raises only ``partimento.errors``.
+Everything here takes plain values, returns typed ones, and raises only ``partimento.errors``. A
+piece may be given as a path, a ``Score``, an ``Audio`` or a ``Result``. Existing files are
+replaced, whole or not at all.
 """
 
 from __future__ import annotations
@@ -25,10 +27,12 @@ from partimento.generation import streaming as live
 from partimento.generation.humanize import humanize, humanize_again
 from partimento.generation.instrument import Instrument, Progress
 from partimento.generation.loading import PRECISIONS, load
-from partimento.generation.prompts import read_prompt
+from partimento.generation.prompts import Sketch, piece_of, read_prompt, ready_sound
 from partimento.generation.result import Result
+from partimento.messages import shown
 from partimento.music import Audio, Piece, Score
 from partimento.playback.destinations import check_output
+from partimento.playback.sinks import Loudspeaker
 from partimento.recipe import PromptRecord, Recipe, file_sha256, parse_recipe
 from partimento.runtime.contract import Task
 from partimento.runtime.model_folder import CONFIG_FILE, write_model_folder
@@ -45,11 +49,13 @@ __all__ = [
     "humanize",
     "load",
     "models",
+    "play",
     "read",
     "read_score",
     "render",
     "replay",
     "skipped_models",
+    "stem_paths",
     "systems",
     "train",
     "write",
@@ -58,10 +64,10 @@ __all__ = [
 
 
 def read(path: str | Path) -> Piece:
-    """Return the piece in a file: notes of MIDI, MusicXML, ABC; sound of WAV, FLAC, OGG, MP3.
+    """Return the piece in a file: notes of MIDI, MusicXML or ABC; sound of WAV, FLAC, OGG or MP3.
 
     Raises:
-        FileError: if it cannot be read; names the place and the remedy.
+        FileError: if it cannot be read; names the file and the remedy.
     """
     return files.read(path)
 
@@ -78,48 +84,93 @@ def read_score(path: str | Path) -> Score:
     return piece
 
 
-def write(piece: Piece, path: str | Path, soundfont: str | Path | None = None) -> Path:
-    """Write notes or sound in the format that the name's ending says, and return the path.
+def write(piece: Sketch, path: str | Path, soundfont: str | Path | None = None) -> Path:
+    """Write notes or sound in the format of the path's ending, and return the path.
 
-    Notes that are written as sound are rendered, through ``soundfont`` where it is given;
-    ``.png`` is a piano roll.
+    Notes that are written as sound are rendered, through ``soundfont`` as in ``render``; ``.png``
+    is a piano roll, or the spectrogram of sound.
 
     Raises:
-        FileError: if the ending is unknown or the place cannot be written.
+        FileError: if the ending is unknown or the file cannot be written.
+        MusicError: if ``piece`` is none.
     """
+    given = piece_of(piece)
     check_output(path)
-    if isinstance(piece, Score) and Path(path).suffix.lower() in files.AUDIO_SUFFIXES:
-        piece = render(piece, soundfont=soundfont)
-    files.write(piece, path)
+    if isinstance(given, Score) and Path(path).suffix.lower() in files.AUDIO_SUFFIXES:
+        given = render(given, soundfont=soundfont)
+    files.write(given, path)
     return Path(path)
 
 
-def render(score: Score, sample_rate_hz: int = 44100, soundfont: str | Path | None = None) -> Audio:
-    """Return the sound of a score, stereo, by the built-in synthesiser or through a SoundFont."""
-    heard = sound.render(score, sample_rate_hz=sample_rate_hz, soundfont=soundfont)
+def render(
+    piece: Sketch, sample_rate_hz: int = 44100, soundfont: str | Path | None = None
+) -> Audio:
+    """Return the sound of notes, in stereo.
+
+    Args:
+        piece: the notes.
+        sample_rate_hz: 8000..192000.
+        soundfont: an .sf2 or .sf3 file, or the name of an installed one, to play through; None
+            takes what ``PARTIMENTO_SOUNDFONT`` names, or else the built-in synthesiser.
+
+    Raises:
+        FileError: if a file cannot be read or is sound, or there is no such soundfont.
+        MusicError: if ``piece`` is none, or the sample rate is out of range.
+        NotSupported: if a soundfont is asked and FluidSynth is not installed.
+    """
+    score = read_prompt(piece).score
+    font = sound.chosen_soundfont(soundfont)
+    heard = sound.render(score, sample_rate_hz=sample_rate_hz, soundfont=font)
     if not score.recipe:
         return heard
     recipe = parse_recipe(score.recipe, "score")
-    if soundfont is not None:
-        recipe = recipe.model_copy(update={"soundfont": str(soundfont)})
+    if font is not None:
+        recipe = recipe.model_copy(update={"soundfont": str(font)})
     return replace(heard, recipe=recipe.to_json())
+
+
+def play(piece: Sketch, soundfont: str | Path | None = None) -> None:
+    """Play notes or sound through the loudspeakers, until the end or ``KeyboardInterrupt``.
+
+    Raises:
+        FileError, MusicError: as in ``render``.
+        MissingExtra: without the extra ``live``.
+        NotSupported: if there is no audio device.
+    """
+    speaker = Loudspeaker()  # first, so that nothing is rendered in vain
+    try:
+        given = piece_of(piece)
+        heard = given if isinstance(given, Audio) else render(given, soundfont=soundfont)
+        speaker.take_all(ready_sound(heard).samples)
+    finally:
+        speaker.close("")
+
+
+def stem_paths(score: Score, folder: str | Path, name: str) -> list[Path]:
+    """Return the files that ``write_stems`` writes, one for each track, no two alike."""
+    paths: list[Path] = []
+    for track in score.tracks:
+        safe = re.sub(r"[^\w .()+-]", "_", track.name).strip() or "track"
+        path, number = Path(folder) / f"{name}_{safe}.wav", 2
+        while path in paths:
+            path, number = Path(folder) / f"{name}_{safe} {number}.wav", number + 1
+        paths.append(path)
+    return paths
 
 
 def write_stems(
     score: Score, folder: str | Path, name: str, soundfont: str | Path | None = None
 ) -> list[Path]:
-    """Write each track as ``FOLDER/NAME_TRACK.wav``; mixed they are the whole.
+    """Write each track as ``FOLDER/NAME_TRACK.wav``; their sum is the whole piece.
 
     Raises:
         FileError: if the folder cannot be made or written.
     """
-    target = Path(folder)
-    _make_folder(target)
-    paths: list[Path] = []
-    for track, heard in sound.render_stems(score, soundfont=soundfont).items():
-        safe = re.sub(r"[^\w .()+-]", "_", track).strip() or "track"
-        paths.append(target / f"{name}_{safe}.wav")
-        files.write(heard, paths[-1])
+    _make_folder(Path(folder))
+    font = sound.chosen_soundfont(soundfont)
+    paths = stem_paths(score, folder, name)
+    for path, heard in zip(paths, sound.render_stems(score, soundfont=font).values(), strict=True):
+        files.write(heard, path)
     return paths
 
 
@@ -136,7 +187,7 @@ def export(model: str | Path, out: str | Path, *, precision: str | None = None) 
     Args:
         model: a name, a model folder, or the folder of a run, finished or not.
         out: the folder to make; new or empty.
-        precision: keep this graph alone, ``"int8"`` or ``"fp32"``; None keeps all.
+        precision: keep only this graph, ``"int8"`` or ``"fp32"``; None keeps all.
 
     Raises:
         ModelError: if there is no such model, or it lacks this precision.
@@ -144,7 +195,7 @@ def export(model: str | Path, out: str | Path, *, precision: str | None = None) 
         MissingExtra: for a run that has no exported model yet, without torch.
     """
     if precision is not None and precision not in PRECISIONS:
-        raise NotSupported(f"precision is {' or '.join(PRECISIONS)}, not {precision!r}")
+        raise NotSupported(f"precision is {' or '.join(PRECISIONS)}, not {shown(precision)}")
     target = Path(out)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise FileError(target, "is not empty", "name a new folder")
@@ -190,7 +241,7 @@ def _export_run(run: Path, target: Path, precision: str | None) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """A file made again: the piece, and what may make it differ."""
+    """A file made again: the piece, and what may make it differ from the first."""
 
     source: Path
     recipe: Recipe
@@ -200,7 +251,7 @@ class Replay:
 
     @cached_property
     def result(self) -> Result:
-        """The piece; sound is made when it is first asked for, since it may be very long."""
+        """The piece; sound is generated when first asked for, since it may be very long."""
         return self.make()
 
     def is_same(self) -> bool:
@@ -210,10 +261,10 @@ class Replay:
             return filecmp.cmp(again, self.source, shallow=False)
 
     def save(self, path: str | Path) -> Path:
-        """Write the piece, the sound of a stream as the stream made it, and return the path.
+        """Write the piece, the sound of a stream as the stream wrote it, and return the path.
 
         Raises:
-            FileError: if the ending is unknown or the place cannot be written.
+            FileError: if the ending is unknown or the file cannot be written.
         """
         target = Path(path)
         if self.write_sound is not None:
@@ -235,15 +286,15 @@ def replay(
     """Make a generated file again from the recipe inside it.
 
     Args:
-        path: any file that we wrote.
+        path: any file that Partimento wrote.
         prompt: where the prompt is now, or where several are, in order; by default where they
             were, or beside ``path``.
-        model: the model where it is no longer found by the name in the recipe.
-        progress: told (bars done, bars asked); of sound (seconds done, seconds asked), whenever it
-            is written.
+        model: the model, if it is no longer found by the name in the recipe.
+        progress: called with (bars done, bars asked); for sound with (seconds done, seconds
+            asked), whenever it is written. See ``Instrument``.
 
     Raises:
-        FileError: if the file has no recipe, or the prompt is missing or another.
+        FileError: if the file has no recipe, or the prompt is missing or has changed.
         ModelError: if the model is missing or not the same.
     """
     source = Path(path)
@@ -252,7 +303,7 @@ def replay(
     if is_new and not recipe.has_end:
         raise FileError(
             source,
-            "tells how an endless stream began but not where it was stopped",
+            "does not say where its endless stream was stopped",
             "replay the .mid or .wav of the same stream",
         )
     instrument = load(
@@ -263,8 +314,8 @@ def replay(
     if instrument.folder.hash != recipe.model_hash:
         raise ModelError(
             f"{source} was made by another version of {recipe.model} (hash "
-            f"{recipe.model_hash[:12]}, here {instrument.folder.hash[:12]}); install that one, "
-            "or name it with --model"
+            f"{recipe.model_hash[:12]}, here {instrument.folder.hash[:12]}); name that one with "
+            "--model"
         )
     named = prompt if isinstance(prompt, tuple) else (prompt,)
     given = tuple(
@@ -315,7 +366,7 @@ def _prompt_of(record: PromptRecord, source: Path, given: str | Path | None) -> 
         FileError: if it is nowhere or has changed.
     """
     if given is None and not record.path:
-        raise FileError(source, "went on from notes in memory", "they cannot be replayed")
+        raise FileError(source, "continued a piece in memory", "it cannot be replayed")
     places = (
         [Path(given)]
         if given is not None
@@ -326,8 +377,8 @@ def _prompt_of(record: PromptRecord, source: Path, given: str | Path | None) -> 
     )
     found = [place for place in places if place.is_file()]
     if not found:
-        raise FileError(places[0], "the prompt is not there", "say where it is with --prompt")
+        raise FileError(places[0], "the prompt is missing", "say where it is with --prompt")
     for place in found:
         if file_sha256(place) == record.sha256:
             return place
-    raise FileError(found[0], "the prompt has changed since", "give the old one with --prompt")
+    raise FileError(found[0], "the prompt has changed", "name the old one with --prompt")

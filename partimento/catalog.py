@@ -12,6 +12,7 @@ from pathlib import Path
 
 from partimento import systems as systems_package
 from partimento.errors import ModelError, NotSupported
+from partimento.messages import listed, shown
 from partimento.music import Audio, Piece, Score, Track
 from partimento.runtime.contract import Card, Kind, Task
 from partimento.runtime.model_folder import ModelFolder
@@ -23,12 +24,13 @@ __all__ = [
     "Description",
     "ModelInfo",
     "SkippedModel",
-    "able_models",
+    "check_task",
     "default_model",
     "describe",
     "find_card",
     "fits_chorales",
     "models",
+    "models_that",
     "open_model",
     "resolve_model",
     "skipped_models",
@@ -108,7 +110,7 @@ def find_card(name: str) -> Card:
     """
     wanted = name.strip().replace("-", "_").lower()
     if wanted not in systems():
-        raise NotSupported(f"no system is called {name!r}{_nearest(wanted, systems())}")
+        raise NotSupported(f"no system is called {shown(name)}{_nearest(wanted, systems())}")
     card = importlib.import_module(f"{systems_package.__name__}.{wanted}").CARD
     if not isinstance(card, Card):
         raise NotSupported(f"system {wanted} has no card")
@@ -126,10 +128,10 @@ def describe(name: str | Path) -> Description:
         return _description(find_card(wanted), None)
     known = [info.name for info in models()]
     skipped = [each.path.name for each in skipped_models()]
-    if str(name) not in (*known, *skipped) and not Path(name).is_dir():
+    if str(name) not in (*known, *skipped) and not os.path.isdir(name):
         everything = [*systems(), *known]
         raise NotSupported(
-            f"no system or model is called {str(name)!r}{_nearest(str(name), everything)}"
+            f"no system or model is called {shown(str(name))}{_nearest(str(name), everything)}"
         )
     folder = open_model(name, verify=False)
     return _description(find_card(folder.system), folder)
@@ -187,18 +189,18 @@ def resolve_model(name_or_path: str | Path) -> Path:
     if text in infos:
         return infos[text]
     path = Path(text).expanduser()
-    if (path / "config.json").is_file():
+    if os.path.isfile(path / "config.json"):  # False for names that no file can have
         return path
     if is_unfinished(path):
         raise ModelError(f"{text} is {unfinished(path)}")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ModelError(f"{text}: is no model folder (it has no config.json); train or export one")
     if isinstance(name_or_path, Path) or os.sep in text:
         raise ModelError(f"{text}: no such model folder; see 'partimento models'")
     for skipped in skipped_models():
         if skipped.path.name == text:
             raise ModelError(skipped.problem)
-    raise ModelError(f"no model is called {text!r}{_nearest(text, infos)}")
+    raise ModelError(f"no model is called {shown(text)}{_nearest(text, infos)}")
 
 
 def open_model(name_or_path: str | Path, verify: bool = True) -> ModelFolder:
@@ -210,18 +212,31 @@ def open_model(name_or_path: str | Path, verify: bool = True) -> ModelFolder:
     return ModelFolder.open(resolve_model(name_or_path), verify=verify)
 
 
+def models_that(task: Task, kind: Kind | None = None) -> tuple[str, ...]:
+    """Return the names of the models that serve a task, of a kind or of any."""
+    return tuple(info.name for info in models() if _serves(info.system, task, kind))
+
+
+def check_task(card: Card, task: Task) -> None:
+    """Raise NotSupported unless a system serves ``task``; names the models that do."""
+    try:
+        card.check_task(task)
+    except NotSupported as error:
+        able = models_that(task)
+        hint = f"models that can: {listed(able)}" if able else "no installed model can"
+        raise NotSupported(f"{error}; {hint}") from None
+
+
 def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> str:
     """Return the name of the model to use where none is named.
 
     For CONTINUE the prompt decides: up to four melodic lines go to the chorales, all other notes to
-    the piano, and sound to the first model that goes on from sound. Tasks that not every model
-    serves, such as INFILL, go to the first model that does. Otherwise it is the first of a constant
-    list that is there.
+    the piano, and sound to the first model that continues sound. INFILL, ACCOMPANY and other tasks
+    go to the first model that serves them. GENERATE goes to the first of a constant list.
 
     Raises:
         ModelError: if no model is installed at all.
-        NotSupported: if none that is installed can infill, accompany, or go on from sound; names
-            those that there are.
+        NotSupported: if none that is installed serves the task.
     """
     infos = models()
     names = [info.name for info in infos]
@@ -231,44 +246,37 @@ def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> st
             f"my-model) and name it with --model, or set {MODELS_VARIABLE}"
         )
     if isinstance(prompt, Audio):
-        able = (info.name for info in infos if _serves(info.system, task, "audio"))
-        found = next(able, None)
-        if found is None:
+        able = models_that(task, "audio")
+        if not able:
             raise NotSupported(
-                f"no installed model goes on from sound (there are: {', '.join(names)}); name one "
-                "that does with --model"
+                f"no installed model can {task} sound (there are: {listed(names)}); name one that "
+                "can with --model"
             )
-        return found
+        return able[0]
     if task is Task.CONTINUE and prompt is not None:
         fitting = _CHORALES if fits_chorales(prompt) else _PIANO
         if fitting in names:
             return fitting
     default = next(info.name for info in infos if info.is_default)
-    if task not in (Task.GENERATE, Task.CONTINUE, Task.HUMANIZE):
-        preferred = [name for name in (_FOUR_VOICES, default) if name in names]
-        ordered = dict.fromkeys((*preferred, *names))
-        systems_of = {info.name: info.system for info in infos}
-        able = (name for name in ordered if _serves(systems_of[name], task))
-        found = next(able, None)
+    if task not in (Task.GENERATE, Task.CONTINUE):
+        able = models_that(task, None if prompt is None or task is Task.RENDER else "score")
+        preferred = [name for name in (_FOUR_VOICES, default) if name in able]
+        found = next(iter((*preferred, *able)), None)
         if found is None:
             raise NotSupported(
-                f"no installed model can {task} (there are: {', '.join(names)}); name one that can "
+                f"no installed model can {task} (there are: {listed(names)}); name one that can "
                 "with --model"
             )
         return found
-    return default
+    able = models_that(task)
+    return default if default in able else next(iter(able), default)
 
 
-def able_models(task: Task) -> tuple[str, ...]:
-    """Return the names of the models whose system serves a task."""
-    return tuple(info.name for info in models() if _serves(info.system, task))
-
-
-def _serves(system: str, task: Task, kind: Kind | None = None) -> bool:
+def _serves(system: str, task: Task, kind: Kind | None) -> bool:
     try:
         card = find_card(system)
         return task in card.tasks and kind in (None, card.makes)
-    except NotSupported:  # a model of a system that is not of this version
+    except NotSupported:  # a model of a system that is not in this version
         return False
 
 
@@ -376,4 +384,4 @@ def _nearest(wanted: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{hint} (there are: {', '.join(names) or 'none'})"
+    return f"{hint} (there are: {listed(names)})"

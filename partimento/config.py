@@ -5,6 +5,7 @@ Unknown keys are errors that name their path (``training.recipe.lr_peak: unknown
 
 from __future__ import annotations
 
+import difflib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -12,20 +13,22 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from partimento.errors import ConfigError, FileError
+from partimento.messages import listed, shown
 
 __all__ = ["Config", "read_config", "validate_config"]
 
 
 class Config(BaseModel):
-    """Base of every config: frozen, closed to unknown keys, NaN and infinities."""
+    """Base of every config: frozen, and closed to unknown keys, NaN and infinities."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 C = TypeVar("C", bound=Config)
-_LONGEST_SHOWN = 80  # characters of a wrong value in a message
+_SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
 
 def validate_config(
@@ -46,13 +49,7 @@ def validate_config(
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join([where, *_place(schema, first["loc"])])
-        if first["type"] == "extra_forbidden":
-            known = _fields_at(schema, first["loc"][:-1])
-            here = f"; known here: {', '.join(sorted(known))}" if known else ""
-            raise ConfigError(path, f"unknown option{here}") from None
-        got = repr(first["input"])
-        shown = got if len(got) <= _LONGEST_SHOWN else f"{got[:_LONGEST_SHOWN]}..."
-        raise ConfigError(path, f"{first['msg']} (got {shown})") from None
+        raise ConfigError(path, _problem(schema, first)) from None
 
 
 def _tuples(value: Any) -> Any:
@@ -88,8 +85,38 @@ def _tag(member: type[BaseModel]) -> str:
     return "" if info is None else str(info.default)
 
 
-def _fields_at(schema: type[BaseModel], place: tuple[str | int, ...]) -> tuple[str, ...]:
-    """Return the options known at a place inside a config; none where it is no config."""
+def _problem(schema: type[BaseModel], error: ErrorDetails) -> str:
+    """Return what is wrong, with the options that are known or the bounds of the value."""
+    place = error["loc"]
+    inside = _model_at(schema, place[:-1])
+    if error["type"] == "extra_forbidden":
+        known = sorted(inside.model_fields) if inside is not None else []
+        close = difflib.get_close_matches(str(place[-1]), known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        here = f"; known here: {listed(known, 12)}" if known else ""
+        return f"unknown option{hint}{here}"
+    bounds = "" if inside is None or not place else _bounds(inside, str(place[-1]))
+    message = error["msg"]
+    if bounds:
+        kind = "an integer" if error["type"].startswith("int") else "a number"
+        message = f"must be {kind} {bounds}"
+    return f"{message}, not {shown(error['input'])}"
+
+
+def _bounds(schema: type[BaseModel], name: str) -> str:
+    """Return the bounds of a field, such as ``"> 0 and <= 5"``; empty where it has none."""
+    field = schema.model_fields.get(name)
+    limits = () if field is None else field.metadata
+    return " and ".join(
+        f"{sign} {getattr(limit, key)}"
+        for limit in limits
+        for key, sign in _SIGNS.items()
+        if getattr(limit, key, None) is not None
+    )
+
+
+def _model_at(schema: type[BaseModel], place: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """Return the schema of a place inside a config; None where it is no config."""
     members = [schema]
     for name in place:
         tagged = [member for member in members if len(members) > 1 and _tag(member) == name]
@@ -99,8 +126,8 @@ def _fields_at(schema: type[BaseModel], place: tuple[str | int, ...]) -> tuple[s
         info = members[0].model_fields.get(str(name))
         members = [] if info is None else _models(info.annotation)
         if not members:
-            return ()
-    return tuple(members[0].model_fields)
+            return None
+    return members[0]
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -121,6 +148,6 @@ def read_config(path: str | Path) -> dict[str, Any]:
             return values
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror})", "check the path") from None
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise FileError(path, f"does not parse ({error})", "mend that line") from None
+    except (ValueError, RecursionError) as error:  # both formats' errors, and numbers too long
+        raise FileError(path, f"does not parse ({error})", "correct that line") from None
     raise FileError(path, "is neither .toml nor .json", "rename it or convert it")

@@ -20,6 +20,7 @@ from partimento.generation.instrument import Instrument
 from partimento.generation.loading import load
 from partimento.generation.options import Wishes
 from partimento.music import Score
+from partimento.music.bounds import check_whole
 from partimento.runtime.contract import AUDIO_RATE_HZ, Task
 from partimento.runtime.threads import check_threads, cores
 
@@ -103,8 +104,9 @@ def doctor(bars: int = 8, threads: int | None = None) -> DoctorReport:
     """Look at this machine and time every shipped model that generates, over ``bars`` bars.
 
     Raises:
-        NotSupported: if ``threads`` is less than 1.
+        MusicError: if ``bars`` or ``threads`` are out of range.
     """
+    check_whole("bars", bars, 1, 256)
     check_threads(threads)
     makers = [info for info in catalog.models() if _generates(info.system)]
     infos = [info for info in makers if info.is_shipped] or makers[:1]
@@ -118,7 +120,10 @@ def doctor(bars: int = 8, threads: int | None = None) -> DoctorReport:
         for name, (modules, purpose) in EXTRAS.items()
     )
     folder = catalog.user_models_folder()
-    soundfont = sound.find_soundfont()
+    try:
+        soundfont = sound.find_soundfont()
+    except PartimentoError:  # a variable that names none; the verbs that play report it
+        soundfont = None
     return DoctorReport(
         versions=_versions(),
         machine=f"{platform.system()} {platform.machine()}",
@@ -229,11 +234,11 @@ def _audio_device() -> str:
         return ""
     try:
         import sounddevice
-    except (ImportError, OSError):  # the library it wraps may be missing
+    except (ImportError, OSError):  # the PortAudio library is missing
         return ""
     try:
         return str(sounddevice.query_devices(kind="output")["name"])
-    except (sounddevice.PortAudioError, ValueError):
+    except (sounddevice.PortAudioError, ValueError):  # there is no device
         return ""
 
 

@@ -1,19 +1,20 @@
-"""Made music beside real music: folders in, one table out."""
+"""Generated music compared with real music: two sets of pieces in, one table out."""
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from partimento import files
-from partimento.errors import FileError
+from partimento.errors import FileError, MusicError
 from partimento.generation.instrument import Instrument
 from partimento.generation.loading import load
+from partimento.generation.prompts import Sketch, piece_of
 from partimento.metrics.copying import CopyIndex
 from partimento.metrics.plots import save_plots
 from partimento.metrics.report import Report, Row, compare
@@ -24,6 +25,7 @@ __all__ = ["COPY_INDEX_KEY", "Evaluation", "evaluate", "scores_of"]
 
 _SHOWN = 3  # pieces that a warning names
 COPY_INDEX_KEY = "copy_index"  # the key of a model's config that names its index file
+Pieces = Sketch | Iterable[Sketch]  # a folder, zip or corpus; one piece; or several pieces
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +41,8 @@ class Evaluation:
         rows = self.report.rows()
         if self.nll:
             made, real = self.nll["generated"], self.nll["reference"]
-            rows.append(Row("NLL a token (nats)", f"{made:.3f}", f"{real:.3f}", ""))
-        rows.append(Row("copies looked for in", self.copies_from, "", ""))
+            rows.append(Row("NLL per token (nats)", f"{made:.3f}", f"{real:.3f}", ""))
+        rows.append(Row("copies searched in", self.copies_from, "", ""))
         return rows
 
     def to_json(self) -> str:
@@ -59,26 +61,28 @@ class Evaluation:
 
 
 def evaluate(
-    made: str | Path,
-    reference: str | Path,
+    made: Pieces,
+    reference: Pieces,
     *,
-    training: str | Path | None = None,
+    training: Pieces | None = None,
     model: str | Path | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Measure made music against real music.
+    """Measure generated music against real music.
 
     Args:
-        made: a folder or zip of generated pieces.
-        reference: a folder or zip of real ones of the same kind, or a known corpus by name.
-        training: what the model learnt from, for the copy check; without it the model's own index
-            is taken, and without that the reference.
-        model: a model, whose NLL a token of both sets is measured.
-        seed: deals the pieces to the judge's folds.
+        made: the generated pieces: a folder or zip, or one or several pieces, each a path, a score
+            or a result.
+        reference: real pieces of the same kind, in the same forms, or a known corpus by name.
+        training: what the model was trained on, for the copy check; without it the model's own
+            index is used, and without that the reference.
+        model: a model, whose NLL per token is measured on both sets.
+        seed: splits the pieces into the judge's folds.
 
     Raises:
-        FileError: if a folder cannot be read or holds no notes.
+        FileError: if a folder or file cannot be read or holds no notes.
         ModelError: if the model is missing.
+        MusicError: for what is no piece, and for pieces without notes.
     """
     generated, real = scores_of(made), scores_of(reference)
     instrument = None if model is None else load(model)
@@ -93,14 +97,21 @@ def evaluate(
     return Evaluation(report, nll, source)
 
 
-def scores_of(place: str | Path) -> dict[str, Score]:
+def scores_of(place: Pieces) -> dict[str, Score]:
     """Return the scores of a folder, zip or known corpus by their names in it; sound is left out.
 
     What cannot be read is named in a warning.
 
+    Pieces that are given one by one are named by their path, or numbered from 1.
+
     Raises:
         FileError: if it cannot be read or holds no notes.
+        MusicError: for what is no piece, and for pieces without notes.
     """
+    if not isinstance(place, str | Path):
+        return _given(place)
+    if Path(place).suffix.lower() in files.SCORE_SUFFIXES and Path(place).is_file():
+        return _given([place])
     corpus = files.open_corpus(place)
     notes = [i.id for i in corpus.items if Path(i.id).suffix.lower() not in files.SOUND_SUFFIXES]
     scores: dict[str, Score] = {}
@@ -119,19 +130,38 @@ def scores_of(place: str | Path) -> dict[str, Score]:
     return scores
 
 
+def _given(pieces: Iterable[Sketch] | Sketch) -> dict[str, Score]:
+    """Return pieces that are given one by one, by their names."""
+    several = list(pieces) if isinstance(pieces, Iterable) else [pieces]
+    scores: dict[str, Score] = {}
+    for number, given in enumerate(several, 1):
+        piece = piece_of(given)
+        name = str(given) if isinstance(given, str | Path) else f"piece {number}"
+        if isinstance(piece, Score) and piece.notes:
+            scores[name] = piece
+    if not scores:
+        raise MusicError("there are no pieces with notes to measure; give MIDI, scores or results")
+    return scores
+
+
+def _name(place: Pieces) -> str:
+    return str(place) if isinstance(place, str | Path) else "the pieces given"
+
+
 def _copy_index(
-    training: str | Path | None,
+    training: Pieces | None,
     instrument: Instrument | None,
-    reference: str | Path,
+    reference: Pieces,
     real: Mapping[str, Score],
 ) -> tuple[CopyIndex, str]:
     """Return the index for the copy check, and what it was made of, in words."""
     if training is not None:
-        return CopyIndex.build(scores_of(training).items()), str(training)
+        return CopyIndex.build(scores_of(training).items()), _name(training)
     if instrument is not None and COPY_INDEX_KEY in instrument.folder.config:
         file = instrument.folder.file(instrument.folder.config[COPY_INDEX_KEY])
         return CopyIndex.load(file), f"the training music of {instrument.name}"
-    return CopyIndex.build(real.items()), f"{reference} (name the training music by --training)"
+    source = f"{_name(reference)} (name the training music by --training)"
+    return CopyIndex.build(real.items()), source
 
 
 def _mean_nll(instrument: Instrument, pieces: Mapping[str, Score]) -> float:

@@ -49,7 +49,7 @@ class Run:
     """What a run is begun with; ``values`` is the preset in full of one that goes on.
 
     Raises:
-        NotSupported: if ``threads`` is less than 1.
+        MusicError: if ``threads`` is not in 1..1024.
         ConfigError: if the seed is negative.
     """
 

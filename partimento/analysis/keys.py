@@ -13,7 +13,7 @@ import numpy.typing as npt
 from partimento.music.keys import Key
 from partimento.music.score import Note, Score
 
-__all__ = ["estimate_key", "key_of_weights", "keys_by_fit"]
+__all__ = ["estimate_key", "key_of_weights", "keys_by_fit", "keys_of"]
 
 _MAJOR_PROFILE = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR_PROFILE = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
@@ -55,6 +55,20 @@ def key_of_weights(pitch_class_weights: npt.NDArray[np.float64]) -> Key | None:
     return keys_by_fit(pitch_class_weights)[0]
 
 
+def keys_of(score: Score) -> tuple[Key, ...]:
+    """Return all keys, the one that fits the pitched notes best coming first."""
+    return keys_by_fit(_weights(score))
+
+
+def _weights(score: Score) -> npt.NDArray[np.float64]:
+    """Return (12,): how long each pitch class sounds; drums are left out."""
+    weights = np.zeros(12)
+    for track in score.tracks:
+        for note in () if track.is_drum else track.notes:
+            weights[note.pitch % 12] += note.duration_ticks
+    return weights
+
+
 def estimate_key(score: Score) -> Key | None:
     """Return the key that fits the pitched notes best, each weighed by its duration.
 
@@ -62,10 +76,8 @@ def estimate_key(score: Score) -> Key | None:
     is taken if its profile fits nearly as well (`_CLOSING_MARGIN`) as the best. Drums are left
     out. None where there is nothing to tell it by.
     """
-    weights = np.zeros(12)
+    weights = _weights(score)
     notes = [note for track in score.tracks if not track.is_drum for note in track.notes]
-    for note in notes:
-        weights[note.pitch % 12] += note.duration_ticks
     best = key_of_weights(weights)
     if best is None:
         return None

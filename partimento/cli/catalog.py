@@ -19,7 +19,7 @@ _MIB = 2**20
 
 
 def models(*, json_: Annotated[bool, Parameter(name="--json")] = False) -> None:
-    """List the models that are here; * marks the one that generate takes.
+    """List the installed models; * marks the one that generate uses by default.
 
     Parameters
     ----------
@@ -46,11 +46,11 @@ def models(*, json_: Annotated[bool, Parameter(name="--json")] = False) -> None:
         show.say(f"Left out: {skipped.problem}")
     for folder, state in unfinished_runs():
         show.say(f"{folder} is {state}")
-    show.say(f"More are found in {user_models_folder()} and in ${MODELS_VARIABLE}.")
+    show.say(f"Your own models are found in {user_models_folder()} and in ${MODELS_VARIABLE}.")
 
 
 def describe(name: str, /, *, json_: Annotated[bool, Parameter(name="--json")] = False) -> None:
-    """Say all there is to know of a system or a model.
+    """Show what a system or a model is, with all its controls.
 
     Parameters
     ----------
@@ -88,11 +88,11 @@ def export(
     Parameters
     ----------
     model
-        A name of 'models', a model folder, or the folder of a training run.
+        A name that 'partimento models' lists, a model folder, or the folder of a training run.
     out
         The folder to make; it must be new or empty.
     precision
-        Keep only int8 or only fp32; left out, all that the model has.
+        Keep only int8 or only fp32; default: all that the model has.
     """
     path = api.export(model, out, precision=precision)
-    show.say(f"Wrote {path}; play it with: partimento generate --model {path}")
+    show.say(f"Wrote {path}; use it with: partimento generate --model {path}")

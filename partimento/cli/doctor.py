@@ -18,16 +18,16 @@ def doctor(
     bars: int = 8,
     threads: int | None = None,
 ) -> None:
-    """Say what this machine can do: speed of each model, what is missing, one line of advice.
+    """Show what this machine can do: the speed of each model, what is missing, and advice.
 
     Parameters
     ----------
     json_
         Print JSON instead of text.
     bars
-        So many bars are generated to time each model.
+        Number of bars that each model generates to be timed, 1 to 256.
     threads
-        Threads to decode with.
+        Number of threads.
     """
     report = api.doctor(bars=bars, threads=threads)
     if json_:

@@ -9,7 +9,9 @@ from cyclopts import Parameter
 
 from partimento import api
 from partimento.cli import screen, show
-from partimento.errors import MissingExtra
+from partimento.cli.options import Force
+from partimento.errors import FileError, MissingExtra
+from partimento.generation.requests import seeds_from
 
 __all__ = ["evaluate"]
 
@@ -23,40 +25,46 @@ def evaluate(
     model: str | None = None,
     plots: Path | None = None,
     no_plots: bool = False,
+    force: Force = False,
     seed: int = 0,
     json_: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
-    """Measure made music against real music: distributions, structure, copying, a judge.
+    """Compare generated music with real music: distributions, structure, copying, a judge.
 
     Parameters
     ----------
     made
-        The folder of generated pieces.
+        The folder of generated pieces, or one piece.
     reference
         A folder or zip of real music of the same kind, or the name of a known corpus.
     training
-        The music that the model learnt from, for the copy check; by default the model's own
-        index, or else the reference itself.
+        The music that the model was trained on, for the copy check; default: the model's own
+        index, or else the reference.
     model
-        A model whose copy index is used, and whose NLL a token of both sets is measured.
+        A model whose copy index is used, and whose NLL per token is measured on both sets.
     plots
-        Where plots go; by default MADE/evaluation.
+        Folder for plots; default: MADE/evaluation.
     no_plots
-        Draw nothing.
+        Draw no plots.
     seed
-        Of the judge's splits.
+        Seed of the judge's splits.
     json_
         Print JSON instead of a table.
     """
+    folder = plots or (made if made.is_dir() else made.parent) / "evaluation"
+    if not (no_plots or force) and folder.is_dir() and any(folder.iterdir()):
+        raise FileError(
+            folder, "holds files already", "use --plots FOLDER or --no-plots, or replace by --force"
+        )
+    (seed,) = seeds_from(1, seed)
     found = api.evaluate(made, reference, training=training, model=model, seed=seed)
     if json_:
         show.say(found.to_json())
     else:
         rows = [(r.measure, r.generated, r.reference, r.comparison) for r in found.rows()]
-        screen.table(("measure", "made", "reference", "comparison"), rows)
+        screen.table(("measure", "generated", "reference", "comparison"), rows)
     if no_plots:
         return
-    folder = plots or (made if made.is_dir() else made.parent) / "evaluation"
     try:
         found.save_plots(folder)
         show.note(f"Plots are in {folder}")

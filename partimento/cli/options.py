@@ -1,4 +1,4 @@
-"""The options that several verbs share, and how a config file stands behind them."""
+"""The options that several verbs share, from the command line and from a config file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ from partimento.config import Config, read_config, validate_config
 from partimento.errors import ConfigError
 from partimento.generation.editing import asked_record
 from partimento.generation.options import Wishes
+from partimento.messages import shown
 from partimento.recipe import RewriteRecord
 
 __all__ = [
     "Care",
     "ConfigFile",
+    "ConfigPath",
+    "Force",
     "Keeping",
     "Loading",
+    "Out",
+    "Play",
     "RewriteFile",
+    "Samples",
     "Settings",
     "Sketch",
     "Taste",
@@ -31,114 +37,141 @@ __all__ = [
     "parse_settings",
 ]
 
-_MUSIC = Group("What the music keeps", sort_key=1)
-_TASTE = Group("How it is picked", sort_key=2)
-_MODEL = Group("What plays", sort_key=3)
+_MUSIC = Group("Music", sort_key=1)
+_TASTE = Group("Sampling", sort_key=2)
+_MODEL = Group("Model", sort_key=3)
 _SOUND = ("variation", "movement", "density", "loudness")
 _PICKS = ("temperature", "top_p", "top_k", "min_p", "steps", *_SOUND)
+
+
+Out = Annotated[
+    list[Path] | None,
+    Parameter(
+        name=["--out", "-o"],
+        help="File to write: .mid .musicxml .mxl .wav .flac .ogg .mp3 .png .svg; repeatable.",
+    ),
+]
+Force = Annotated[bool, Parameter(help="Replace output files that exist.")]
+Play = Annotated[bool, Parameter(help="Play the result through the loudspeakers as well.")]
+Samples = Annotated[
+    int | None, Parameter(help="Number of pieces, with the seeds SEED, SEED+1 and so on.")
+]
+ConfigPath = Annotated[
+    Path | None, Parameter(name="--config", help="A .toml or .json table of these options.")
+]
 
 
 @Parameter(name="*", group=_MUSIC)
 @dataclass(frozen=True)
 class Sketch:
-    """What the music keeps."""
+    """Properties of the music."""
 
-    bars: Annotated[int | None, Parameter(help="Exactly so many bars.")] = None
+    bars: Annotated[int | None, Parameter(help="Exact number of bars, 1 to 4096.")] = None
     seconds: Annotated[
-        float | None, Parameter(help="The whole bars that cover so long; of sound exactly so long.")
+        float | None, Parameter(help="Length: the whole bars that cover it; for sound, exact.")
     ] = None
-    tempo: Annotated[float | None, Parameter(help="Quarter notes a minute.")] = None
+    tempo: Annotated[float | None, Parameter(help="Quarter notes per minute, 4 to 1000.")] = None
     key: Annotated[str | None, Parameter(help="C, 'A minor', F#m, ...")] = None
     time_signature: Annotated[str | None, Parameter(help="4/4, 3/4, 6/8, ...")] = None
-    chords: Annotated[str | None, Parameter(help="One chord a bar: 'Am F C G'.")] = None
+    chords: Annotated[str | None, Parameter(help="One chord per bar: 'Am F C G'.")] = None
     range: Annotated[
         list[str] | None,
-        Parameter(help="C3-C5 for all, Soprano=C4-A5 for one; may be repeated."),
+        Parameter(help="C3-C5 for all tracks, Soprano=C4-A5 for one; repeatable."),
     ] = None
-    polyphony: Annotated[int | None, Parameter(help="At most so many notes at once.")] = None
+    polyphony: Annotated[
+        int | None, Parameter(help="Maximum number of notes that sound at once.")
+    ] = None
     max_silence: Annotated[
-        float | None, Parameter(help="The longest rest of all, in quarter notes.")
+        float | None, Parameter(help="Longest rest of all tracks together, in quarter notes.")
     ] = None
     ending: Annotated[
         str | None,
         Parameter(help="authentic (the default), plagal, half, open (no cadence) or fade."),
     ] = None
     loop: Annotated[
-        bool | None, Parameter(help="Sound whose end leads into its beginning; where it is sound.")
+        bool | None, Parameter(help="Make a loop without a seam; for models that make sound.")
     ] = None
-    seed: Annotated[int | None, Parameter(help="The same seed makes the same piece.")] = None
+    seed: Annotated[int | None, Parameter(help="The same seed gives the same piece.")] = None
 
 
 @Parameter(name="*", group=_MUSIC)
 @dataclass(frozen=True)
 class Keeping:
-    """What new notes in an old piece keep."""
+    """Properties of new notes in an existing piece."""
 
     key: Annotated[str | None, Parameter(help="C, 'A minor', F#m, ...")] = None
     chords: Annotated[
         str | None,
-        Parameter(help="One chord a bar, from the first bar that is written on; or 'recognise'."),
+        Parameter(help="One chord per bar from the first edited bar on; or 'recognise'."),
     ] = None
     range: Annotated[
         list[str] | None,
-        Parameter(help="C3-C5 for all, Viola=C3-A5 for one; may be repeated."),
+        Parameter(help="C3-C5 for all tracks, Viola=C3-A5 for one; repeatable."),
     ] = None
-    polyphony: Annotated[int | None, Parameter(help="At most so many notes at once.")] = None
-    seed: Annotated[int | None, Parameter(help="The same seed makes the same notes.")] = None
+    polyphony: Annotated[
+        int | None, Parameter(help="Maximum number of notes that sound at once.")
+    ] = None
+    seed: Annotated[int | None, Parameter(help="The same seed gives the same notes.")] = None
 
 
 @Parameter(name="*", group=_TASTE)
 @dataclass(frozen=True)
 class Taste:
-    """How tokens are picked."""
+    """Sampling and the controls of models that make sound."""
 
     temperature: Annotated[
-        float | None, Parameter(help="Below 1 safer, above 1 wilder; the model's own if left out.")
+        float | None, Parameter(help="Below 1 safer, above 1 more varied; default: the model's.")
     ] = None
-    top_p: Annotated[float | None, Parameter(help="Keep the likeliest of this mass.")] = None
-    top_k: Annotated[int | None, Parameter(help="Keep so many of the likeliest.")] = None
-    min_p: Annotated[float | None, Parameter(help="Drop below this share of the best.")] = None
+    top_p: Annotated[
+        float | None, Parameter(help="Nucleus sampling: keep this probability mass.")
+    ] = None
+    top_k: Annotated[int | None, Parameter(help="Keep the k likeliest tokens.")] = None
+    min_p: Annotated[
+        float | None, Parameter(help="Drop tokens below this share of the likeliest.")
+    ] = None
     variation: Annotated[
-        float | None, Parameter(help="Of sound: how far from the usual; 0 is the most usual.")
+        float | None, Parameter(help="Sound: latent scale; 0 = mean, 1 = training distribution.")
     ] = None
     movement: Annotated[
-        float | None, Parameter(help="Of sound: how much its style changes with time.")
+        float | None, Parameter(help="Sound: how much its style changes over time, 0 to 1.")
     ] = None
-    density: Annotated[float | None, Parameter(help="Of sound: notes begun a second.")] = None
-    loudness: Annotated[float | None, Parameter(help="Of sound: level in decibels.")] = None
+    density: Annotated[float | None, Parameter(help="Sound: note onsets per second.")] = None
+    loudness: Annotated[float | None, Parameter(help="Sound: level in dBFS, -60 to 0.")] = None
     set: Annotated[
         list[str] | None,
-        Parameter(help="NAME=VALUE for any other control (see describe); may be repeated."),
+        Parameter(help="NAME=VALUE for any other control (see describe); repeatable."),
     ] = None
 
 
 @Parameter(name="*", group=_TASTE)
 @dataclass(frozen=True)
 class Care:
-    """How new notes in an old piece are picked."""
+    """Sampling of new notes in an existing piece."""
 
     steps: Annotated[
-        int | None, Parameter(help="So many rounds of filling in; more is better and slower.")
+        int | None, Parameter(help="Number of sampling steps; more is better and slower.")
     ] = None
     temperature: Annotated[
-        float | None, Parameter(help="Below 1 safer, above 1 wilder; the model's own if left out.")
+        float | None, Parameter(help="Below 1 safer, above 1 more varied; default: the model's.")
     ] = None
     set: Annotated[
         list[str] | None,
-        Parameter(help="NAME=VALUE for any other control (see describe); may be repeated."),
+        Parameter(help="NAME=VALUE for any other control (see describe); repeatable."),
     ] = None
 
 
 @Parameter(name="*", group=_MODEL)
 @dataclass(frozen=True)
 class Loading:
-    """What plays."""
+    """The model and how it is run."""
 
-    model: Annotated[str | None, Parameter(help="A name of 'models', or a folder.")] = None
-    precision: Annotated[str | None, Parameter(help="int8 (where the model has it) or fp32.")] = (
-        None
-    )
-    threads: Annotated[int | None, Parameter(help="Threads to decode with.")] = None
+    model: Annotated[
+        str | None, Parameter(help="A name that 'partimento models' lists, or a model folder.")
+    ] = None
+    precision: Annotated[
+        str | None, Parameter(help="int8 (default where the model has it) or fp32.")
+    ] = None
+    threads: Annotated[int | None, Parameter(help="Number of threads.")] = None
 
 
 class _Always(Config):
@@ -155,7 +188,7 @@ class _Always(Config):
 
 
 class ConfigFile(Wishes, _Always):
-    """The options that a config file may hold; those of the command line come before it."""
+    """The options that a config file may hold; those of the command line override it."""
 
     top_p: float | None = None
     top_k: int | None = None
@@ -181,9 +214,9 @@ class RewriteFile(_Always):
 
 @dataclass(frozen=True)
 class Settings:
-    """All options of one call, the config file's among them.
+    """All options of one call, including those of the config file.
 
-    ``places`` tells where in the config file the controls stand that come from there.
+    ``places`` gives the place in the config file of each control that comes from there.
     """
 
     wishes: Wishes
@@ -199,9 +232,9 @@ class Settings:
 
     @contextmanager
     def placed(self) -> Iterator[None]:
-        """Let errors of a control that comes from the config file name the file and the place.
+        """Make errors of a control that comes from the config file name the file and the place.
 
-        Which controls there are is known only where the model is.
+        Which controls exist is known only once the model is loaded.
         """
         try:
             yield
@@ -241,7 +274,7 @@ def gather_rewrite(
 ) -> Settings:
     """Return the options of ``accompany`` or ``infill`` over those of the config file.
 
-    ``asked`` are bars, tracks and locks; several in one text are parted by commas, but locks.
+    ``asked`` are bars, tracks and locks; a text may hold several bars or tracks, between commas.
 
     Raises:
         ConfigError, FileError: as ``gather``.
@@ -299,20 +332,20 @@ def _record(
     tracks: str | list[str] | None,
     lock: str | list[str] | None,
 ) -> RewriteRecord:
-    """Return what is to be written anew; bars and tracks may be parted by commas."""
+    """Return what is to be regenerated; bars and tracks may be separated by commas."""
     spans = ",".join(bars) if isinstance(bars, list) else bars
     names = ",".join(tracks) if isinstance(tracks, list) else tracks
     return asked_record(None if spans is None else str(spans), names, lock or ())
 
 
 def _places(values: Mapping[str, Any], config: str) -> dict[str, str]:
-    """Return where in the config file each control of its values stands."""
+    """Return the place in the config file of each control among its values."""
     in_set = {name: f"{config}.set.{name}" for name in values.get("set", {})}
     return in_set | {name: f"{config}.{name}" for name in _PICKS if name in values}
 
 
 def parse_settings(texts: Iterable[str], where: str) -> dict[str, Any]:
-    """Return ``NAME=VALUE`` texts as a table; a value is read as JSON where it is JSON.
+    """Return ``NAME=VALUE`` texts as a table; a value that is JSON is read as JSON.
 
     Raises:
         ConfigError: if one has no name or no equals sign.
@@ -321,9 +354,9 @@ def parse_settings(texts: Iterable[str], where: str) -> dict[str, Any]:
     for text in texts:
         name, separator, value = text.partition("=")
         if not separator or not name.strip():
-            raise ConfigError(where, f"{text!r} is not NAME=VALUE")
+            raise ConfigError(where, f"{shown(text)} is not NAME=VALUE")
         try:
             values[name.strip()] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # text, or a number of thousands of digits
             values[name.strip()] = value
     return values

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from partimento import api
 from partimento.cli import screen, show
+from partimento.cli.options import Force, Out
 from partimento.files import read_recipe
-from partimento.playback.destinations import check_output
+from partimento.playback.destinations import check_new, check_output, check_source
 from partimento.recipe import parse_recipe
 
 __all__ = ["replay"]
@@ -20,7 +18,8 @@ def replay(
     file: Path,
     /,
     *,
-    out: Annotated[list[Path] | None, Parameter(name=["--out", "-o"])] = None,
+    out: Out = None,
+    force: Force = False,
     prompt: Path | None = None,
     model: str | None = None,
 ) -> None:
@@ -29,18 +28,17 @@ def replay(
     Parameters
     ----------
     file
-        Any file that partimento generated.
-    out
-        Where to write it; the ending may be another. Left out, it is FILE-replay with the same
-        ending, in the current folder.
+        Any file that Partimento generated.
     prompt
-        Where the prompt of a continuation is now, if it has moved.
+        Where the prompt of a continuation or an edit is now, if it has moved.
     model
         The model, if it is no longer found by its name.
     """
     targets = out or [Path(f"{file.stem}-replay{file.suffix}")]
     for target in targets:
         check_output(target)
+        check_source(target, file)
+    check_new(targets, force)
     is_sound = parse_recipe(read_recipe(file), file).is_sound
     with screen.bar_progress("replay", "s" if is_sound else "bars") as progress:
         again = api.replay(file, prompt=prompt, model=model, progress=progress)

@@ -9,8 +9,20 @@ from cyclopts import Parameter
 
 from partimento import api
 from partimento.cli import screen
-from partimento.cli.make import Config, Out, Samples, report
-from partimento.cli.options import Care, Keeping, Loading, Settings, gather_rewrite
+from partimento.cli.hearing import check_loudspeaker, listen
+from partimento.cli.make import report
+from partimento.cli.options import (
+    Care,
+    ConfigPath,
+    Force,
+    Keeping,
+    Loading,
+    Out,
+    Play,
+    Samples,
+    Settings,
+    gather_rewrite,
+)
 from partimento.generation.prompts import read_prompt
 from partimento.generation.requests import seeds_from
 from partimento.playback.destinations import destinations
@@ -20,7 +32,7 @@ __all__ = ["accompany", "infill"]
 
 Lock = Annotated[
     list[str] | None,
-    Parameter(help="Keep this too: Viola, 9:10, Viola:9:10, 'Viola 9.2 C4'; may be repeated."),
+    Parameter(help="Keep this too: Viola, 9:10, Viola:9:10, 'Viola 9.2 C4'; repeatable."),
 ]
 
 
@@ -30,29 +42,28 @@ def accompany(
     *,
     tracks: Annotated[
         list[str] | None,
-        Parameter(help="The parts to add: Alto,Tenor,Bass; all that are missing if left out."),
+        Parameter(help="Parts to add, such as Alto,Tenor,Bass; default: all that are missing."),
     ] = None,
     lock: Lock = None,
     keeping: Keeping | None = None,
     care: Care | None = None,
     loading: Loading | None = None,
     out: Out = None,
+    force: Force = False,
+    play: Play = False,
     num_samples: Samples = None,
-    config: Config = None,
-) -> None:
-    """Add parts to a melody, a bass, or any other part; what is there stays as it is.
-
-    A part that you name and that is there already is written anew. With --num-samples the
-    alternatives are ranked, and OUT-1 is the best.
+    config: ConfigPath = None,
+) -> int:
+    """Add parts to a melody, a bass, or any other part; existing parts stay as they are.
 
     Parameters
     ----------
     prompt
-        The piece to add to: .mid, .musicxml, .mxl or .abc. It is not touched.
+        The piece to add to: .mid, .musicxml, .mxl or .abc. The file is not modified.
     """
     asked = {"tracks": tracks, "lock": lock}
     settings = gather_rewrite(keeping, care, loading, asked, config, out, num_samples)
-    _rewrite(Task.ACCOMPANY, settings, prompt)
+    return _rewrite(Task.ACCOMPANY, settings, prompt, force, play)
 
 
 def infill(
@@ -61,40 +72,43 @@ def infill(
     *,
     bars: Annotated[
         list[str] | None,
-        Parameter(help="Bars from 1: 9:12, or 9:12,20:24; all if left out; may be repeated."),
+        Parameter(help="Bars from 1, such as 9:12 or 9:12,20:24; default: all; repeatable."),
     ] = None,
     tracks: Annotated[
         list[str] | None,
-        Parameter(help="Names or numbers: Viola, or Alto,2; all but drums if left out."),
+        Parameter(help="Names or numbers, such as Viola or Alto,2; default: all but drums."),
     ] = None,
     lock: Lock = None,
     keeping: Keeping | None = None,
     care: Care | None = None,
     loading: Loading | None = None,
     out: Out = None,
+    force: Force = False,
+    play: Play = False,
     num_samples: Samples = None,
-    config: Config = None,
-) -> None:
-    """Write some bars of some tracks anew; every other note, mark and word stays as it is.
-
-    With --num-samples the alternatives are ranked, and OUT-1 is the best.
+    config: ConfigPath = None,
+) -> int:
+    """Regenerate some bars of some tracks; every other note and mark stays as it is.
 
     Parameters
     ----------
     prompt
-        The piece to write in: .mid, .musicxml, .mxl or .abc. It is not touched.
+        The piece to edit: .mid, .musicxml, .mxl or .abc. The file is not modified.
     """
     asked = {"bars": bars, "tracks": tracks, "lock": lock}
     settings = gather_rewrite(keeping, care, loading, asked, config, out, num_samples)
-    _rewrite(Task.INFILL, settings, prompt)
+    return _rewrite(Task.INFILL, settings, prompt, force, play)
 
 
-def _rewrite(task: Task, settings: Settings, prompt: Path) -> None:
+def _rewrite(task: Task, settings: Settings, prompt: Path, force: bool, is_heard: bool) -> int:
     """Make every alternative, write them in the order of their ranks and say so."""
+    if is_heard:
+        check_loudspeaker()
     seeds = seeds_from(settings.num_samples, settings.seed)
     is_one = len(seeds) == 1
-    # Alternatives are named by their place, which is known only when all are there.
-    planned = destinations(settings.out, seeds if is_one else range(1, len(seeds) + 1), prompt)
+    # Alternatives are named by their rank, which is known only when all are made.
+    names = seeds if is_one else range(1, len(seeds) + 1)
+    planned = destinations(settings.out, names, prompt, force=force)
     given = read_prompt(prompt)
     instrument = api.load(
         settings.model,
@@ -121,4 +135,5 @@ def _rewrite(task: Task, settings: Settings, prompt: Path) -> None:
         reasons = "; ".join(one.reasons)
         rows.append((str(one.place), ", ".join(written), str(one.result.seed), reasons))
     if not is_one:
-        screen.table(("place", "file", "seed", "why"), rows)
+        screen.table(("rank", "file", "seed", "why"), rows)
+    return listen(ranked[0].result) if is_heard else 0

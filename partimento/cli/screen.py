@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 __all__ = ["bar_progress", "table"]
@@ -15,7 +21,10 @@ __all__ = ["bar_progress", "table"]
 
 @contextmanager
 def bar_progress(what: str, unit: str = "bars") -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a callback for (done, asked) in a unit, or None where stderr is no terminal."""
+    """Yield a callback for (done, asked) that draws a bar with the time passed and left.
+
+    It is None where stderr is no terminal.
+    """
     if not sys.stderr.isatty():
         yield None
         return
@@ -23,6 +32,8 @@ def bar_progress(what: str, unit: str = "bars") -> Iterator[Callable[[int, int],
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:.0f}/{task.total:.0f} " + unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -31,7 +42,7 @@ def bar_progress(what: str, unit: str = "bars") -> Iterator[Callable[[int, int],
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
-    """Print a table on stdout; wide enough for its words where stdout is no terminal."""
+    """Print a table on stdout; at full width where stdout is no terminal."""
     view = Table(*heads, title=title or None, title_justify="left")
     for row in rows:
         view.add_row(*row)

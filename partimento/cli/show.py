@@ -1,4 +1,4 @@
-"""Plain words: lines on stdout, notes and warnings on stderr."""
+"""Lines of text: results on stdout, notes and warnings on stderr."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ __all__ = ["long_time", "note", "say", "warn"]
 
 
 def say(text: str) -> None:
-    """Print one line on stdout."""
-    print(text)
+    """Print one line on stdout, at once."""
+    print(text, flush=True)
 
 
 def warn(text: str) -> None:
@@ -18,7 +18,7 @@ def warn(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print one line on stderr, beside music on stdout."""
+    """Print one line on stderr, where stdout may carry music."""
     print(text, file=sys.stderr)
 
 

@@ -5,25 +5,26 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from partimento.cli import screen, show
 from partimento.cli.main import EXIT_INTERRUPTED, STARTED
+from partimento.errors import FileError
 from partimento.generation import streaming as live
 from partimento.generation.assemble import whole_frames
 from partimento.generation.instrument import Instrument, Plan
 from partimento.generation.result import sound_summary
 from partimento.playback.sinks import SOUND, Loudspeaker, Sink, WavPipe, sound_sink, whole_sinks
 
-__all__ = ["play_to_files", "stream_sound"]
+__all__ = ["play_to_files", "stream_sound", "written_paths"]
 
 _PIPE = Path("-")
 
 
 def play_to_files(instrument: Instrument, plan: Plan, paths: list[Path]) -> int:
-    """Make sound into files, as much of it at a time as is needed, and say so.
+    """Generate sound into files, block by block, and report it.
 
     Ctrl-C leaves whole files of what was made until then.
     """
@@ -33,6 +34,8 @@ def play_to_files(instrument: Instrument, plan: Plan, paths: list[Path]) -> int:
         screen.bar_progress(instrument.name, "s") as progress,
     ):
         outcome = live.play_sound(instrument, plan, open_sinks, on_piece=_progress(plan, progress))
+        if outcome.error is not None:  # nothing is left of files that are not whole
+            raise outcome.error
         if not outcome.frames:  # stopped while the prompt was written: the files stay as they were
             raise KeyboardInterrupt
     taken = time.perf_counter() - started
@@ -61,7 +64,7 @@ def stream_sound(
     is_raw: bool,
     verbose: bool,
 ) -> int:
-    """Play sound through loudspeakers, a pipe and into files, until it ends or Ctrl-C."""
+    """Play sound into loudspeakers, a pipe and files, until it ends or is stopped."""
     plan = replace(plan, recipe=plan.recipe.model_copy(update={"streamed": True}))
     frames = whole_frames(plan)
 
@@ -88,7 +91,7 @@ def stream_sound(
     taken = time.perf_counter() - started
     speed = outcome.seconds / taken if taken > 0 else 0.0
     how = "Stopped after" if outcome.is_stopped else "Played"
-    paths = [str(path) for path in out if path != _PIPE]
+    paths = written_paths(out, outcome)
     written = f"; wrote {', '.join(paths)}" if paths and outcome.frames else ""
     show.note(
         f"{how} {show.long_time(outcome.seconds)} by {instrument.name}, seed {plan.recipe.seed}, "
@@ -96,7 +99,15 @@ def stream_sound(
     )
     if verbose and outcome.frames:
         show.note(f"First sound {outcome.first_note_at - STARTED:.2f} s after the start")
+    if outcome.error is not None:
+        raise outcome.error
     return EXIT_INTERRUPTED if outcome.is_stopped and not is_endless else 0
+
+
+def written_paths(out: Sequence[Path], outcome: live.StreamOutcome) -> list[str]:
+    """Return the names of the files that a stream has written."""
+    failed = outcome.error.path if isinstance(outcome.error, FileError) else None
+    return [str(path) for path in out if path != _PIPE and str(path) != failed]
 
 
 def _tell(seconds: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -71,7 +70,7 @@ def train(
         Threads to train with.
     """
     _check(system, data, resume)
-    with _Stoppable(out) as stoppable:
+    try:
         runs.train(
             system,
             data or (),
@@ -86,7 +85,9 @@ def train(
             config=config,
             overrides=parse_settings(set_ or (), "--set"),
         )
-    return stoppable.exit_code
+    except KeyboardInterrupt:  # a signal; the training loop has saved
+        return _stopped(out)
+    return 0
 
 
 def _check(system: str | None, data: list[str] | None, resume: bool) -> None:
@@ -95,32 +96,10 @@ def _check(system: str | None, data: list[str] | None, resume: bool) -> None:
         raise CycloptsError(msg=f"train needs {missing}; only --resume does without")
 
 
-class _Stoppable:
-    """Says, when a signal ends the block, how the run in ``out`` goes on.
-
-    SIGTERM and SIGHUP stop reading and exporting as Ctrl-C does; the training loop has its own way.
-    """
-
-    def __init__(self, out: Path) -> None:
-        self.out, self.exit_code = out, 0
-        names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # not on Windows
-        numbers = [getattr(signal, name) for name in names]
-        self._before = {number: signal.getsignal(number) for number in numbers}
-
-    def __enter__(self) -> _Stoppable:
-        for number, handler in self._before.items():
-            if handler is not signal.SIG_IGN:  # as nohup leaves it
-                signal.signal(number, signal.default_int_handler)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> bool:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        if kind is not KeyboardInterrupt:
-            return False
-        self.exit_code = EXIT_INTERRUPTED
-        if runs.is_begun(self.out):
-            show.note(f"Stopped; {self.out} is {unfinished(self.out)}")
-        else:
-            show.note("Stopped before the first save; nothing was learned")
-        return True
+def _stopped(out: Path) -> int:
+    """Report how the run in ``out`` can go on, and return the exit code."""
+    if runs.is_begun(out):
+        show.note(f"Stopped; {out} is {unfinished(out)}")
+    else:
+        show.note("Stopped before the first save; nothing was learned")
+    return EXIT_INTERRUPTED

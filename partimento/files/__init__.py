@@ -1,6 +1,6 @@
 """Scores and audio to files and back; corpora of them. Writes happen whole or not at all."""
 
-from partimento.files.atomic import atomic_path, check_writable
+from partimento.files.atomic import CheckedFile, atomic_path, check_writable, write_error
 from partimento.files.corpora.corpus import Corpus, Preflight, corpus_names, open_corpus
 from partimento.files.corpora.hold_out import Together, together
 from partimento.files.corpora.items import CorpusItem
@@ -29,6 +29,7 @@ __all__ = [
     "SCORE_SUFFIXES",
     "SOUND_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "CheckedFile",
     "Corpus",
     "CorpusItem",
     "Preflight",
@@ -48,5 +49,6 @@ __all__ = [
     "together",
     "write",
     "write_audio",
+    "write_error",
     "write_score",
 ]

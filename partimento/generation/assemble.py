@@ -1,10 +1,11 @@
-"""From what a performer yields to a whole: pieces told in full, joined, put after the prompt."""
+"""From what a performer yields to a whole piece: completed, joined, and put after the prompt."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +44,7 @@ __all__ = [
     "Progress",
     "notes_of",
     "only_pieces",
+    "part_of",
     "prompt_frames",
     "prompt_pieces",
     "sound_of",
@@ -56,23 +58,33 @@ __all__ = [
 Progress = Callable[[int, int], None]  # (done, asked), bars of notes or seconds of sound
 OnDraft = Callable[[Draft], None]
 
-_PROMPT_FRAMES = 2**18  # of a prompt that are handed on at once
+_PROMPT_FRAMES = 2**18  # of a prompt that are passed on in one block
 
 F32 = npt.NDArray[np.float32]
 
 
 @dataclass
 class Extras:
-    """What a stream holds beside its pieces: drafts, handed on as they come, and codes."""
+    """What a stream holds beside its pieces: drafts, passed on as they come, and codes."""
 
     on_draft: OnDraft | None = None
     codes: Codes | None = None
 
 
-def only_pieces(stream: Iterator[Streamed], extras: Extras | None = None) -> Iterator[Piece]:
-    """Yield the pieces of a performer's stream; the rest goes to ``extras``, or nowhere."""
-    closer = getattr(stream, "close", None)
+@contextmanager
+def _closed(stream: object) -> Iterator[None]:
+    """Close a generator at the end, which ends the model's threads at once."""
     try:
+        yield
+    finally:
+        close = getattr(stream, "close", None)
+        if close is not None:
+            close()
+
+
+def only_pieces(stream: Iterator[Streamed], extras: Extras | None = None) -> Generator[Piece]:
+    """Yield the pieces of a performer's stream; the rest goes to ``extras`` or is dropped."""
+    with _closed(stream):
         for each in stream:
             if isinstance(each, Draft):
                 if extras is not None and extras.on_draft is not None:
@@ -82,9 +94,6 @@ def only_pieces(stream: Iterator[Streamed], extras: Extras | None = None) -> Ite
                     extras.codes = each
             else:
                 yield each
-    finally:
-        if closer is not None:  # the model lets go of its threads at once
-            closer()
 
 
 def whole_of(
@@ -93,60 +102,75 @@ def whole_of(
     """Return all that a stream of pieces makes, as one whole; ``name`` is the model's.
 
     Raises:
-        MusicError: if the plan has no end.
-        CannotBeMet: if the model makes more or less than the plan says.
+        MusicError: if the plan is endless.
+        CannotBeMet: if the model makes more or less than the plan says, or only silence.
     """
     started = time.perf_counter()
     is_round = plan.request.endless and plan.recipe.stopped_after_frames is None
     if not plan.recipe.has_end or (plan.request.is_loop and is_round):
-        raise MusicError("a stream without an end is no whole piece; ask for bars or seconds")
-    if makes == "audio":
-        heard = list(told_pieces(sound_of(stream, plan), plan, progress))
-        return whole_sound(heard, plan, time.perf_counter() - started)
+        raise MusicError("an endless stream is no whole piece; ask for bars or seconds")
+    with _closed(stream):  # also where ``progress`` raises to cancel
+        if makes == "audio":
+            heard = list(told_pieces(sound_of(stream, plan), plan, progress))
+            return whole_sound(heard, plan, time.perf_counter() - started)
+        pieces = _all_notes(notes_of(stream, plan), plan, name, progress)
+    if plan.request.task is not Task.INFILL and not any(piece.notes for piece in pieces):
+        raise CannotBeMet(f"seed {plan.recipe.seed} gives silence with {name}; try another seed")
+    return whole_score(pieces, plan, name, time.perf_counter() - started)
+
+
+def _all_notes(
+    stream: Iterable[Score], plan: Plan, name: str, progress: Progress | None
+) -> tuple[Score, ...]:
+    """Return the pieces of a stream up to its end or where it was stopped.
+
+    Raises:
+        CannotBeMet: if the model makes more or less than the plan says.
+    """
     stop = plan.recipe.stopped_after_bars
     asked = stop or plan.request.promises.bars or 0
     pieces: list[Score] = []
     done = 0
     count_bars = bar_counter(plan.request) if plan.request.task in REWRITES else bar_count
-    for piece in notes_of(stream, plan):
+    for piece in stream:
         pieces.append(piece)
         done += count_bars(piece)
         if progress is not None:
             progress(min(done, asked) if asked else done, asked or done)
         if stop is not None and done >= stop:
             break
-    result = whole_score(tuple(pieces), plan, name, time.perf_counter() - started)
     steps = plan.request.steps
     if steps is not None and len(pieces) != steps:
         raise CannotBeMet(f"{name} made {len(pieces)} steps of {steps}; please report this")
     if asked and stop is None and done != asked:
         raise CannotBeMet(f"{name} made {done} bars of {asked}; please report this")
-    return result
+    return tuple(pieces)
 
 
-def notes_of(pieces: Iterable[Piece], plan: Plan) -> Iterator[Score]:
-    """Yield the pieces of a plan, each with its tempo and what the promises say of it.
+def notes_of(pieces: Iterable[Piece], plan: Plan) -> Generator[Score]:
+    """Yield the pieces of a plan, each with its tempo and the metre and key that were promised.
 
-    Those of INFILL and ACCOMPANY hold the new notes alone, at their places in the whole piece.
+    Those of INFILL and ACCOMPANY hold only the new notes, at their places in the whole piece.
     """
     promises = plan.request.promises
     metre = promises.time_signature
-    for piece in pieces:
-        if not isinstance(piece, Score):
-            raise NotSupported(f"{plan.recipe.system} makes sound, though its card says notes")
-        if plan.request.task in REWRITES:
-            yield piece
-            continue
-        changes: dict[str, Any] = {}
-        if plan.recipe.tempo is not None or not piece.tempos:
-            changes["tempos"] = (Tempo(0, plan.tempo or DEFAULT_QUARTERS_PER_MINUTE),)
-        if piece.time_signatures:
-            metre = piece.time_signatures[-1]
-        elif metre is not None:
-            changes["time_signatures"] = (replace(metre, onset_ticks=0),)
-        if promises.key is not None:
-            changes["key_signatures"] = (KeySignature(0, promises.key),)
-        yield replace(piece, **changes)
+    with _closed(pieces):
+        for piece in pieces:
+            if not isinstance(piece, Score):
+                raise NotSupported(f"{plan.recipe.system} makes sound, though its card says notes")
+            if plan.request.task in REWRITES:
+                yield piece
+                continue
+            changes: dict[str, Any] = {}
+            if plan.recipe.tempo is not None or not piece.tempos:
+                changes["tempos"] = (Tempo(0, plan.tempo or DEFAULT_QUARTERS_PER_MINUTE),)
+            if piece.time_signatures:
+                metre = piece.time_signatures[-1]
+            elif metre is not None:
+                changes["time_signatures"] = (replace(metre, onset_ticks=0),)
+            if promises.key is not None:
+                changes["key_signatures"] = (KeySignature(0, promises.key),)
+            yield replace(piece, **changes)
 
 
 def whole_score(
@@ -154,27 +178,28 @@ def whole_score(
 ) -> Result:
     """Return the pieces of a plan as one score, after its prompt; ``name`` is the model's."""
     recipe = plan.recipe.model_copy(update={"streamed": False})
+    inside = recipe.model_copy(update={"soundfont": ""}).to_json()  # which decides no notes
     if plan.request.task in REWRITES:
-        whole = replace(rewritten(pieces, plan.request), recipe=recipe.to_json())
+        whole = replace(rewritten(pieces, plan.request), recipe=inside)
         return Result(whole, recipe, seconds_taken, source=plan.source)
     promises = plan.request.promises
     made = with_fade(with_chords(join(pieces), promises), promises)
     if plan.request.task in PROMPT_TASKS:
-        return Result(replace(made, recipe=recipe.to_json()), recipe, seconds_taken, pieces)
+        return Result(replace(made, recipe=inside), recipe, seconds_taken, pieces)
     if plan.request.score is not None:
         onto = places(plan.request.score, made)
         made = concatenate(plan.request.score, made, plan.join_ticks, onto)
-    else:
-        made = with_key(replace(made, title=f"{name}, seed {plan.recipe.seed}"))
-    made = replace(made, recipe=recipe.to_json())
+    else:  # bars of a prompt keep the key that they state, or none
+        made = with_key(replace(made, title=f"{name}, seed {plan.recipe.seed}"), promises)
+    made = replace(made, recipe=inside)
     kept = pieces if plan.recipe.streamed else ()
     return Result(made, recipe, seconds_taken, kept, source=plan.source)
 
 
 def sound_of(pieces: Iterator[Piece], plan: Plan) -> Generator[Audio]:
-    """Yield the sound of a plan, exactly as long as it was asked or until where it was stopped.
+    """Yield the sound of a plan, of exactly the length asked or up to where it was stopped.
 
-    A loop is as long as the model could close it.
+    A loop has the nearest length that the model can close.
 
     Raises:
         NotSupported: if a piece is not stereo sound at 44,100 Hz.
@@ -184,8 +209,7 @@ def sound_of(pieces: Iterator[Piece], plan: Plan) -> Generator[Audio]:
     stop = plan.recipe.stopped_after_frames
     if plan.request.is_loop and stop is None:
         left = None
-    closer = getattr(pieces, "close", None)
-    try:
+    with _closed(pieces):
         for piece in pieces:
             _check(piece, plan)
             assert isinstance(piece, Audio)
@@ -197,15 +221,12 @@ def sound_of(pieces: Iterator[Piece], plan: Plan) -> Generator[Audio]:
                 yield piece
             if left == 0:
                 return
-    finally:
-        if closer is not None:  # the model lets go of its threads at once
-            closer()
     if left or (plan.request.endless and stop is None):
         raise CannotBeMet(f"{plan.recipe.model} ended too early; please report this")
 
 
 def whole_sound(pieces: Iterable[Audio], plan: Plan, seconds_taken: float = 0.0) -> Result:
-    """Return the sound of a plan in one, after its prompt unless the recipe says ``streamed``."""
+    """Return the whole sound of a plan, after its prompt unless the recipe says ``streamed``."""
     lead = prompt_frames(plan)
     recipe = plan.recipe
     parts = [*prompt_pieces(plan), *(piece.samples for piece in pieces)]
@@ -214,8 +235,15 @@ def whole_sound(pieces: Iterable[Audio], plan: Plan, seconds_taken: float = 0.0)
     return Result(whole, recipe, seconds_taken, prompt_seconds=lead / AUDIO_RATE_HZ)
 
 
+def part_of(progress: Progress | None, index: int, count: int) -> Progress | None:
+    """Return the progress of one of ``count`` equal requests, as a part of that of them all."""
+    if progress is None:
+        return None
+    return lambda done, asked: progress(index * asked + done, count * asked)
+
+
 def prompt_frames(plan: Plan) -> int:
-    """Return the length of the prompt that stands before what is made, in frames."""
+    """Return the length of the prompt that precedes what is made, in frames."""
     if plan.request.task is not Task.CONTINUE or plan.recipe.streamed:
         return 0
     prompt = plan.request.sound
@@ -223,7 +251,7 @@ def prompt_frames(plan: Plan) -> int:
 
 
 def prompt_pieces(plan: Plan) -> Iterator[F32]:
-    """Yield the samples of the prompt that stands before what is made."""
+    """Yield the samples of the prompt that precedes what is made."""
     for at in range(0, prompt_frames(plan), _PROMPT_FRAMES):
         prompt = plan.request.sound
         assert prompt is not None
@@ -231,13 +259,13 @@ def prompt_pieces(plan: Plan) -> Iterator[F32]:
 
 
 def whole_frames(plan: Plan) -> int | None:
-    """Return how long the sound was asked, its prompt with it; None without an end."""
+    """Return the length asked in frames, including the prompt; None for an endless stream."""
     seconds = None if plan.request.endless else plan.request.duration_seconds
     return None if seconds is None else prompt_frames(plan) + round(seconds * AUDIO_RATE_HZ)
 
 
 def told_pieces(pieces: Iterable[Audio], plan: Plan, progress: Progress | None) -> Iterator[Audio]:
-    """Yield the pieces of sound and tell the progress: (seconds done, seconds asked)."""
+    """Yield the pieces of sound and report progress: (seconds done, seconds asked)."""
     frames = _made_frames(plan)
     asked = math.ceil((frames or 0) / AUDIO_RATE_HZ)
     done = 0
@@ -249,7 +277,7 @@ def told_pieces(pieces: Iterable[Audio], plan: Plan, progress: Progress | None) 
 
 
 def _made_frames(plan: Plan) -> int | None:
-    """Return how many frames are to be made, None where there is no end."""
+    """Return how many frames are to be made, None for an endless stream."""
     if plan.recipe.stopped_after_frames is not None:
         return plan.recipe.stopped_after_frames
     seconds = None if plan.request.endless else plan.request.duration_seconds

@@ -1,7 +1,7 @@
-"""What is to be written anew in a piece: from names and bars to regions, and back into the piece.
+"""Edits of a piece: from names and bars to regions, and from new notes back into the piece.
 
-A musician names bars and tracks; a model is told regions of the whole piece. What was not asked
-for stays as it is: ``partimento.music.replace_regions`` puts the new notes in.
+A musician names bars and tracks; a model gets regions of the whole piece. What was not asked for
+stays as it is: ``partimento.music.replace_regions`` inserts the new notes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from partimento.analysis.chords import recognise_bars
 from partimento.errors import MusicError, NotSupported
 from partimento.generation.options import Wishes
+from partimento.messages import listed, shown
 from partimento.music import Chord, Note, Promises, Score, Timeline, Track
 from partimento.music.instruments import PROGRAMS
 from partimento.music.regions import (
@@ -41,12 +42,12 @@ __all__ = [
 ]
 
 RECOGNISE = "recognise"  # as chords: those that are found in the parts that are kept
-_SERVED = ("key", "chords", "range", "polyphony")  # wishes that rule new notes in an old piece
+_SERVED = ("key", "chords", "range", "polyphony")  # options that apply to edits
 
 
 @dataclass(frozen=True)
 class _Places:
-    """A prompt with room for what is new, and where that goes."""
+    """A prompt with tracks for the new notes, and the regions where they go."""
 
     prompt: Score
     regions: tuple[Region, ...]
@@ -57,38 +58,48 @@ class _Places:
 def asked_record(
     bars: str | None, tracks: str | Sequence[str] | None, lock: str | Sequence[str]
 ) -> RewriteRecord:
-    """Return what a caller asks for; ``tracks`` in one text are parted by commas."""
+    """Return what a caller asks for; ``tracks`` in one text are separated by commas.
+
+    Raises:
+        MusicError: for bars, tracks or locks that are no texts.
+    """
     if isinstance(tracks, str):
         tracks = [name for name in tracks.split(",") if name.strip()]
-    return RewriteRecord(
-        bars=bars,
-        tracks=None if tracks is None else tuple(name.strip() for name in tracks),
-        locks=(lock,) if isinstance(lock, str) else tuple(lock),
-    )
+    if bars is not None and not isinstance(bars, str):
+        raise MusicError(f"bars must be a text such as '9:12', not {shown(bars)}")
+    names = None if tracks is None else _texts("tracks", tracks)
+    locks = (lock,) if isinstance(lock, str) else _texts("lock", lock)
+    return RewriteRecord(bars=bars, tracks=names, locks=locks)
+
+
+def _texts(what: str, given: object) -> tuple[str, ...]:
+    """Return the texts of a sequence, without spaces around them."""
+    if not isinstance(given, list | tuple) or not all(isinstance(text, str) for text in given):
+        raise MusicError(f"{what} must be a text or a list of texts, not {shown(given)}")
+    return tuple(text.strip() for text in given)
 
 
 def rewrite_request(
     task: Task, prompt: Score, asked: RewriteRecord, wishes: Wishes, config: Mapping[str, Any]
 ) -> Request:
-    """Return the request to write some bars or tracks of a piece anew.
+    """Return the request to regenerate some bars or tracks of a piece.
 
     Args:
         task: INFILL or ACCOMPANY.
-        prompt: the whole piece, as it is.
+        prompt: the whole piece.
         asked: which bars, which tracks, and what is locked.
-        wishes: what the new notes keep; only key, chords, range and polyphony.
+        wishes: what holds for the new notes; only key, chords, range and polyphony.
         config: the model's; ``config["tracks"]`` lists the parts that it writes.
 
     Raises:
-        MusicError: for bars, tracks or locks that are not there, or wishes that make no sense.
+        MusicError: for bars, tracks or locks that do not exist, or wishes that are invalid.
         CannotBeMet: if the locks leave nothing to write, or wishes exclude each other.
-        NotSupported: for a wish that means nothing inside a piece.
+        NotSupported: for a wish that does not apply to edits.
     """
     for name, value in wishes:
         if value is not None and name not in (*_SERVED, "conditions"):
             raise NotSupported(
-                f"{name} cannot be asked of {task}, the piece has its own; it takes "
-                f"{', '.join(_SERVED)}"
+                f"{task} keeps the piece's own {name}; it takes {', '.join(_SERVED)}"
             )
     places = _places(task, prompt, asked, config)
     chords = wishes.chords
@@ -111,16 +122,19 @@ def rewritten(pieces: Iterable[Score], request: Request) -> Score:
     """Return the prompt of a request with the notes of a performer's pieces in its regions."""
     assert request.score is not None
     made = join_parts(pieces, request.score)
-    return graft(request.score, made, request.regions, request.locks, request.locked_notes)
+    whole = graft(request.score, made, request.regions, request.locks, request.locked_notes)
+    # Where new notes end earlier than the last old ones, the piece is as long as before.
+    length = request.score.length_ticks
+    return whole if whole.length_ticks >= length else replace(whole, written_length_ticks=length)
 
 
 def kept_parts(request: Request) -> Score:
-    """Return the prompt of a request without the notes that are to be written anew."""
+    """Return the prompt of a request without the notes that are to be regenerated."""
     return rewritten((), request)
 
 
 def bar_counter(request: Request) -> Callable[[Score], int]:
-    """Return what tells, piece after piece of a stream, how many bars of the prompt each covers."""
+    """Return a function that says how many bars of the prompt each piece of a stream covers."""
     assert request.score is not None
     length = request.score.length_ticks
     ends = [min(bar.end_ticks, length) for bar in Timeline(request.score).bars]
@@ -147,12 +161,12 @@ def _request(task: Task, promises: Promises, places: _Places) -> Request:
 
 def _places(task: Task, prompt: Score, asked: RewriteRecord, config: Mapping[str, Any]) -> _Places:
     if not prompt.notes:
-        raise MusicError("the prompt has no notes to go by; use generate instead")
+        raise MusicError("the prompt has no notes; use generate instead")
     count = len(Timeline(prompt).bars)
     if task is Task.ACCOMPANY:
         prompt, tracks = _with_parts(prompt, asked.tracks, config)
     elif asked.bars is None and asked.tracks is None:
-        raise MusicError("say which bars or which tracks are to be written anew")
+        raise MusicError("name the bars or the tracks to regenerate")
     else:
         tracks = _tracks_of(prompt, asked.tracks)
     spans = ((0, count),) if asked.bars is None else parse_bars(asked.bars, count)
@@ -168,29 +182,27 @@ def _tracks_of(prompt: Score, names: tuple[str, ...] | None) -> frozenset[int]:
     """Return the tracks of these names; all that are not drums where none are named."""
     if names is not None:
         if not names:
-            raise MusicError("no tracks are named; name some, or leave them out for all")
+            raise MusicError("the list of tracks is empty; name some, or leave it out for all")
         return frozenset(track_indices(prompt, names))
     pitched = frozenset(i for i, track in enumerate(prompt.tracks) if not track.is_drum)
     if not pitched:
-        raise MusicError("this piece has drums alone; name the tracks to be written anew")
+        raise MusicError("this piece has only drums; name the tracks to regenerate")
     return pitched
 
 
 def _with_parts(
     prompt: Score, names: tuple[str, ...] | None, config: Mapping[str, Any]
 ) -> tuple[Score, frozenset[int]]:
-    """Return the prompt with room for the wanted parts, and where in it they are.
+    """Return the prompt with tracks for the wanted parts, and their places in it.
 
-    A part that is there is written anew; others are added as tracks without notes, before those
-    that follow them in the model's order.
+    A part that exists is regenerated; others are added as tracks without notes, before those that
+    follow them in the model's order.
     """
     parts = {str(part["name"]): int(part.get("program", 0)) for part in config.get("tracks", ())}
     names = _lacking(prompt, tuple(parts)) if names is None else names
     if not names:
-        there = ", ".join(track.name for track in prompt.tracks)
-        raise MusicError(
-            f"no part is to be added: this piece has {there}; name those to be written anew"
-        )
+        there = listed((track.name for track in prompt.tracks), 6)
+        raise MusicError(f"no part is missing: this piece has {there}; name those to regenerate")
     order = list(parts)
     levels = [track.volume for track in prompt.tracks if track.notes]
     rows: list[tuple[int | None, Track]] = list(enumerate(prompt.tracks))
@@ -201,10 +213,10 @@ def _with_parts(
             wanted.update(track_indices(prompt, (name,)))
         except MusicError:
             if known is None and order and _instrument(name) is None:
-                has = ", ".join(track.name for track in prompt.tracks)
+                has = listed((track.name for track in prompt.tracks), 5)
                 raise MusicError(
-                    f"no track is called {name!r}; this score has: {has}; "
-                    f"the model can add: {', '.join(order)}, and any instrument such as Viola"
+                    f"no track is called {shown(name)}; this score has: {has}; the model can add: "
+                    f"{listed(order, 5)}, and instruments such as Viola"
                 ) from None
             title = known or name.strip()
             program = parts.get(title, _instrument(title) or 0)
@@ -227,10 +239,10 @@ def _instrument(name: str) -> int | None:
 def _lacking(prompt: Score, parts: Sequence[str]) -> tuple[str, ...]:
     """Return the model's parts that a piece lacks.
 
-    Tracks with notes that bear no name of a part stand for the free parts that lie nearest.
+    Tracks with notes that have no part's name count as the missing part of the nearest register.
     """
     if not parts:
-        raise MusicError("say which tracks are to be added; the model names none of its own")
+        raise MusicError("name the tracks to add; this model has no parts of its own")
     has = {track.name.strip().lower() for track in prompt.tracks if track.notes}
     lacking = [part for part in parts if part.lower() not in has]
     known = {part.lower() for part in parts}
@@ -260,7 +272,7 @@ def _check_ranges(promises: Promises, prompt: Score) -> None:
     for name in promises.ranges:
         if name != "*" and name not in names:
             raise MusicError(
-                f"a range is asked of {name!r}; this score has: {', '.join(sorted(names))}"
+                f"a range names {shown(name)}; this score has: {listed(sorted(names))}"
             )
 
 
@@ -269,8 +281,8 @@ def _chord_line(
 ) -> tuple[Chord | None, ...]:
     """Return the chord of every bar of the piece, None where nothing is written.
 
-    A line that is given starts where the first region does, and is repeated. Where chords are
-    recognised, bars in which nothing is kept, or whose chord is not of the key asked, are free.
+    A given line starts at the first region, and is repeated. Where chords are recognised, bars
+    without kept notes, or with a chord outside the key asked, are free.
     """
     count = len(Timeline(places.prompt).bars)
     written = {bar for r in places.regions for bar in range(r.first_bar, min(r.end_bar, count))}

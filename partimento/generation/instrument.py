@@ -1,4 +1,4 @@
-"""A loaded model that plays."""
+"""A loaded model that makes music."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from partimento import catalog
+from partimento import catalog, sound
 from partimento.config import validate_config
 from partimento.errors import NotSupported
 from partimento.generation.assemble import (
@@ -18,6 +18,7 @@ from partimento.generation.assemble import (
     Progress,
     notes_of,
     only_pieces,
+    part_of,
     sound_of,
     whole_of,
     whole_score,
@@ -52,7 +53,13 @@ __all__ = ["Instrument", "Plan", "Progress", "Steer", "bar_count"]
 
 
 class Instrument:
-    """A loaded model. It holds weights only: one instrument may serve many callers."""
+    """A loaded model. It holds weights only: one instrument may serve many callers.
+
+    A piece is given as a path, a ``Score``, an ``Audio`` or a ``Result``. ``progress`` is called
+    with (done, asked), in bars of notes or seconds of sound, after each piece that is ready. An
+    exception that it raises cancels the request: nothing is kept, and the exception reaches the
+    caller. Ctrl-C does the same.
+    """
 
     def __init__(
         self,
@@ -79,6 +86,20 @@ class Instrument:
         """What it makes: ``"score"`` or ``"audio"``."""
         return self.card.makes
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What it can be asked to do, such as ``"generate"``, sorted."""
+        return tuple(sorted(str(task) for task in self.card.tasks))
+
+    @property
+    def controls(self) -> dict[str, Any]:
+        """The JSON Schema of its controls, with the defaults of this model."""
+        schema = self.card.controls.model_json_schema()
+        for name, entry in schema.get("properties", {}).items():
+            if not isinstance(self._defaults.get(name), dict | None):
+                entry["default"] = self._defaults[name]
+        return schema
+
     def __repr__(self) -> str:
         return f"<Instrument {self.name} ({self.card.name}, {self.precision})>"
 
@@ -100,24 +121,23 @@ class Instrument:
         progress: Progress | None = None,
         **controls: Any,
     ) -> Result:
-        """Make a piece from these wishes alone (see ``generation/options.py``).
+        """Generate a piece with these properties (see ``generation/options.py``).
 
-        ``controls`` are the system's own, such as ``temperature``; ``describe`` lists them.
-        The same seed and wishes give the same piece. ``progress`` is called with (bars done, bars
-        asked), in seconds where the model makes sound; such a model takes ``seconds``, ``loop``,
-        conditions and controls.
+        ``controls`` are the system's own, such as ``temperature``. The same seed and options give
+        the same piece. A model that makes sound takes only ``seconds``, ``loop``, conditions and
+        controls.
 
         Raises:
-            MusicError: for a wish that does not parse.
-            CannotBeMet: for wishes that no music could keep.
+            MusicError: for a value that does not parse or is out of range.
+            CannotBeMet: for properties that exclude each other, or if the result is silent.
             NotSupported: for what this model cannot do.
-            ConfigError: for an unknown or wrong control.
+            ConfigError: for an unknown option, or one of the wrong type or out of range.
         """
         wishes = _wishes(locals())
         return self.perform(self.plan(Task.GENERATE, wishes, controls, seed=seed), progress)
 
     def generate_many(self, count: int, *, seed: int | None = None, **same: Any) -> list[Result]:
-        """Make ``count`` pieces of the same wishes with the seeds ``seed``, ``seed + 1``, ..."""
+        """Generate ``count`` pieces with the seeds ``seed``, ``seed + 1`` and so on."""
         return [self.generate(seed=each, **same) for each in seeds_from(count, seed)]
 
     def continue_(
@@ -138,12 +158,11 @@ class Instrument:
         progress: Progress | None = None,
         **controls: Any,
     ) -> Result:
-        """Go on from a prompt: every note of it is kept, and exactly ``bars`` (8) bars are added.
+        """Continue a prompt: every note of it is kept, and exactly ``bars`` (8) bars are added.
 
-        A model that makes sound goes on from sound, and adds exactly ``seconds`` to its samples.
-
-        New bars start at the first bar line at or after the prompt's end. Tempo and metre are
-        those that rule there unless others are asked. Wishes bind the new bars alone.
+        A model that makes sound continues sound, and adds exactly ``seconds``. New bars start at
+        the first bar line at or after the prompt's end, in the tempo and metre in force there
+        unless others are asked. The options apply to the new bars only.
 
         Raises:
             FileError: if a prompt given by its path cannot be read.
@@ -162,12 +181,12 @@ class Instrument:
         steer: Steer | None = None,
         **wishes_and_controls: Any,
     ) -> Iterator[Piece]:
-        """Yield pieces of one bar or a few, each as soon as it is made; endless without an end.
+        """Yield pieces of one bar or a few, each as soon as it is ready; endless unless limited.
 
-        Takes the same wishes and controls as ``generate``. A piece starts at tick 0 and advances
-        the whole by its ``length_ticks``. The prompt is not yielded. A model that makes sound
-        yields it in pieces of less than a few seconds, and asks ``steer``, before each, for
-        controls that are to be others from there on; it is given the place in seconds.
+        Takes the same options as ``generate``. A piece starts at tick 0, and the next one follows
+        after its ``length_ticks``. The prompt is not yielded. A model that makes sound yields
+        pieces of at most a few seconds; ``steer`` is called before each with the time in seconds,
+        and returns the controls that change there. To cancel, stop iterating.
         """
         fields = Wishes.model_fields
         asked = {k: v for k, v in wishes_and_controls.items() if k in fields}
@@ -196,26 +215,23 @@ class Instrument:
         progress: Progress | None = None,
         **controls: Any,
     ) -> Result:
-        """Write some bars of some tracks anew; every other note and mark stays as it is.
+        """Regenerate some bars of some tracks; every other note and mark stays as it is.
 
         Args:
-            prompt: the whole piece, a score or the path of its file, which is not touched.
-            bars: ``"9:12,20:24"``, counted from 1, both ends meant; None for all.
-            tracks: names or numbers, in a list or parted by commas; None for all pitched ones.
-            lock: what is kept all the same: ``"Viola"``, ``"9:10"``, ``"Viola:9:10"``, or one
-                note, ``"Viola 9.2 C4"`` (bar, beat, pitch).
+            prompt: the whole piece; a file is not modified.
+            bars: ``"9:12,20:24"``, counted from 1, both ends included; None for all.
+            tracks: names or numbers, in a list or separated by commas; None for all pitched ones.
+            lock: what is kept within them: ``"Viola"``, ``"9:10"``, ``"Viola:9:10"``, or one note,
+                ``"Viola 9.2 C4"`` (bar, beat, pitch).
             num_samples: so many are made and the best is returned; ``infill_many`` returns all.
-            key, chords, range, polyphony: as in ``generate``, for the new notes; a line of chords
-                starts where the first of the bars does; ``"recognise"`` takes the chords of what
-                is kept.
-            seed: the same seed gives the same notes.
-            progress: told (bars done, bars of the piece).
-            controls: the system's own.
+            key, chords, range, polyphony: as in ``generate``, for the new notes; a chord line
+                starts at the first of the bars; ``"recognise"`` takes the chords of what is kept.
+            seed, progress, controls: as in ``generate``.
 
         Raises:
             FileError: if a prompt given by its path cannot be read.
-            MusicError: for bars, tracks or locks that are not there; lists those that are.
-            CannotBeMet: if the locks leave nothing to write, or wishes exclude each other.
+            MusicError: for bars, tracks or locks that do not exist; lists those that do.
+            CannotBeMet: if the locks leave nothing to write, or options exclude each other.
             NotSupported, ConfigError: as in ``generate``.
         """
         wishes, seeds = _wishes(locals()), seeds_from(num_samples, seed)
@@ -247,9 +263,9 @@ class Instrument:
         """Add parts to a piece; the parts that it has stay as they are.
 
         Args:
-            prompt: the piece, such as a melody: a score or the path of its file.
+            prompt: the piece, such as a melody.
             tracks: the parts to add, ``"Alto,Tenor,Bass"`` or a list; None for all of the model's
-                that the piece lacks. A part that is there already is written anew.
+                that the piece lacks. A named part that exists already is regenerated.
             lock, num_samples, key, chords, range, polyphony, seed, progress, controls: as in
                 ``infill``.
 
@@ -278,13 +294,13 @@ class Instrument:
         progress: Progress | None = None,
     ) -> list[Ranked]:
         """Answer INFILL or ACCOMPANY once for each seed and return the answers, the best first."""
-        self._check_task(task)
+        catalog.check_task(self.card, task)
         given = read_prompt(prompt)
         plans = [
             self.plan(task, wishes, controls, seed=seed, prompt=given, rewrite=asked)
             for seed in seeds
         ]
-        results = [self.perform(plan, progress) for plan in plans]
+        results = [self.perform(p, part_of(progress, i, len(plans))) for i, p in enumerate(plans)]
         request = plans[0].request
         score_of = getattr(self._performer, "score_of", None)
         if score_of is None or len(results) == 1:
@@ -325,8 +341,7 @@ class Instrument:
     ) -> Result:
         controls = dict(options)
         seed, progress = controls.pop("seed", None), controls.pop("progress", None)
-        asked = {"conditions": controls.pop("conditions", None)}
-        wishes = validate_config(Wishes, asked, "wishes")
+        wishes = validate_config(Wishes, {"conditions": controls.pop("conditions", None)}, "wishes")
         plan = self.plan(task, wishes, controls, seed=seed, prompt=prompts, steps=steps)
         return self.perform(plan, progress)
 
@@ -343,13 +358,13 @@ class Instrument:
         steer: Steer | None = None,
         steps: int | None = None,
     ) -> Plan:
-        """Return a request in full, everything parsed and checked, nothing played yet.
+        """Return a complete request, everything parsed and checked, nothing played yet.
 
         ``prompt`` is one or, for tasks that take several, a tuple. ``rewrite`` says what INFILL or
         ACCOMPANY regenerate; other tasks take none. ``steer`` changes controls of a model that
         makes sound while it plays. ``steps`` is of INTERPOLATE.
         """
-        self._check_task(task)
+        catalog.check_task(self.card, task)
         conditions = wishes.conditions or ()
         self.card.check_conditions(conditions)
         given = prompts_for(self.card, self.name, prompt, task)
@@ -377,6 +392,7 @@ class Instrument:
             rewrite=asked,
             seconds=made.request.duration_seconds,
             loop=made.request.is_loop,
+            soundfont="" if self.makes == "audio" else str(sound.chosen_soundfont(None) or ""),
             versions=current_versions(),
         )
         if steer is not None:
@@ -387,31 +403,23 @@ class Instrument:
         return plan_of(made, settings, recipe, given)
 
     def plan_again(self, recipe: Recipe, prompt: Sketch | tuple[Sketch, ...] | None = None) -> Plan:
-        """Return the request that a recipe records; ``prompt`` is its file or what this holds."""
+        """Return the request that a recipe records; ``prompt`` is its prompt or prompts."""
         settings = validate_config(self.card.controls, recipe.controls, "recipe.controls")
         given = prompts_for(self.card, self.name, prompt, recipe.task)
         made = made_again(self.card, self.folder.config, recipe, given)
         conditions = conditions_from_record(recipe.conditions)
         return plan_of(with_conditions(made, conditions), settings, recipe, given)
 
-    def _check_task(self, task: Task) -> None:
-        """Raise NotSupported unless the system serves the task; name the models that do."""
-        try:
-            self.card.check_task(task)
-        except NotSupported as error:
-            able = ", ".join(catalog.able_models(task)) or "none"
-            raise NotSupported(f"{error}; installed models that can {task}: {able}") from None
+    def pieces(self, plan: Plan, extras: Extras | None = None) -> Generator[Score]:
+        """Yield the pieces of a plan of notes, each with its tempo, metre and key.
 
-    def pieces(self, plan: Plan, extras: Extras | None = None) -> Iterator[Score]:
-        """Yield the pieces of a plan of notes, with tempo and what the promises say of them.
-
-        Those of INFILL and ACCOMPANY hold the new notes alone, at their places in the whole piece.
+        Those of INFILL and ACCOMPANY hold only the new notes, at their places in the whole piece.
         Drafts and codes go to ``extras``.
         """
         return notes_of(self._stream(plan, extras), plan)
 
     def sound(self, plan: Plan, extras: Extras | None = None) -> Generator[Audio]:
-        """Yield the sound of a plan of a model that makes sound, the prompt left out."""
+        """Yield the sound of a plan of a model that makes sound, without the prompt."""
         return sound_of(self._stream(plan, extras), plan)
 
     def _stream(self, plan: Plan, extras: Extras | None) -> Iterator[Piece]:
@@ -421,27 +429,29 @@ class Instrument:
     def perform(
         self, plan: Plan, progress: Progress | None = None, on_draft: OnDraft | None = None
     ) -> Result:
-        """Play a plan to its end and return the whole; ``on_draft`` is called with each draft."""
+        """Play a plan to its end and return the whole; ``on_draft`` is called with each draft.
+
+        Raises:
+            CannotBeMet: if what is made is silent.
+        """
         extras = Extras(on_draft)
         result = whole_of(self._stream(plan, extras), plan, self.name, self.makes, progress)
-        codes = extras.codes
-        if codes is None:
-            return result
-        return replace(result, codes=replace(codes, recipe=result.recipe.to_json()))
+        codes = extras.codes and replace(extras.codes, recipe=result.recipe.to_json())
+        return replace(result, codes=codes)
 
     def result_of(self, pieces: Iterable[Score], plan: Plan, seconds_taken: float = 0.0) -> Result:
-        """Return the pieces of a plan of notes as one whole, after its prompt if it has one."""
+        """Return the pieces of a plan of notes as one, after its prompt if it has one."""
         return whole_score(tuple(pieces), plan, self.name, seconds_taken)
 
     def nll(self, score: Score) -> npt.NDArray[np.float64]:
         """Return the negative log-likelihood of each token of a score, in nats.
 
         Raises:
-            NotSupported: if this model tells no likelihoods or cannot hold the score.
+            NotSupported: if this model has no likelihoods or cannot represent the score.
         """
         measure = getattr(self._performer, "nll", None)
         if measure is None:
-            raise NotSupported(f"{self.card.name} tells no likelihoods")
+            raise NotSupported(f"{self.card.name} has no likelihoods")
         tokens = getattr(self._performer, "representation").encode(score)  # noqa: B009
         return np.asarray(measure(tokens), dtype=np.float64)
 
@@ -451,10 +461,7 @@ class Instrument:
         return defaults
 
     def _controls(self, request: Request, given: Mapping[str, Any]) -> Controls:
-        """Return the controls: those given, over the model's.
-
-        The model's own may differ by task, and there by the ensemble that is to play.
-        """
+        """Return the controls: those given, over the model's defaults by task and ensemble."""
         schema = self.card.controls
         defaults: dict[str, Any] = {}
         ensemble_of = getattr(self._performer, "ensemble_of", None)
@@ -484,7 +491,7 @@ class Instrument:
 
 
 def _wishes(arguments: Mapping[str, Any]) -> Wishes:
-    """Return the wishes among a method's arguments; bars of ``infill`` are no wish."""
+    """Return the wishes among a method's arguments; ``bars`` of ``infill`` is none."""
     names = [name for name in Wishes.model_fields if name in arguments]
     if "lock" in arguments:
         names = [name for name in names if name != "bars"]

@@ -1,4 +1,4 @@
-"""Models opened by name or path."""
+"""From a model's name to an instrument that plays."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import cast
 from partimento import catalog
 from partimento.errors import NotSupported
 from partimento.generation.instrument import Instrument
+from partimento.messages import listed, shown
 from partimento.music import Piece
 from partimento.runtime.contract import Performer, Task
 from partimento.runtime.threads import check_threads
@@ -23,7 +24,7 @@ def load(
     *,
     threads: int | None = None,
     precision: str | None = None,
-    task: Task = Task.GENERATE,
+    task: Task | str | None = None,
     prompt: Piece | None = None,
 ) -> Instrument:
     """Return a loaded model.
@@ -33,18 +34,26 @@ def load(
             ``task`` and ``prompt``.
         threads: how many threads decode; None lets the machine choose.
         precision: ``"int8"`` or ``"fp32"``; None takes int8 where the model has it.
+        task: what it is to do, such as ``"infill"``; None for ``"generate"``, or for anything
+            where a model is named.
+        prompt: the piece that it is to continue or edit.
 
     Raises:
         ModelError: if there is no such model, or its folder is incomplete or altered.
-        NotSupported: if the model lacks this precision.
+        NotSupported: if the model lacks this precision or cannot do the task.
     """
     if precision is not None and precision not in PRECISIONS:
-        raise NotSupported(f"precision is {' or '.join(PRECISIONS)}, not {precision!r}")
+        raise NotSupported(f"precision is {' or '.join(PRECISIONS)}, not {shown(precision)}")
+    if task is not None and task not in list(Task):
+        raise NotSupported(f"no task is called {shown(task)}; there are {listed(Task)}")
     check_threads(threads)
-    name = catalog.default_model(task, prompt) if name_or_path is None else name_or_path
+    wanted = Task.GENERATE if task is None else Task(task)
+    name = catalog.default_model(wanted, prompt) if name_or_path is None else name_or_path
     folder = catalog.open_model(name)
-    precision = precision or next((p for p in PRECISIONS if p in folder.precisions), PRECISIONS[0])
     card = catalog.find_card(folder.system)
+    if task is not None:
+        catalog.check_task(card, wanted)
+    precision = precision or next((p for p in PRECISIONS if p in folder.precisions), PRECISIONS[0])
     with folder.reading():
         card.check_defaults(folder.config["defaults"])
     make = cast("Callable[..., Performer]", card.load)

@@ -1,7 +1,7 @@
-"""What a user asks for in words and numbers, and the promises it comes to.
+"""The musical options of a user, as text and numbers, and the promises that they amount to.
 
-The same table of wishes is taken by Python keywords, by the options of the shell and by a
-config file; all three end in ``Wishes.promises``.
+Python keywords, the options of the shell and a config file take the same table of options; all
+three end in ``Wishes.promises``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from pydantic import Field
+from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
 from partimento.config import Config
 from partimento.errors import MusicError
@@ -31,57 +31,58 @@ __all__ = ["Ranges", "Wishes", "bars_that_cover"]
 Ranges = str | PitchRange | Sequence[str] | Mapping[str, PitchRange | str]
 
 _COMMON_TIME = TimeSignature(0, 4, 4)
+_LEAST_TEMPO = 4.0  # MIDI holds at most 2^24 - 1 microseconds a quarter: 3.58 quarters a minute
 
 
 class Wishes(Config):
     """What may be asked of generated music; None means free.
 
-    - ``bars``: exactly so many; ``seconds``: the whole bars that cover so long; one of the two.
-    - ``tempo``: quarter notes a minute.
-    - ``key``: ``"A minor"``; ``time_signature``: ``"3/4"``; ``chords``: ``"Am F C G"``, one a bar.
+    - ``bars``: their exact number; ``seconds``: the whole bars that cover it; one of the two.
+    - ``tempo``: quarter notes per minute, 4..1000.
+    - ``key``: ``"A minor"``; ``time_signature``: ``"3/4"``; ``chords``: ``"Am F C G"``.
     - ``range``: ``"C3-C5"`` for every pitched track, ``"Soprano=C4-A5"`` for one, or several.
-    - ``polyphony``: at most so many notes at once.
+    - ``polyphony``: the maximum number of notes that sound at once.
     - ``max_silence``: the longest rest of all tracks together, in quarter notes.
     - ``ending``: ``authentic`` (the default), ``plagal``, ``half``, ``open`` or ``fade``.
     - ``loop``: sound whose end leads into its beginning.
     - ``conditions``: inputs of the network (``partimento.runtime.conditions``), of the types that
       the model's system takes.
 
-    Of a model that makes sound, ``seconds`` is the exact length, ``tempo`` its control of that name
-    where it has one, and only ``loop`` may be asked besides.
+    For a model that makes sound, ``seconds`` is the exact length, ``tempo`` its control of that
+    name where it has one; of the others only ``loop`` may be asked.
     """
 
-    bars: int | None = None
-    seconds: float | None = Field(default=None, gt=0, le=86400)
-    tempo: float | None = None
+    bars: StrictInt | None = None
+    seconds: StrictFloat | None = Field(default=None, gt=0, le=86400)
+    tempo: StrictFloat | None = Field(default=None, ge=_LEAST_TEMPO, le=1000)
     key: str | Key | None = None
     time_signature: str | TimeSignature | None = None
     chords: str | tuple[str | Chord, ...] | None = None
     range: str | PitchRange | tuple[str, ...] | dict[str, PitchRange | str] | None = None
-    polyphony: int | None = None
-    max_silence: float | None = None
+    polyphony: StrictInt | None = None
+    max_silence: StrictFloat | None = Field(default=None, ge=0, le=16384)
     ending: str | None = None
-    loop: bool | None = None
+    loop: StrictBool | None = None
     conditions: tuple[Condition, ...] | None = None
 
     @property
     def is_endless(self) -> bool:
-        """Whether a stream of these wishes has no end; a loop goes round and round."""
+        """Whether a stream of these options is endless; a loop repeats."""
         return self.bars is None and (self.seconds is None or bool(self.loop))
 
     def promises(
         self, default_bars: int | None, tempo: float, metre: TimeSignature = _COMMON_TIME
     ) -> Promises:
-        """Return the promises that these wishes come to.
+        """Return the promises that these options amount to.
 
         Args:
-            default_bars: the bars where neither bars nor seconds are asked; None for no end.
-            tempo: quarters a minute, for turning seconds into bars.
+            default_bars: the bars where neither bars nor seconds are asked; None for endless.
+            tempo: quarters per minute, for turning seconds into bars.
             metre: the metre where none is asked, for turning seconds into bars.
 
         Raises:
-            MusicError: for a key, metre, chord, range or number that makes no sense.
-            CannotBeMet: for wishes that exclude each other.
+            MusicError: for a key, metre, chord, range or number that is invalid.
+            CannotBeMet: for options that exclude each other.
         """
         asked = self.metre()
         bars = self.bars if self.bars is not None else default_bars

@@ -1,4 +1,4 @@
-"""Prompts: read, filled up to their bar line, and matched with the tracks that go on from them."""
+"""Prompts: read, extended to their next bar line, and their tracks matched with the new ones."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import gcd
 from pathlib import Path
+from typing import Protocol
 
 from partimento import files
 from partimento.errors import FileError, MusicError
 from partimento.files.audio.sound_files import resample
-from partimento.music import Audio, Score, Timeline, TimeSignature, Track
+from partimento.messages import shown
+from partimento.music import Audio, Piece, Score, Timeline, TimeSignature, Track
 from partimento.music.channels import stereo
 from partimento.music.score import MAX_TICKS_PER_QUARTER
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
@@ -20,9 +22,11 @@ from partimento.recipe import PromptRecord, file_sha256
 from partimento.runtime.contract import AUDIO_RATE_HZ
 
 __all__ = [
+    "HasPiece",
     "Prompt",
     "Sketch",
     "SoundPrompt",
+    "piece_of",
     "places",
     "read_prompt",
     "read_sketch",
@@ -60,7 +64,31 @@ class SoundPrompt:
         return self.audio
 
 
-Sketch = Score | Audio | str | Path | Prompt | SoundPrompt  # what a prompt may be given as
+class HasPiece(Protocol):
+    """What holds a piece: a ``Result`` or a prompt that is already read."""
+
+    @property
+    def piece(self) -> Piece:
+        """The notes or the sound."""
+        ...
+
+
+Sketch = Score | Audio | str | Path | HasPiece  # what a piece may be given as
+
+
+def piece_of(given: Sketch) -> Piece:
+    """Return the notes or the sound of a path, a score, sound or a result.
+
+    Raises:
+        FileError: if a file cannot be read.
+        MusicError: if it is none of these.
+    """
+    if isinstance(given, str | Path):
+        return files.read(given)
+    piece = getattr(given, "piece", given)
+    if isinstance(piece, Score | Audio):
+        return piece
+    raise MusicError(f"a piece is a path, a Score, an Audio or a Result, not {shown(given)}")
 
 
 def read_sketch(prompt: Sketch) -> Prompt | SoundPrompt:
@@ -68,21 +96,27 @@ def read_sketch(prompt: Sketch) -> Prompt | SoundPrompt:
 
     Raises:
         FileError: if its file cannot be read.
-        MusicError: if it is sound without samples.
+        MusicError: if it is sound without samples, or no piece.
     """
     if isinstance(prompt, Prompt | SoundPrompt):
         return prompt
-    if isinstance(prompt, Score):
-        text = repr(replace(prompt, recipe="")).encode()
-        return Prompt(prompt, PromptRecord(sha256=hashlib.sha256(text).hexdigest()))
-    if isinstance(prompt, Audio):
-        digest = hashlib.sha256(prompt.samples.tobytes()).hexdigest()
-        return SoundPrompt(ready_sound(prompt), PromptRecord(sha256=digest))
-    piece, source = files.read_with_source(prompt)
-    record = PromptRecord(sha256=file_sha256(prompt), path=str(prompt))
+    source = None
+    if isinstance(prompt, str | Path):
+        piece, source = files.read_with_source(prompt)
+        record = PromptRecord(sha256=file_sha256(prompt), path=str(prompt))
+    else:
+        piece = piece_of(prompt)
+        record = PromptRecord(sha256=_digest(piece))
     if isinstance(piece, Audio):
         return SoundPrompt(ready_sound(piece), record)
     return Prompt(piece, record, source)
+
+
+def _digest(piece: Piece) -> str:
+    """Return the SHA-256 of a piece in memory, its recipe left out."""
+    if isinstance(piece, Audio):
+        return hashlib.sha256(piece.samples.tobytes()).hexdigest()
+    return hashlib.sha256(repr(replace(piece, recipe="")).encode()).hexdigest()
 
 
 def read_prompt(prompt: Sketch) -> Prompt:
@@ -94,7 +128,7 @@ def read_prompt(prompt: Sketch) -> Prompt:
     """
     given = read_sketch(prompt)
     if isinstance(given, SoundPrompt):
-        remedy = "a prompt is notes: MIDI or MusicXML"
+        remedy = "this needs notes: MIDI, MusicXML or ABC"
         if not given.record.path:
             raise MusicError(f"the prompt is sound; {remedy}")
         raise FileError(given.record.path, "is sound", remedy)
@@ -108,18 +142,18 @@ def ready_sound(audio: Audio) -> Audio:
         MusicError: if there are no samples.
     """
     if not audio.samples.shape[1]:
-        raise MusicError("the prompt has no samples to go on from; use generate instead")
+        raise MusicError("the prompt has no samples to continue; use generate instead")
     return resample(Audio(stereo(audio.samples), audio.sample_rate_hz), AUDIO_RATE_HZ)
 
 
 def ready_prompt(prompt: Score) -> tuple[Score, int, TimeSignature, float]:
-    """Return the prompt filled up to its next bar line, that line, and what rules there.
+    """Return the prompt extended to its next bar line, that tick, and the metre and tempo there.
 
     Raises:
         MusicError: if the prompt has no notes.
     """
     if not prompt.notes:
-        raise MusicError("the prompt has no notes to go on from; use generate instead")
+        raise MusicError("the prompt has no notes to continue; use generate instead")
     factor = _SIXTEENTHS // gcd(_SIXTEENTHS, prompt.ticks_per_quarter)
     # A finer grid on which every note of the prompt stays where it is; one that is fine already
     # holds sixteenths to half a tick.
@@ -134,11 +168,11 @@ def ready_prompt(prompt: Score) -> tuple[Score, int, TimeSignature, float]:
 
 
 def places(prompt: Score, made: Score) -> list[int | None]:
-    """Return for each new track the prompt's track that it carries on, None for a new one.
+    """Return for each new track the index of the prompt's track that it continues, or None.
 
-    By name where every pitched track of the prompt has its like; otherwise in order. One new
-    track alone carries on the track of its name or else of its program; where the prompt has
-    several tracks and none is alike, it is a new one.
+    Tracks are matched by name where every pitched track of the prompt finds its name; otherwise in
+    order. A single new track continues the track of its name, or else of its program; where the
+    prompt has several tracks and none matches, it is added.
     """
     pitched = [i for i, t in enumerate(prompt.tracks) if t.notes and not t.is_drum]
     names = [prompt.tracks[i].name for i in pitched]

@@ -1,7 +1,7 @@
-"""Alternatives in order, the best first, with the reasons in words.
+"""Alternatives ranked, the best first, with the reasons in words.
 
-Each is measured; on every measure the alternatives take places (equal ones share the mean of
-theirs), and the mean of its places decides. So no unit is weighed against another.
+Each is measured. On every measure the alternatives are ranked (ties share their mean rank), and the
+mean of its ranks decides, so that measures of different units need no weights.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ class Ranked:
 
     ``place`` is 1 for the best. ``measures`` are:
 
-    - ``log_likelihood``, where the model tells it: nats a cell or token, the higher the better;
-    - ``faults``: faults of voice leading in 100 beats of the bars that were written and of those
-      beside them;
+    - ``log_likelihood``, where the model provides it: nats per cell or token, higher is better;
+    - ``faults``: faults of voice leading per 100 beats of the edited bars and their neighbours;
     - ``outside_key``: share of the new notes that are not of the key, in percent;
     - ``clashes``: share of the strong beats of those bars with a semitone, a major seventh or a
       minor ninth between two notes, in percent.
@@ -51,7 +50,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class _Words:
-    """How a measure is told of: of the best, of the worst, and the figure."""
+    """The words for a measure: for the best, for the worst, and the format of the figure."""
 
     best: str
     worst: str
@@ -67,7 +66,7 @@ def rank(
     Args:
         results: at least one, all of ``request``.
         request: of INFILL or ACCOMPANY.
-        likelihoods: the mean log-likelihood of each in nats, where the model tells it.
+        likelihoods: the mean log-likelihood of each in nats, where the model provides it.
 
     Raises:
         MusicError: if there are no results, or not one likelihood for each.
@@ -84,7 +83,7 @@ def rank(
     places = np.zeros(len(results))
     for name in names:
         places += _places([row[name] for row in table], words[name].is_higher_better)
-    # Of equals the likelier comes first, then the one that was made first.
+    # Among equals the likelier comes first, then the one that was made first.
     best = sorted(
         range(len(results)),
         key=lambda i: (round(float(places[i]), 6), -table[i].get("log_likelihood", 0.0), i),
@@ -120,7 +119,7 @@ def _reasons(
     names: Sequence[str],
     words: Mapping[str, _Words],
 ) -> tuple[str, ...]:
-    """Return in words where one alternative is best, then where it is worst."""
+    """Return in words on which measures one alternative is best, then on which it is worst."""
     best: list[str] = []
     worst: list[str] = []
     for name in names:
@@ -137,7 +136,7 @@ def _reasons(
     found = tuple(best + worst)
     if found or len(table) == 1:
         return found
-    return ("as good as the others" if _all_alike(table) else "between the others in all",)
+    return ("equal to the others" if _all_alike(table) else "neither best nor worst",)
 
 
 def _all_alike(table: Sequence[Mapping[str, float]]) -> bool:
@@ -145,7 +144,7 @@ def _all_alike(table: Sequence[Mapping[str, float]]) -> bool:
 
 
 def _places(values: Sequence[float], is_higher_better: bool) -> npt.NDArray[np.float64]:
-    """Return the place (n,) of each value from 1; equal ones share the mean of theirs."""
+    """Return the rank (n,) of each value from 1; ties share their mean rank."""
     given = np.array(values, dtype=np.float64) * (-1.0 if is_higher_better else 1.0)
     before = (given[None, :] < given[:, None]).sum(axis=1)
     same = (given[None, :] == given[:, None]).sum(axis=1)
@@ -154,7 +153,7 @@ def _places(values: Sequence[float], is_higher_better: bool) -> npt.NDArray[np.f
 
 
 def _key_of(request: Request) -> Key | None:
-    """Return the key that was asked, or the one of what is kept, or of the prompt."""
+    """Return the key that was asked, or that of the kept notes, or of the prompt."""
     if request.promises.key is not None:
         return request.promises.key
     assert request.score is not None

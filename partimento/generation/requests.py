@@ -1,4 +1,4 @@
-"""From wishes to requests: what a plan holds, and how one is made for music that is new."""
+"""From a user's options to requests: what a plan holds, and how plans for new music are made."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from partimento.analysis.keys import estimate_key
+from partimento.analysis.cadences import closing_of
+from partimento.analysis.keys import estimate_key, keys_of
 from partimento.errors import FileError, MusicError, NotSupported
 from partimento.files import Source
 from partimento.generation.editing import rewrite_again, rewrite_request
@@ -31,6 +32,7 @@ from partimento.music import (
     Timeline,
     TimeSignature,
 )
+from partimento.music.bounds import check_whole
 from partimento.music.cadences import CADENCES
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.recipe import Recipe, RewriteRecord, promises_from_record
@@ -74,20 +76,23 @@ _OF_NOTES = (
     "max_silence",
     "ending",
 )
-# From the place in seconds to the controls that change there; None or none of them: as begun.
+# From a time in seconds to the controls that change there; None or {}: those of the start.
 Steer = Callable[[float], Mapping[str, Any] | None]
-REWRITES = (Task.INFILL, Task.ACCOMPANY)  # tasks that write into a prompt
+REWRITES = (Task.INFILL, Task.ACCOMPANY)  # tasks that write notes into a prompt
 _PROMPTS = {Task.INTERPOLATE: (2, 2), Task.RENDER: (1, 1), Task.TRANSFER: (1, 2)}
 _DEFAULT_BARS = 16
 _DEFAULT_ADDED_BARS = 8
 _DEFAULT_SECONDS = 30.0
 _TRIAD, _OCTAVE = 3, 11  # notes of a closing chord; semitones of a range that holds every tone
 _FADE_BARS, _FADE = 4, 0.8  # over which an ending fades, and by how much
+_MOST_SAMPLES = 10_000
+_MOST_STEPS = 1024
+_MOST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One request in full: all that a stream needs, and its recipe."""
+    """One complete request: all that a stream needs, and its recipe."""
 
     request: Request
     controls: Controls
@@ -102,17 +107,19 @@ class NewMusic:
     """A request for new bars, from nothing or after a prompt."""
 
     request: Request
-    asked_tempo: float | None  # quarters a minute; None where nobody asked
+    asked_tempo: float | None  # quarters a minute; None where none was asked
     join_ticks: int = 0
 
 
 def prompts_for(
     card: Card, model: str, given: Sketch | tuple[Sketch, ...] | None, task: Task
 ) -> list[Prompt | SoundPrompt]:
-    """Return the prompts, read; each must be of what the system makes, or a score for RENDER.
+    """Return the prompts, read; each must be of the kind that the system makes, notes or sound.
+
+    That of RENDER is notes.
 
     Raises:
-        FileError: if a file cannot be read or holds the other kind.
+        FileError: if a file cannot be read or is of the other kind.
         MusicError: if what is in memory is of the other kind.
     """
     prompts = given if isinstance(given, tuple) else () if given is None else (given,)
@@ -127,14 +134,14 @@ def _prompt_for(card: Card, model: str, prompt: Sketch, task: Task) -> Prompt | 
         return given
     remedy = "give WAV, FLAC, OGG or MP3"
     if not given.record.path:
-        raise MusicError(f"{model} goes on from sound, not from notes; {remedy}")
-    raise FileError(given.record.path, f"is notes, and {model} makes sound", remedy)
+        raise MusicError(f"{model} continues sound, not notes; {remedy}")
+    raise FileError(given.record.path, f"holds notes, and {model} makes sound", remedy)
 
 
 def tempo_as_control(
     card: Card, wishes: Wishes, controls: Mapping[str, Any]
 ) -> tuple[Wishes, Mapping[str, Any]]:
-    """Return wishes without a tempo and controls with it, where it is a control of the system."""
+    """Return wishes and controls, the tempo moved to the controls where the system has such one."""
     is_control = card.makes == "audio" and "tempo" in card.controls.model_fields
     if wishes.tempo is None or not is_control:
         return wishes, controls
@@ -154,8 +161,8 @@ def made_of(
     """Return the request that wishes come to; ``config`` is the model's.
 
     Raises:
-        MusicError, CannotBeMet, NotSupported: for wishes that make no sense, exclude each other, or
-            are not of what the system makes.
+        MusicError, CannotBeMet, NotSupported: for wishes that are invalid, exclude each other, or
+            do not fit what the system makes.
     """
     if task in PROMPT_TASKS:
         return new_from_prompts(task, prompts, wishes, steps)
@@ -169,7 +176,7 @@ def made_of(
         made = new_music(task, wishes, score, defaults, endless)
         return replace(made, request=_closing(made.request, config))
     if score is None:
-        raise MusicError(f"{task} needs a prompt: the piece to write in")
+        raise MusicError(f"{task} needs a prompt: the piece to edit")
     return NewMusic(rewrite_request(task, score, rewrite, wishes, config), None)
 
 
@@ -186,7 +193,7 @@ def made_again(
     if recipe.task not in REWRITES:
         return new_music_again(recipe, score, config.get("defaults", {}))
     if score is None:
-        raise MusicError(f"{recipe.task} needs the prompt that it wrote in")
+        raise MusicError(f"{recipe.task} needs the prompt that it edited")
     return NewMusic(rewrite_again(recipe, score, config), None)
 
 
@@ -198,7 +205,7 @@ def steered(made: NewMusic, steer: Callable[[float], Controls]) -> NewMusic:
     """
     request = made.request
     if not request.endless and request.duration_seconds is None:
-        raise NotSupported("controls of a model that writes notes hold for the whole piece")
+        raise NotSupported("only models that make sound can be steered while they play")
     return replace(made, request=replace(request, steer=steer))
 
 
@@ -212,14 +219,14 @@ def new_music(
     """Return the request that wishes come to; ``defaults`` are the model's.
 
     Raises:
-        MusicError, CannotBeMet: for wishes that make no sense or exclude each other.
+        MusicError, CannotBeMet: for wishes that are invalid or exclude each other.
     """
     metre: TimeSignature | None = None
     at, ruling_tempo = 0, None
     if prompt is not None:
         prompt, at, metre, ruling_tempo = ready_prompt(prompt)
     if wishes.loop:
-        raise NotSupported("a loop is for models that make sound; this one writes notes")
+        raise NotSupported("loop is for models that make sound; this one makes notes")
     if wishes.max_silence is None and defaults.get("max_silence") is not None:
         wishes = wishes.model_copy(update={"max_silence": float(defaults["max_silence"])})
     asked_tempo = wishes.tempo
@@ -283,19 +290,19 @@ def new_sound(
 ) -> NewMusic:
     """Return the request that wishes come to, for a model that makes sound.
 
-    A tempo is a control of such a model, and is taken out of the wishes before.
+    A tempo is a control of such a model; ``tempo_as_control`` has removed it from the wishes.
 
     Raises:
-        NotSupported: for wishes that are of notes; names them all.
+        NotSupported: for wishes that concern notes; names them all.
     """
     notes = [name for name in _OF_NOTES if getattr(wishes, name) is not None]
     if notes:
         raise NotSupported(
-            f"{', '.join(notes)} cannot be asked of a model that makes sound; "
-            "seconds, loop and its controls can (see 'partimento describe')"
+            f"{', '.join(notes)} cannot be asked of a model that makes sound; it takes seconds, "
+            "loop and its controls (see 'partimento describe')"
         )
     if wishes.loop and task is not Task.GENERATE:
-        raise NotSupported("a loop is made from nothing; leave out the prompt or the loop")
+        raise NotSupported("a loop cannot continue a prompt; leave out one of both")
     seconds = wishes.seconds or float(defaults.get("seconds") or _DEFAULT_SECONDS)
     return NewMusic(_sound_request(task, prompt, seconds, bool(wishes.loop), endless), None)
 
@@ -331,12 +338,14 @@ def new_from_prompts(
         if name != "conditions" and getattr(wishes, name) is not None
     ]
     if others:
-        raise NotSupported(f"{', '.join(others)} cannot be asked of {task}: its prompts tell them")
+        raise NotSupported(f"{', '.join(others)} cannot be asked of {task}: prompts decide them")
     least, most = _PROMPTS[task]
     if not least <= len(prompts) <= most:
         raise MusicError(f"{task} takes {least}..{most} prompts, not {len(prompts)}")
-    if (task is Task.INTERPOLATE) != (steps is not None) or (steps is not None and steps < 2):
-        raise MusicError("an interpolation has 2 steps or more, both ends among them")
+    if task is Task.INTERPOLATE:
+        check_whole("steps", steps, 2, _MOST_STEPS)  # both ends among them
+    elif steps is not None:
+        raise MusicError(f"{task} takes no steps; leave them out")
     pieces = tuple(prompt.piece for prompt in prompts)
     return NewMusic(Request(task, prompts=pieces, steps=steps), None)
 
@@ -362,28 +371,33 @@ def plan_of(
 
 
 def seeds_from(count: int, first: int | None = None) -> range:
-    """Return ``count`` seeds that follow each other, from ``first`` on; None draws it.
+    """Return ``count`` consecutive seeds from ``first`` on, which is drawn where it is None.
 
     Raises:
-        MusicError: if there is none, or one is negative.
+        MusicError: if the number of samples is not in 1..10,000, or the seed not in 0..2^63 - 1.
     """
-    if count < 1:
-        raise MusicError(f"the number of samples is at least 1, not {count}")
-    if first is not None and first < 0:
-        raise MusicError(f"a seed is a non-negative integer, not {first}")
-    start = new_seed() if first is None else first
+    count = check_whole("num_samples", count, 1, _MOST_SAMPLES)
+    start = new_seed() if first is None else check_whole("seed", first, 0, _MOST_SEED)
     return range(start, start + count)
 
 
 def bar_count(piece: Score) -> int:
-    """Return how many bars a piece of a stream advances; notes may outlast it."""
+    """Return how many bars a piece of a stream covers; its notes may last longer."""
     is_written = piece.written_length_ticks > 0
     return len(Timeline(replace(piece, tracks=()) if is_written else piece).bars)
 
 
-def with_key(made: Score) -> Score:
-    """Return the score in the key that its notes are most likely in, where it states none."""
-    key = None if made.key_signatures else estimate_key(made)
+def with_key(made: Score, promises: Promises) -> Score:
+    """Return the score in the key that its notes are most likely in, where it states none.
+
+    A piece that was asked to close is in a key in which it does.
+    """
+    if made.key_signatures:
+        return made
+    key = estimate_key(made)
+    if key is not None and promises.ending in CADENCES:
+        fitting = (each for each in keys_of(made) if closing_of(made, each).kind == promises.ending)
+        key = key if closing_of(made, key).kind == promises.ending else next(fitting, key)
     return made if key is None else replace(made, key_signatures=(KeySignature(0, key),))
 
 
@@ -393,7 +407,7 @@ def with_conditions(made: NewMusic, conditions: tuple[Condition, ...]) -> NewMus
 
 
 def with_chords(made: Score, promises: Promises) -> Score:
-    """Return the score with the chords that were asked written over its bars."""
+    """Return the score with the chords that were asked as symbols over its bars."""
     if not promises.chords or made.chords:
         return made
     symbols: list[ChordSymbol] = []

@@ -1,4 +1,4 @@
-"""What an instrument hands back: a piece, how it was made, and its sound when asked for."""
+"""What an instrument returns: a piece, how it was made, and its sound when asked for."""
 
 from __future__ import annotations
 
@@ -23,16 +23,34 @@ __all__ = ["Result", "sound_summary"]
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A piece that was made, of notes or of sound: how it was made, and how it sounds."""
+    """A piece that was made, notes or sound, with its recipe.
+
+    ``repr`` is two lines: what it is, and what can be done with it.
+    """
 
     piece: Piece
     recipe: Recipe
     seconds_taken: float = 0.0
     # As they were streamed, where sound is to be streamed again; the steps of an interpolation.
     pieces: tuple[Score, ...] = ()
-    prompt_seconds: float = 0.0  # of sound that was gone on from
-    codes: Codes | None = None  # the system's own, where it hands them out
+    prompt_seconds: float = 0.0  # length of the sound that was continued
+    codes: Codes | None = None  # the system's own, where it returns them
     source: files.Source | None = None  # the file that was edited or continued
+
+    def __repr__(self) -> str:
+        if isinstance(self.piece, Audio):
+            what, use = f"{self.duration_seconds:.1f} s of sound", ".audio"
+        else:
+            tracks, notes = len(self.piece.tracks), len(self.piece.notes)
+            what = (
+                f"{_counted(self.bar_count, 'bar')} ({self.duration_seconds:.1f} s), "
+                f"{_counted(tracks, 'track')}, {_counted(notes, 'note')}"
+            )
+            use = ".score, .audio"
+        return (
+            f"<Result: {what}, by {self.recipe.model}, seed {self.seed}\n"
+            f" {use}, .summary(), .save(path)>"
+        )
 
     @property
     def score(self) -> Score:
@@ -43,7 +61,7 @@ class Result:
         """
         if isinstance(self.piece, Score):
             return self.piece
-        raise NotSupported(f"{self.recipe.model} makes sound, not notes; take .audio")
+        raise NotSupported(f"{self.recipe.model} makes sound, not notes; use .audio")
 
     @property
     def seed(self) -> int:
@@ -61,34 +79,51 @@ class Result:
 
     @property
     def duration_seconds(self) -> float:
-        """How long the written music lasts, its last notes' decay left out."""
+        """How long the written music lasts, without the decay of its last notes."""
         if isinstance(self.piece, Audio):
             return self.piece.duration_seconds
         return float(Timeline(self.score).seconds(self.score.length_ticks))
 
     @property
     def bar_count(self) -> int:
-        """How many bars there are, a prompt's bars among them; 0 of sound."""
+        """How many bars there are, including those of a prompt; 0 for sound."""
         if isinstance(self.piece, Audio):
             return 0
         return len(Timeline(self.score).bars)
 
     def summary(self) -> str:
-        """Return in one line what was made, with what, and how fast."""
+        """Return in one line what was made, by which model, and how fast."""
         if self.recipe.rewrite is not None:
             return self._rewriting()
         if isinstance(self.piece, Audio):
             made = self.duration_seconds - self.prompt_seconds
             return sound_summary(self.recipe, made, self.seconds_taken)
+        if self.recipe.task is Task.HUMANIZE:
+            amount = self.recipe.controls.get("amount", 1.0)
+            return (
+                f"Humanized {_counted(len(self.score.notes), 'note')} with {self.recipe.model}, "
+                f"amount {amount:g}, seed {self.seed}, in {self.seconds_taken:.1f} s"
+            )
         keys = self.score.key_signatures
         in_key = f" in {keys[-1].key}" if keys else ""
-        speed = self.duration_seconds / self.seconds_taken if self.seconds_taken > 0 else 0.0
-        bars = "1 bar" if self.bar_count == 1 else f"{self.bar_count} bars"
+        bars, seconds, verb, of = self.bar_count, self.duration_seconds, "Made", ""
+        if self.recipe.task is Task.CONTINUE:
+            bars, verb = self.added_bar_count, "Added"
+            timeline = Timeline(self.score)
+            of = f" to {_counted(self.bar_count - bars, 'bar')}"
+            seconds -= float(timeline.seconds(timeline.bars[-bars].onset_ticks)) if bars else 0.0
+        speed = seconds / self.seconds_taken if self.seconds_taken > 0 else 0.0
         return (
-            f"Made {bars}{in_key} ({self.duration_seconds:.1f} s of music) with "
+            f"{verb} {_counted(bars, 'bar')}{of}{in_key} ({seconds:.1f} s of music) with "
             f"{self.recipe.model}, seed {self.seed}, composed in {self.seconds_taken:.1f} s "
             f"({speed:.0f}x real time)"
         )
+
+    @property
+    def added_bar_count(self) -> int:
+        """How many bars are new: all of a generated piece, or those after a prompt."""
+        asked = self.recipe.stopped_after_bars or self.recipe.promises.get("bars")
+        return min(self.bar_count, int(asked or self.bar_count))
 
     def _rewriting(self) -> str:
         asked = self.recipe.rewrite
@@ -100,41 +135,45 @@ class Result:
         else:
             word = "bar" if (asked.bars or "").isdigit() else "bars"
             bars = f"{word} {asked.bars}" if asked.bars else f"all {self.bar_count} bars"
-            what = f"Wrote {bars} of {tracks or 'all tracks'} anew"
+            what = f"Regenerated {bars} of {tracks or 'all tracks'}"
         return (
             f"{what} with {self.recipe.model}, seed {self.seed}, composed in "
             f"{self.seconds_taken:.1f} s"
         )
 
     def with_soundfont(self, soundfont: str | Path) -> Result:
-        """Return the same piece, to be heard through a SoundFont file.
+        """Return the same piece, whose sound is played through a soundfont.
+
+        Args:
+            soundfont: an .sf2 or .sf3 file, or the name of an installed one.
 
         Raises:
             NotSupported: if it is sound, which needs none.
+            FileError: if there is no such soundfont.
         """
-        return Result(
-            self.score,
-            self.recipe.model_copy(update={"soundfont": str(soundfont)}),
-            self.seconds_taken,
-            source=self.source,
-        )
+        score = self.score
+        font = sound.chosen_soundfont(soundfont)
+        recipe = self.recipe.model_copy(update={"soundfont": str(font or "")})
+        return replace(self, piece=score, recipe=recipe)
 
     def save(self, path: str | Path) -> Path:
-        """Write the piece in the format that the name's ending says, and return the path.
+        """Write the piece in the format of the path's ending, and return the path.
 
         What was edited or continued is written into the document that was read, where the format
         is the same: nothing in it changes but the notes that were asked for.
 
-        Endings: .mid .wav .flac .ogg .mp3 .musicxml .mxl .xml .png (a piano roll); of sound .wav
-        .flac .ogg .mp3 .png (a spectrogram).
+        Endings: .mid .wav .flac .ogg .mp3 .musicxml .mxl .xml .png (a piano roll) .svg (a score);
+        for sound .wav .flac .ogg .mp3 .png (a spectrogram). An existing file is replaced, whole or
+        not at all.
 
         Raises:
             FileError: if the ending is unknown, the place cannot be written, or it is the prompt's.
         """
         target = Path(path)
         check_output(target, "audio" if isinstance(self.piece, Audio) else "score")
-        if self.recipe.prompt is not None and self.recipe.prompt.path:
-            check_source(target, self.recipe.prompt.path)
+        for record in self.recipe.prompts:
+            if record.path:
+                check_source(target, record.path)
         if isinstance(self.piece, Audio):
             frames = None if self.recipe.seconds is None else self.piece.samples.shape[1]
             return save_sound([self.piece.samples], self.recipe, target, frames)
@@ -159,8 +198,12 @@ class Result:
         return True
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def sound_summary(recipe: Recipe, seconds: float, seconds_taken: float) -> str:
-    """Return in one line how much sound was made, with what, and how fast."""
+    """Return in one line how much sound was made, by which model, and how fast."""
     speed = seconds / seconds_taken if seconds_taken > 0 else 0.0
     if recipe.loop:
         what = f"Made a loop of {seconds:.1f} s"

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento import files, sound
+from partimento.errors import FileError
 from partimento.generation.assemble import prompt_frames, prompt_pieces, told_pieces, whole_frames
 from partimento.generation.instrument import Instrument, Plan, Progress, bar_count
 from partimento.generation.result import Result
@@ -43,6 +44,7 @@ class StreamOutcome:
     frames: int = 0  # of sound, up to the end of the last whole bar
     first_note_at: float = 0.0  # on the clock of time.perf_counter
     is_stopped: bool = False
+    error: Exception | None = None  # of a sink that failed; for the caller to raise
 
 
 def perform_live(
@@ -54,15 +56,19 @@ def perform_live(
     keeps_pieces: bool = True,
     on_bar: Callable[[int, float], None] | None = None,
 ) -> StreamOutcome:
-    """Play a plan into the sinks, piece by piece, until it ends or Ctrl-C.
+    """Play a plan into the sinks, piece by piece, until it ends or is stopped.
+
+    A KeyboardInterrupt, a pipe whose reader has ended, and a file that cannot be written stop it
+    alike: the other sinks are closed at the end of the last whole bar.
 
     Args:
         instrument: what plays.
         plan: what it plays; endless plans are stopped by KeyboardInterrupt.
-        sinks: where the sound goes; they are closed whatever happens. None: nothing is rendered.
+        sinks: where the sound goes; they are closed whatever happens. Without any nothing is
+            rendered.
         is_paced: do not run ahead of the clock by more than a few seconds.
-        keeps_pieces: hand the notes back as well; without, memory stays the same for ever.
-        on_bar: told (bars so far, seconds of music so far) after each piece.
+        keeps_pieces: return the notes as well; otherwise memory use is constant.
+        on_bar: called with (bars so far, seconds of music so far) after each piece.
     """
     outcome = StreamOutcome()
     renderer = sound.StreamRenderer(SAMPLE_RATE_HZ) if sinks else None
@@ -90,10 +96,13 @@ def perform_live(
             _give(sinks, renderer.finish(state).samples)
     except KeyboardInterrupt:
         outcome.is_stopped = True
+    except (BrokenPipeError, FileError) as error:
+        outcome.is_stopped, outcome.error = True, error
     finally:
-        recipe = recipe_of(plan, outcome).model_copy(update={"streamed": True})
+        # The built-in synthesiser plays every stream.
+        recipe = recipe_of(plan, outcome).model_copy(update={"streamed": True, "soundfont": ""})
         kept = outcome.frames if outcome.is_stopped else None
-        _close(sinks, recipe.to_json(), kept)
+        _close(sinks, recipe.to_json(), kept, outcome)
     return outcome
 
 
@@ -105,17 +114,18 @@ def play_sound(
     is_paced: bool = False,
     on_piece: Callable[[float], None] | None = None,
 ) -> StreamOutcome:
-    """Play a plan of sound into sinks, piece by piece, until it ends or Ctrl-C.
+    """Play a plan of sound into sinks, piece by piece, until it ends or is stopped.
 
-    Where the plan goes on from a prompt, this comes first, unless the recipe says ``streamed``.
+    A prompt that is continued comes first, unless the recipe says ``streamed``. What stops it is
+    as for ``perform_live``.
 
     Args:
         instrument: what plays.
         plan: what it plays; endless plans are stopped by KeyboardInterrupt.
-        open_sinks: called when the first piece is there, so that a request that fails leaves
-            nothing; the sinks are closed whatever happens.
+        open_sinks: called when the first piece is ready, so that a request that fails leaves
+            no file; the sinks are closed whatever happens.
         is_paced: do not run ahead of the clock by more than a few seconds.
-        on_piece: told the seconds of sound so far after each piece.
+        on_piece: called with the seconds of sound so far after each piece.
     """
     outcome = StreamOutcome()
     sinks: Sequence[Sink] = ()
@@ -140,10 +150,12 @@ def play_sound(
         is_whole = True
     except KeyboardInterrupt:
         outcome.is_stopped = True
+    except (BrokenPipeError, FileError) as error:
+        outcome.is_stopped, outcome.error = True, error
     finally:
         stop = {} if is_whole else {"stopped_after_frames": outcome.frames}
         recipe = plan.recipe.model_copy(update=stop)
-        _close(sinks, recipe.to_json(), None if is_whole else lead + outcome.frames)
+        _close(sinks, recipe.to_json(), None if is_whole else lead + outcome.frames, outcome)
     return outcome
 
 
@@ -173,7 +185,7 @@ def save_sound_again(
 ) -> Path:
     """Write the sound of a plan, made once more, and return the path.
 
-    ``progress`` is told (seconds done, seconds asked).
+    ``progress`` is called with (seconds done, seconds asked).
 
     Raises:
         FileError: if the place cannot be written.
@@ -195,13 +207,19 @@ def result_of(instrument: Instrument, plan: Plan, outcome: StreamOutcome) -> Res
     return instrument.result_of(outcome.pieces, replace(plan, recipe=recipe_of(plan, outcome)))
 
 
-def _close(sinks: Sequence[Sink], recipe: str, kept: int | None) -> None:
-    """Close all sinks, whatever one of them raises; files keep so many frames, None for all."""
-    with ExitStack() as stack:
-        for sink in reversed(sinks):
-            stack.callback(sink.close, recipe)
-            if kept is not None and isinstance(sink, FileSink):
-                stack.callback(sink.keep, kept)  # so that it ends where the recipe says
+def _close(sinks: Sequence[Sink], recipe: str, kept: int | None, outcome: StreamOutcome) -> None:
+    """Close all sinks, whatever one of them raises; files keep so many frames, None for all.
+
+    The first error of writing is left in the outcome.
+    """
+    try:
+        with ExitStack() as stack:
+            for sink in reversed(sinks):
+                stack.callback(sink.close, recipe)
+                if kept is not None and isinstance(sink, FileSink):
+                    stack.callback(sink.keep, kept)  # so that it ends where the recipe says
+    except (BrokenPipeError, FileError) as error:
+        outcome.error = outcome.error or error
 
 
 def _give(sinks: Sequence[Sink], samples: npt.NDArray[np.float32]) -> None:

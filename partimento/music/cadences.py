@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from partimento.errors import MusicError
+from partimento.messages import shown
 from partimento.music.keys import Key
 
 __all__ = ["CADENCES", "ENDINGS", "Cadence", "Ending", "cadence_in", "parse_ending"]
@@ -68,7 +69,7 @@ def cadence_in(key: Key, kind: Ending) -> Cadence:
         leading = (tonic + 11) % 12
         final, bass = classes(7, 11, 2), (tonic + 7) % 12
         return Cadence(kind, key, frozenset(), frozenset(), None, final, bass, (leading,))
-    raise MusicError(f"{kind!r} is no cadence; these are: {', '.join(CADENCES)}")
+    raise MusicError(f"{shown(kind)} is no cadence; these are: {', '.join(CADENCES)}")
 
 
 def parse_ending(text: str) -> Ending:
@@ -80,4 +81,4 @@ def parse_ending(text: str) -> Ending:
     for ending in ENDINGS:
         if text.strip().lower() == ending:
             return ending
-    raise MusicError(f"no ending is called {text!r}; choose {', '.join(ENDINGS)}")
+    raise MusicError(f"no ending is called {shown(text)}; choose {', '.join(ENDINGS)}")

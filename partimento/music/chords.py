@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from partimento.errors import MusicError
+from partimento.messages import shown
 from partimento.music.keys import parse_pitch_class
 
 __all__ = ["QUALITIES", "Chord", "parse_chord", "parse_chords"]
@@ -97,7 +98,7 @@ def parse_chord(text: str) -> Chord:
             return Chord(parse_pitch_class(match[1]), quality, bass)
     known = " ".join(f"C{quality}" for quality in QUALITIES)
     raise MusicError(
-        f"{text!r} is no chord that is known here; write e.g. Am, F, G7, C/E ({known})"
+        f"{shown(text)} is no chord that is known here; write e.g. Am, F, G7, C/E ({known})"
     )
 
 

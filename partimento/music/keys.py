@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from partimento.errors import MusicError
+from partimento.messages import shown
 
 __all__ = ["Key", "parse_key", "parse_pitch_class", "pitch_name"]
 
@@ -60,7 +61,7 @@ def parse_pitch_class(text: str) -> int:
     """
     match = re.fullmatch(r"([A-Ga-g])(##|bb|[#b♯♭]?)", text.strip())
     if match is None:
-        raise MusicError(f"{text!r} is no note name; write C, F#, Bb, ...")
+        raise MusicError(f"{shown(text)} is no note name; write C, F#, Bb, ...")
     return (_NATURAL[match[1].upper()] + _ACCIDENTAL[match[2]]) % 12
 
 
@@ -125,4 +126,4 @@ def parse_key(text: str) -> Key:
         tonic = parse_pitch_class(wanted)
         base = (tonic - (9 if is_minor else 0)) % 12
         return Key((7 * base + 5) % 12 - 5, is_minor)
-    raise MusicError(f"{text!r} is no key; write C, 'A minor', 'F# major' or Ebm")
+    raise MusicError(f"{shown(text)} is no key; write C, 'A minor', 'F# major' or Ebm")

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from partimento.errors import CannotBeMet, MusicError
+from partimento.messages import shown
+from partimento.music.bounds import check_number, check_whole
 from partimento.music.cadences import Ending
 from partimento.music.chords import Chord
 from partimento.music.keys import Key, parse_pitch_class, pitch_name
@@ -22,6 +24,8 @@ __all__ = [
 ]
 
 MAX_BARS = 4096
+_MAX_POLYPHONY = 128
+_MAX_SILENCE_QUARTERS = 16384  # the longest piece in common time
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class PitchRange:
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high <= 127:
             raise MusicError(
-                f"a pitch range runs upwards inside 0..127, not {self.low}..{self.high}"
+                f"a range goes from a lower to a higher pitch within C-1..G9, not from "
+                f"{_name(self.low)} to {_name(self.high)}"
             )
 
     def __contains__(self, pitch: int) -> bool:
@@ -68,15 +73,16 @@ class Promises:
     ending: Ending | None = None
 
     def __post_init__(self) -> None:
-        if self.bars is not None and not 1 <= self.bars <= MAX_BARS:
-            raise MusicError(f"bars are 1..{MAX_BARS}, not {self.bars}")
-        if self.max_polyphony is not None and self.max_polyphony < 1:
-            raise CannotBeMet("polyphony of at least 1 is needed for any note to sound")
-        if self.max_silence_quarters is not None and self.max_silence_quarters < 0:
-            raise MusicError("the longest silence is 0 or more quarter notes")
+        if self.bars is not None:
+            check_whole("bars", self.bars, 1, MAX_BARS)
+        if self.max_polyphony is not None:
+            check_whole("polyphony", self.max_polyphony, 1, _MAX_POLYPHONY)
+        if self.max_silence_quarters is not None:
+            longest = self.max_silence_quarters
+            check_number("max_silence", longest, 0, _MAX_SILENCE_QUARTERS, "quarter notes")
         if self.bars is None and self.ending not in (None, "open"):
             raise CannotBeMet(
-                f"a piece without an end has no {self.ending} ending; ask for bars, or leave it out"
+                f"an endless piece has no {self.ending} ending; ask for bars, or leave it out"
             )
         if self.key is not None:
             for chord in self._asked_chords():
@@ -93,10 +99,10 @@ class Promises:
     def _check_range(self, name: str, span: PitchRange) -> None:
         inside = {pitch % 12 for pitch in range(span.low, span.high + 1)}
         if self.key is not None and not inside & self.key.pitch_classes:
-            raise CannotBeMet(f"range {span} of {name!r} holds no note of {self.key}; widen it")
+            raise CannotBeMet(f"range {span} of {shown(name)} has no note of {self.key}; widen it")
         for chord in self._asked_chords():
             if not inside & chord.pitch_classes:
-                raise CannotBeMet(f"range {span} of {name!r} holds no note of {chord}; widen it")
+                raise CannotBeMet(f"range {span} of {shown(name)} has no note of {chord}; widen it")
 
     def _asked_chords(self) -> tuple[Chord, ...]:
         return tuple(chord for chord in self.chords if chord is not None)
@@ -110,6 +116,10 @@ class Promises:
         return self.chords[bar_index % len(self.chords)] if self.chords else None
 
 
+def _name(pitch: int) -> str:
+    return pitch_name(pitch) if 0 <= pitch <= 127 else str(pitch)
+
+
 def parse_pitch(text: str) -> int:
     """Return the MIDI pitch of ``"C4"``, ``"F#3"``, ``"Bb-1"`` or ``"60"``."""
     text = text.strip()
@@ -118,7 +128,7 @@ def parse_pitch(text: str) -> int:
     else:
         match = re.fullmatch(r"([A-Ga-g](?:##|bb|[#b♯♭]?))(-?\d+)", text)
         if match is None:
-            raise MusicError(f"{text!r} is no pitch; write C4, F#3 or a MIDI number")
+            raise MusicError(f"{shown(text)} is no pitch; write C4, F#3 or a MIDI number")
         name = match[1][0].upper() + match[1][1:]
         pitch = parse_pitch_class(name) + 12 * (int(match[2]) + 1)
         # Cb4 is B3 and B#4 is C5: the octave follows the letter, not the sounding note.
@@ -127,7 +137,7 @@ def parse_pitch(text: str) -> int:
         elif name.startswith("B") and parse_pitch_class(name) < 6:
             pitch += 12
     if not 0 <= pitch <= 127:
-        raise MusicError(f"{text!r} lies outside MIDI's 0..127 (C-1..G9)")
+        raise MusicError(f"{shown(text)} lies outside MIDI's 0..127 (C-1..G9)")
     return pitch
 
 
@@ -136,7 +146,7 @@ def parse_range(text: str) -> tuple[str, PitchRange]:
     name, separator, span = text.rpartition("=")
     match = re.fullmatch(r"\s*(.+?)\s*(?:-|\.\.|:)\s*([A-Ga-g][#b♯♭]*-?\d+|\d+)\s*", span)
     if match is None:
-        raise MusicError(f"{text!r} is no range; write C3-C5 or Soprano=C4-A5")
+        raise MusicError(f"{shown(text)} is no range; write C3-C5 or Soprano=C4-A5")
     low, high = parse_pitch(match[1]), parse_pitch(match[2])
     return (name.strip() if separator else "*"), PitchRange(low, high)
 
@@ -145,5 +155,5 @@ def parse_time_signature(text: str) -> TimeSignature:
     """Return the metre of ``"3/4"`` or ``"6/8"``, starting at tick 0."""
     match = re.fullmatch(r"\s*(\d{1,3})\s*/\s*(\d{1,3})\s*", text)
     if match is None:
-        raise MusicError(f"{text!r} is no metre; write 4/4, 3/4 or 6/8")
+        raise MusicError(f"{shown(text)} is no metre; write 4/4, 3/4 or 6/8")
     return TimeSignature(0, int(match[1]), int(match[2]))

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import CannotBeMet, MusicError
+from partimento.messages import listed, shown
 from partimento.music.keys import pitch_name
 from partimento.music.promises import parse_pitch
 from partimento.music.score import Note, Score
@@ -161,8 +162,8 @@ def _tracks_called(score: Score, name: str) -> list[int]:
         return same or alike
     if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
         return [int(wanted) - 1]
-    there = ", ".join(names) or "none"
-    raise MusicError(f"no track is called {wanted!r}; this score has: {there}")
+    there = listed(names)
+    raise MusicError(f"no track is called {shown(wanted)}; this score has: {there}")
 
 
 def _split(wanted: str, names: Iterable[str]) -> tuple[str, str]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from partimento import files
-from partimento.errors import FileError, MissingExtra, MusicError
+from partimento.errors import FileError, MissingExtra
 from partimento.runtime.contract import Kind
 
-__all__ = ["check_output", "check_source", "destinations"]
+__all__ = ["check_new", "check_output", "check_source", "destinations"]
 
 _DEFAULT_SUFFIXES = {"score": (".mid", ".wav"), "audio": (".wav",)}
 _SOUND_SUFFIXES = (*files.AUDIO_SUFFIXES, ".png")
-_MOST_SAMPLES = 10_000
 
 
 def check_output(path: str | Path, kind: Kind = "score") -> None:
@@ -38,8 +38,28 @@ def check_output(path: str | Path, kind: Kind = "score") -> None:
     files.check_writable(path)
 
 
+def check_new(paths: Iterable[str | Path], force: bool = False) -> None:
+    """Check that no output exists yet, and that no two are one file.
+
+    Args:
+        paths: the files that are to be written.
+        force: existing files may be replaced.
+
+    Raises:
+        FileError: for the first that exists, unless ``force``, or that is named twice.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        place = os.path.realpath(path)
+        if place in seen:
+            raise FileError(path, "is named twice as an output", "name each file once")
+        seen.add(place)
+        if not force and os.path.lexists(path):
+            raise FileError(path, "exists already", "choose another name, or replace it by --force")
+
+
 def check_source(path: str | Path, source: str | Path) -> None:
-    """Check that writing to ``path`` leaves ``source``, the piece that was read, alone.
+    """Check that writing to ``path`` does not replace ``source``, the piece that was read.
 
     Raises:
         FileError: if they are one file.
@@ -47,7 +67,7 @@ def check_source(path: str | Path, source: str | Path) -> None:
     target, read = Path(path), Path(source)
     try:
         is_same = target.samefile(read)
-    except OSError:  # one of them is not there
+    except OSError:  # one of them does not exist
         is_same = target.resolve() == read.resolve()
     if is_same:
         raise FileError(path, "is the piece that was read, and is left alone", "name another file")
@@ -58,20 +78,25 @@ def destinations(
     seeds: Sequence[int],
     source: Path | None = None,
     kind: Kind = "score",
+    force: bool = False,
 ) -> list[list[Path]]:
     """Return for each seed the files to write, and check that every one can be written.
 
-    Nothing asked, or a folder, means ``partimento-SEED.mid`` and ``.wav`` there, or ``.wav`` alone
-    of a model that makes sound. Where there are
-    several seeds each name gets its seed: ``out.mid`` becomes ``out-7.mid``. ``source`` is the
-    piece that is read, which none of them may be.
+    Without ``out``, or for a folder in it, the names are ``partimento-SEED.mid`` and ``.wav``
+    there, or ``.wav`` alone for a model that makes sound. Where there are several seeds each name
+    gets its seed: ``out.mid`` becomes ``out-7.mid``.
+
+    Args:
+        out: files and folders as the user named them.
+        seeds: one for each sample, at least one.
+        source: the piece that is read, which none of the files may be.
+        kind: what is written.
+        force: existing files may be replaced.
 
     Raises:
-        FileError: if one cannot be written.
-        MusicError: if there are more samples than anyone can want, or none.
+        FileError: if one cannot be written, or exists and may not be replaced.
+        MissingExtra: if a format needs an extra that is not installed.
     """
-    if not 1 <= len(seeds) <= _MOST_SAMPLES:
-        raise MusicError(f"the number of samples is 1..{_MOST_SAMPLES}, not {len(seeds)}")
     planned: list[list[Path]] = []
     for seed in seeds:
         paths: list[Path] = []
@@ -87,4 +112,5 @@ def destinations(
             if source is not None:
                 check_source(path, source)
         planned.append(paths)
+    check_new((path for paths in planned for path in paths), force)
     return planned

@@ -1,4 +1,4 @@
-"""Where sound goes as it comes: loudspeakers, a pipe, or a file that is whole whenever it stops."""
+"""Where sound goes while it is made: loudspeakers, a pipe, or files that are whole or absent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import soundfile
 
 from partimento import files
-from partimento.errors import FileError, MissingExtra, NotSupported
+from partimento.errors import MissingExtra, NotSupported
 from partimento.files.audio.sound_files import replace_comment
 from partimento.recipe import Recipe, parse_recipe
 
@@ -51,21 +52,23 @@ _HEADER_BYTES = 44
 _LONG_HEADER_BYTES = 80  # with room for sizes of 64 bits
 _UNKNOWN = 0xFFFFFFFF  # the size of a WAV that has no end yet
 _MOST_BYTES = _UNKNOWN - 2**20  # of sound in a usual WAV, its recipe behind it
+_CANNOT_GROW = "cannot grow, and is whole up to here"
 _ROOM_FOR_STOP = 12  # the digits of a number of bars
 _MOST_FRAMES = 10**13  # that a stream can be stopped after: seven years
 _BLOCK_FRAMES = 2**14  # encoders get as many at once, so that they make the same of any pieces
-
-# soundfile asserts that all was written, which a full disk may leave undone without an error.
-_CANNOT_WRITE = (soundfile.SoundFileError, AssertionError)
 
 F32 = npt.NDArray[np.float32]
 
 
 class Sink(Protocol):
-    """Takes sound bit by bit; ``close`` leaves something whole."""
+    """Takes sound block by block; ``close`` leaves a whole file or none."""
 
     def take(self, samples: npt.NDArray[np.float32]) -> None:
-        """Take samples (channels, frames)."""
+        """Take samples (channels, frames).
+
+        Raises:
+            FileError: if they cannot be written; ``close`` is still to be called.
+        """
         ...
 
     def close(self, recipe: str) -> None:
@@ -107,54 +110,82 @@ def _long_wav_header(data_bytes: int, riff_bytes: int) -> bytes:
 
 
 class WavPipe:
-    """WAV, or bare 16-bit samples, into a pipe that cannot go back."""
+    """WAV, or bare 16-bit samples, into a pipe, whose header cannot be corrected later."""
 
     def __init__(self, pipe: BinaryIO, is_raw: bool = False, full_scale: float = RENDERED) -> None:
         self._pipe, self._full_scale = pipe, full_scale
-        if not is_raw:
-            pipe.write(_wav_header(_UNKNOWN, _UNKNOWN))
+        self._head = b"" if is_raw else _wav_header(_UNKNOWN, _UNKNOWN)
 
     def take(self, samples: npt.NDArray[np.float32]) -> None:
-        """Write samples (channels, frames) at once."""
-        self._pipe.write(_pcm(samples, self._full_scale))
-        self._pipe.flush()
+        """Write samples (channels, frames) at once.
+
+        Raises:
+            BrokenPipeError: if the program that reads them has ended.
+            FileError: if they cannot be written for another reason.
+        """
+        data, self._head = self._head + _pcm(samples, self._full_scale), b""
+        try:
+            self._pipe.write(data)
+            self._pipe.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise files.write_error("standard output", error) from None
 
     def close(self, recipe: str) -> None:
-        """Leave the pipe to its owner."""
-        self._pipe.flush()
+        """Leave the pipe to its owner; ``take`` has written everything."""
 
 
 class WavFile:
-    """A WAV file whose header is right after every write, so that it is whole if we are killed."""
+    """A WAV file whose header is correct after every write, so that it is whole if we are killed.
+
+    It comes to its place, whole, when its first samples are written: an older file stays until
+    then, and two programs that write one name do not mix their sound.
+    """
 
     header_bytes = _HEADER_BYTES
 
     def __init__(self, path: Path, full_scale: float = RENDERED, name: Path | None = None) -> None:
-        self._path, self._full_scale = name or path, full_scale  # errors tell the name
+        self._path, self._name, self._full_scale = path, name or path, full_scale
         self._bytes = 0
-        try:
-            # Unbuffered, so that no byte waits for a disk that turns out to be full.
-            self._file = path.open("w+b", buffering=0)
-            self._write_header(0)
-        except OSError as error:
-            raise FileError(path, f"cannot be written ({error.strerror})", "try another") from None
+        self._file: FileIO | None = None  # open from the first samples on
+        files.check_writable(path)
 
     def take(self, samples: npt.NDArray[np.float32]) -> None:
         """Append samples (channels, frames).
 
         Raises:
-            FileError: if the disk is full; what was written stays whole.
+            FileError: if they cannot be written; what was written before stays whole.
         """
         data = _pcm(samples, self._full_scale)
+        if self._file is None:
+            self._file = self._begin(data)
+            return
         try:
             self._put(self.header_bytes + self._bytes, data)
             self._bytes += len(data)
             self._write_header(0)
         except OSError as error:
-            raise FileError(self._path, f"cannot grow ({error.strerror})", "free space") from None
+            raise files.write_error(self._name, error, _CANNOT_GROW) from None
+
+    def _begin(self, data: bytes) -> FileIO:
+        with files.atomic_path(self._path) as temporary:
+            # Unbuffered, so that no byte waits for a disk that turns out to be full.
+            file = self._file = temporary.open("w+b", buffering=0)
+            try:
+                self._put(self.header_bytes, data)
+                self._bytes = len(data)
+                self._write_header(0)
+            except BaseException:
+                file.close()
+                self._file, self._bytes = None, 0
+                raise
+            if os.name == "nt":  # Windows moves no file that is open
+                file.close()
+        return self._path.open("r+b", buffering=0) if file.closed else file
 
     def keep(self, frames: int) -> None:
-        """Drop what lies after so many frames: of a bar that was not counted before a stop."""
+        """Drop what lies after so many frames: part of a bar that was not counted before a stop."""
         self._bytes = min(self._bytes, frames * _FRAME_BYTES)
 
     def close(self, recipe: str) -> None:
@@ -163,6 +194,8 @@ class WavFile:
         Raises:
             FileError: if the disk is full; the sound stays whole, without its recipe.
         """
+        if self._file is None:
+            return
         text = recipe.encode() + b"\0"
         text += b"\0" * (len(text) % 2)
         chunk = b"INFO" + b"ICMT" + struct.pack("<I", len(text)) + text
@@ -173,7 +206,7 @@ class WavFile:
             self._write_header(8 + len(chunk))
         except OSError as error:
             self._file.truncate(end)
-            raise FileError(self._path, f"cannot grow ({error.strerror})", "free space") from None
+            raise files.write_error(self._name, error, _CANNOT_GROW) from None
         finally:
             self._file.close()
 
@@ -187,13 +220,14 @@ class WavFile:
 
     def _put(self, at: int, data: bytes) -> None:
         """Write all of ``data`` at a place, or raise OSError."""
+        assert self._file is not None
         self._file.seek(at)
         if self._file.write(data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class LongWavFile(WavFile):
-    """A WAV file that may grow beyond 4 GiB, and is then told by RF64."""
+    """A WAV file that may grow beyond 4 GiB, and is then an RF64 file."""
 
     header_bytes = _LONG_HEADER_BYTES
 
@@ -205,17 +239,21 @@ class SoundFile:
     """FLAC, OGG or MP3, written beside its place and moved there when it is whole.
 
     These formats cannot be cut, so the last samples are held back until it is known whether they
-    belong to a bar that counts; and their comment stands before the sound, so room is left in it
-    for the place of a stop.
+    belong to a bar that counts. Their comment precedes the sound, so room is left in it for the
+    place of a stop. After an error of writing nothing is moved: an older file stays.
     """
 
     def __init__(self, path: Path, comment: str, name: Path | None = None) -> None:
-        self._path, self._comment = name or path, comment  # errors tell the name
+        self._path, self._comment = name or path, comment  # errors show the name
         self._held: npt.NDArray[np.float32] | None = None
         self._frames = 0
         with ExitStack() as stack:
             self._temporary = stack.enter_context(files.atomic_path(path))
-            self._file = soundfile.SoundFile(self._temporary, "w", SAMPLE_RATE_HZ, CHANNELS)
+            raw = stack.enter_context(self._temporary.open("w+b", buffering=0))
+            self._checked = files.CheckedFile(raw, self._path)
+            self._file = soundfile.SoundFile(
+                self._checked, "w", SAMPLE_RATE_HZ, CHANNELS, format=path.suffix[1:].upper()
+            )
             self._file.comment = self._comment
             # Ctrl-C interrupts the main thread alone: what is written here is also counted.
             self._worker = ThreadPoolExecutor(1)
@@ -237,11 +275,8 @@ class SoundFile:
         held, self._held = self._held, None
         if held is None:
             return
-        try:
-            self._file.write(np.clip(held.T, -1.0, 1.0))
-        except _CANNOT_WRITE as error:
-            why = f"cannot grow ({str(error) or 'the disk is full'})"
-            raise FileError(self._path, why, "free space") from None
+        self._file.write(np.clip(held.T, -1.0, 1.0))
+        self._checked.check()
         self._frames += held.shape[1]
 
     def _write_last(self) -> None:
@@ -261,8 +296,12 @@ class SoundFile:
         """
         self._worker.shutdown()
         with self._place:
-            with self._file:
+            try:
+                self._checked.check()
                 self._write_last()
+            finally:
+                self._file.close()
+            self._checked.check()
             replace_comment(self._temporary, self._comment, recipe.ljust(len(self._comment)))
 
 
@@ -286,11 +325,8 @@ class EvenSoundFile(SoundFile):
     def _write(self, samples: F32) -> None:
         is_exact = self._path.suffix.lower() == ".flac"
         heard: Any = _integers(samples, SOUND) if is_exact else np.clip(samples.T, -1.0, 1.0)
-        try:
-            self._file.write(heard)
-        except _CANNOT_WRITE as error:
-            why = f"cannot grow ({str(error) or 'the disk is full'})"
-            raise FileError(self._path, why, "free space") from None
+        self._file.write(heard)
+        self._checked.check()
         self._frames += samples.shape[1]
 
     def keep(self, frames: int) -> None:
@@ -316,7 +352,7 @@ class Picture:
         self._frames = 0  # that are drawn
 
     def take(self, samples: F32) -> None:
-        """Hear samples (channels, frames)."""
+        """Add samples (channels, frames) to the picture."""
         self._draw_held()
         self._held = samples
 
@@ -345,7 +381,7 @@ FileSink = WavFile | SoundFile | Picture
 
 
 def _roomy(recipe: str, path: Path) -> str:
-    """Return the recipe of a stream with room behind it for what is known at its end."""
+    """Return the recipe of a stream, padded for what is known only at its end."""
     begun = {"streamed": True, "stopped_after_bars": None}
     text = parse_recipe(recipe, path).model_copy(update=begun).to_json()
     return text + " " * _ROOM_FOR_STOP
@@ -361,20 +397,28 @@ class Loudspeaker:
             raise MissingExtra("playing through loudspeakers", "live") from None
         except OSError:
             raise NotSupported(
-                "the PortAudio library is missing: install it (Debian: libportaudio2), or use -o"
+                "the PortAudio library is missing: install it (Debian: libportaudio2), or write a "
+                "file instead"
             ) from None
         try:
             self._stream: Any = sounddevice.OutputStream(SAMPLE_RATE_HZ, channels=CHANNELS)
             self._stream.start()
         except sounddevice.PortAudioError as error:
-            raise NotSupported(f"no audio device plays here ({error}); use -o") from None
+            raise NotSupported(
+                f"there is no audio device ({error}); write a file instead"
+            ) from None
 
     def take(self, samples: npt.NDArray[np.float32]) -> None:
         """Play samples (channels, frames); waits while the device has enough."""
         self._stream.write(np.ascontiguousarray(samples.T))
 
+    def take_all(self, samples: F32) -> None:
+        """Play samples (channels, frames) in short blocks, so that it can be interrupted."""
+        for at in range(0, samples.shape[1], _BLOCK_FRAMES):
+            self.take(samples[:, at : at + _BLOCK_FRAMES])
+
     def close(self, recipe: str) -> None:
-        """Play what is left and let the device go."""
+        """Play what is left and release the device."""
         self._stream.stop()
         self._stream.close()
 
@@ -390,8 +434,8 @@ def sound_sink(
 ) -> FileSink:
     """Return the sink of a file, or of a picture, for a model that makes sound.
 
-    ``frames`` is how many there will be, unless it is stopped; None where nobody knows. ``name`` is
-    what errors call the file, where that is to be moved.
+    ``frames`` is the length if it is not stopped; None where it is unknown. ``name`` is the name
+    that errors show, where ``path`` is a temporary one.
     """
     ending = path.suffix.lower()
     if ending == ".png":
@@ -407,9 +451,9 @@ def sound_sink(
 def whole_sinks(
     paths: Sequence[Path], recipe: Recipe, frames: int | None
 ) -> Iterator[Callable[[], list[Sink]]]:
-    """Yield what opens the sinks of files that come to their places when the block ends.
+    """Yield a function that opens sinks of files, to be moved into place when the block ends.
 
-    If the block raises, nothing is left of them, and what was there before stays.
+    If the block raises, the files are removed, and what was there before stays.
     """
     with ExitStack() as stack:
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 from partimento.errors import ConfigError, MusicError
+from partimento.messages import shown
 from partimento.music import Chord, parse_chord
 
 __all__ = [
@@ -53,7 +54,7 @@ class Condition:
 
 def _require(is_right: bool, what: str, value: object) -> None:
     if not is_right:
-        raise MusicError(f"{what}, not {value!r}")
+        raise MusicError(f"{what}, not {shown(value)}")
 
 
 @dataclass(frozen=True)
@@ -202,5 +203,5 @@ def conditions_from_record(record: Mapping[str, Any]) -> tuple[Condition, ...]:
         try:
             found.append(CONDITIONS[name].from_record(value))
         except (TypeError, ValueError, AttributeError):
-            raise ConfigError(f"recipe.conditions.{name}", f"is damaged: {value!r}") from None
+            raise ConfigError(f"recipe.conditions.{name}", f"is damaged: {shown(value)}") from None
     return tuple(found)

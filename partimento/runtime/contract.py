@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from partimento.config import Config, validate_config
 from partimento.errors import NotSupported
@@ -65,7 +65,12 @@ class Paper:
 
 
 class Controls(Config):
-    """Base of every system's controls; a system adds its own fields with units and bounds."""
+    """Base of every system's controls; a system adds its own fields with units and bounds.
+
+    Types are strict: ``True`` and ``"0.9"`` are no numbers.
+    """
+
+    model_config = ConfigDict(strict=True)
 
 
 class SamplingControls(Controls):
@@ -73,7 +78,9 @@ class SamplingControls(Controls):
 
     temperature: float = Field(1.0, gt=0, le=5, description="below 1 safer, above 1 wilder")
     top_p: float = Field(1.0, gt=0, le=1, description="keep the likeliest tokens of this mass")
-    top_k: int = Field(0, ge=0, description="keep so many likeliest tokens; 0 keeps all")
+    top_k: int = Field(
+        0, ge=0, le=1_000_000, description="keep so many likeliest tokens; 0 keeps all"
+    )
     min_p: float = Field(0.0, ge=0, lt=1, description="drop tokens below this share of the best")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ _MAX_HEADER = 100_000_000  # as the format itself has it
 
 def is_unfinished(folder: Path) -> bool:
     """Return whether a folder holds a training run and no model yet."""
-    has_run = (folder / CHECKPOINT).is_file() or (folder / _RECORD).is_file()
-    return has_run and not (folder / _MODEL).is_file()
+    # os.path takes names that no file can have, such as very long ones, and says False.
+    has_run = os.path.isfile(folder / CHECKPOINT) or os.path.isfile(folder / _RECORD)
+    return has_run and not os.path.isfile(folder / _MODEL)
 
 
 def unfinished(folder: Path) -> str:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 
-from partimento.errors import NotSupported
+from partimento.music.bounds import check_whole
 
 __all__ = ["check_threads", "cores"]
+
+_MOST_THREADS = 1024
 
 
 def check_threads(threads: int | None) -> None:
     """Check a number of threads to compute with; None lets the machine choose.
 
     Raises:
-        NotSupported: if it is less than 1.
+        MusicError: if it is not in 1..1024.
     """
-    if threads is not None and threads < 1:
-        raise NotSupported(f"threads are 1 or more, not {threads}")
+    if threads is not None:
+        check_whole("threads", threads, 1, _MOST_THREADS)
 
 
 def cores() -> int:

@@ -1,4 +1,4 @@
-"""FluidSynth, when the machine has it: any SF2 or SF3 soundfont instead of our own sounds.
+"""FluidSynth, where it is installed: any SF2 or SF3 soundfont instead of the built-in synthesiser.
 
 The executable is run on a temporary MIDI file and writes raw samples; nothing is linked.
 """
@@ -10,23 +10,43 @@ import shutil
 import struct
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import FileError, NotSupported
+from partimento.messages import listed
 from partimento.music import Score, Track
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 
-__all__ = ["find_soundfont", "midi_bytes", "render_with_fluidsynth"]
+__all__ = ["chosen_soundfont", "find_soundfont", "midi_bytes", "render_with_fluidsynth"]
 
 SOUNDFONT_VARIABLE = "PARTIMENTO_SOUNDFONT"
+_SUFFIXES = (".sf2", ".sf3")
 _FOLDERS = (
+    # Debian and Ubuntu; Fedora and Arch
     "/usr/share/sounds/sf2",
     "/usr/share/sounds/sf3",
     "/usr/share/soundfonts",
+    "/usr/local/share/soundfonts",
+    # Homebrew on Apple silicon, on Intel, and where it says itself
+    "/opt/homebrew/share/soundfonts",
+    "/opt/homebrew/share/fluid-synth/sf2",
+    "/usr/local/share/fluid-synth/sf2",
+    "$HOMEBREW_PREFIX/share/soundfonts",
+    "$HOMEBREW_PREFIX/share/fluid-synth/sf2",
+    "~/Library/Audio/Sounds/Banks",
+    "/Library/Audio/Sounds/Banks",
+    # Windows, where FluidSynth looks first in C:/soundfonts
+    "C:/soundfonts",
+    "$PROGRAMDATA/soundfonts",
+    "$LOCALAPPDATA/soundfonts",
+    # a user's own
+    "~/.local/share/soundfonts",
     "~/.local/share/sounds",
+    "~/soundfonts",
 )
 _PREFERRED = ("default", "fluidr3_gm", "generaluser", "timgm6mb")
 _INSTALL = "on Debian or Ubuntu: apt install fluidsynth fluid-soundfont-gm"
@@ -40,16 +60,49 @@ def find_soundfont() -> Path | None:
 
     ``PARTIMENTO_SOUNDFONT`` wins; otherwise the usual folders are searched, well-known General
     MIDI fonts first, then by name.
+
+    Raises:
+        FileError: if ``PARTIMENTO_SOUNDFONT`` names none.
     """
-    named = os.environ.get(SOUNDFONT_VARIABLE)
-    if named and Path(named).expanduser().is_file():
-        return Path(named).expanduser()
+    chosen = chosen_soundfont(None)
+    if chosen is not None:
+        return chosen
+    found = (min(fonts, key=_preference) for fonts in _installed() if fonts)
+    return next(found, None)
+
+
+def chosen_soundfont(named: str | Path | None) -> Path | None:
+    """Return the file of the soundfont to play through; None for the built-in synthesiser.
+
+    Args:
+        named: a file, or the name of an installed soundfont with or without its ending, such as
+            ``"FluidR3_GM"``; None takes what ``PARTIMENTO_SOUNDFONT`` names.
+
+    Raises:
+        FileError: if there is no such file or name; lists the names that are installed.
+    """
+    text = str(named) if named is not None else os.environ.get(SOUNDFONT_VARIABLE, "")
+    if not text:
+        return None
+    path = Path(text).expanduser()
+    if path.is_file():
+        return path
+    known = [font for fonts in _installed() for font in sorted(fonts)]
+    wanted = text.lower()
+    for font in known:
+        if wanted in (font.name.lower(), font.stem.lower()):
+            return font
+    remedy = f"installed are {listed(font.stem for font in known)}" if known else _INSTALL
+    whose = "" if named is not None else f" (in {SOUNDFONT_VARIABLE})"
+    raise FileError(text, f"is no soundfont{whose}", f"name an .sf2 or .sf3 file; {remedy}")
+
+
+def _installed() -> Iterator[list[Path]]:
+    """Yield the soundfonts of each of the usual folders."""
     for folder in _FOLDERS:
-        here = Path(folder).expanduser()
-        fonts = [path for path in here.rglob("*") if path.suffix.lower() in (".sf2", ".sf3")]
-        if fonts:
-            return min(fonts, key=_preference)
-    return None
+        here = Path(os.path.expandvars(folder)).expanduser()
+        if here.is_absolute() and here.is_dir():
+            yield [path for path in here.rglob("*") if path.suffix.lower() in _SUFFIXES]
 
 
 def _preference(path: Path) -> tuple[int, str]:
@@ -67,9 +120,8 @@ def render_with_fluidsynth(score: Score, soundfont: str | Path, sample_rate_hz: 
         NotSupported: if the ``fluidsynth`` executable is not on the path.
         FileError: if the soundfont does not exist or FluidSynth cannot play it.
     """
-    font = Path(soundfont).expanduser()
-    if not font.is_file():
-        raise FileError(font, "is no soundfont file", f"name an .sf2 or .sf3; {_INSTALL}")
+    font = chosen_soundfont(soundfont)
+    assert font is not None
     program = shutil.which("fluidsynth")
     if program is None:
         raise NotSupported(f"a soundfont needs FluidSynth, which is not installed; {_INSTALL}")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from partimento.errors import MusicError
 from partimento.music import Audio, Score, Timeline
+from partimento.music.bounds import check_whole
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.sound.bank import Bank
 from partimento.sound.fluidsynth import render_with_fluidsynth
@@ -29,8 +30,7 @@ F32 = npt.NDArray[np.float32]
 
 def check_rate(sample_rate_hz: int) -> None:
     """Raise MusicError unless the rate is one that music is heard at."""
-    if not 8_000 <= sample_rate_hz <= 192_000:
-        raise MusicError(f"a sample rate is 8000..192000 Hz, not {sample_rate_hz}")
+    check_whole("sample_rate_hz", sample_rate_hz, 8_000, 192_000)
 
 
 def render(

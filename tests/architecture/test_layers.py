@@ -28,7 +28,7 @@ LAYERS = (
     ("files", "metrics", "representations", "sound"),
     ("analysis",),
     ("config", "music", "seeds"),
-    ("errors",),
+    ("errors", "messages"),
 )
 INSIDE = {
     "generation": (

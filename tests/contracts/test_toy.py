@@ -155,8 +155,8 @@ def test_an_interpolation_goes_from_one_end_to_the_other(toy: api.Instrument) ->
     back = toy.interpolate(second, first, steps=5, seed=0)
     tracks = [piece.tracks for piece in result.pieces]
     assert [piece.tracks for piece in back.pieces] == tracks[::-1]
-    for steps in (1, 0):
-        with pytest.raises(MusicError, match="2 steps or more"):
+    for steps in (1, 0, 2000):
+        with pytest.raises(MusicError, match=r"steps must be in 2\.\.1024"):
             toy.interpolate(first, second, steps=steps)
 
 
@@ -178,14 +178,14 @@ def test_what_was_made_from_two_prompts_is_replayed(toy: api.Instrument, tmp_pat
     made = walk.save(tmp_path / "walk.mid")
     assert api.replay(made).is_same()
     paths[1].write_bytes(paths[0].read_bytes())
-    with pytest.raises(FileError, match="has changed since"):
+    with pytest.raises(FileError, match="the prompt has changed"):
         api.replay(made)
 
 
 def test_a_task_is_refused_with_the_models_that_can(toy: api.Instrument) -> None:
-    with pytest.raises(NotSupported, match=r"toy cannot render; it can .*models that can render"):
+    with pytest.raises(NotSupported, match=r"toy cannot render; it can .*; no installed model can"):
         toy.render_score(song(0))
-    assert "toy-model" in catalog.able_models(Task.INTERPOLATE)
+    assert "toy-model" in catalog.models_that(Task.INTERPOLATE)
     assert catalog.default_model(Task.TRANSFER) == "toy-model"
 
 

@@ -59,7 +59,9 @@ def names(make_model, tmp_path, monkeypatch) -> dict[str, Any]:
     monkeypatch.setattr(
         Instrument,
         "pieces",
-        lambda self, plan: islice(pieces(self, plan), _ENOUGH if plan.request.endless else None),
+        lambda self, plan: (
+            piece for piece in islice(pieces(self, plan), _ENOUGH if plan.request.endless else None)
+        ),
     )
     monkeypatch.setattr(plots, "save_plots", lambda _report, _folder: ())  # drawing is slow
     events = BarEvents()

@@ -89,7 +89,7 @@ def test_controls_are_checked_and_a_tempo_is_one(instrument):
     assert result.recipe.controls == {"density": 2.0, "tempo": 90.0, "loudness": -30.0}
     assert result.recipe.tempo is None
     assert result.audio.peak < 10 ** (-30 / 20) * 1.6
-    with pytest.raises(ConfigError, match=r"controls.density.*less than or equal to 16"):
+    with pytest.raises(ConfigError, match=r"controls.density: must be a number >= 0 and <= 16"):
         instrument.generate(seconds=0.1, density=99)
     with pytest.raises(ConfigError, match=r"controls.tempo"):
         instrument.generate(seconds=0.1, tempo=999)
@@ -130,7 +130,7 @@ def test_a_loop_is_as_long_as_it_closes(instrument):
     assert np.array_equal(round_and_round[:, : 11 * 4096], result.audio.samples)
     assert np.array_equal(round_and_round[:, 11 * 4096 : 22 * 4096], result.audio.samples)
     assert instrument.generate(loop=True, seed=2).audio.samples.shape[1] == 22 * 4096
-    with pytest.raises(NotSupported, match="made from nothing"):
+    with pytest.raises(NotSupported, match="a loop cannot continue a prompt"):
         instrument.stream(tone(), loop=True)
 
 
@@ -138,7 +138,7 @@ def test_notes_have_no_loop_and_no_steering(hum):
     humming = api.load("humming")
     with pytest.raises(NotSupported, match="loop is for models that make sound"):
         humming.generate(bars=1, loop=True)
-    with pytest.raises(NotSupported, match="hold for the whole piece"):
+    with pytest.raises(NotSupported, match="only models that make sound can be steered"):
         humming.stream(bars=1, steer=lambda _at: {})
 
 
@@ -180,18 +180,18 @@ def test_a_prompt_of_any_rate_and_channels_is_kept_before_what_is_added(instrume
 
 def test_prompts_of_the_other_kind_are_refused(instrument, hum, tmp_path):
     notes = Score((Track("A", (Note(0, 60, 480),)),))
-    with pytest.raises(MusicError, match="goes on from sound, not from notes; give WAV"):
+    with pytest.raises(MusicError, match="continues sound, not notes; give WAV"):
         instrument.continue_(notes)
     files.write(notes, tmp_path / "a.mid")
-    with pytest.raises(FileError, match=r"a\.mid: is notes, and droning makes sound; give WAV"):
+    with pytest.raises(FileError, match=r"a\.mid: holds notes, and droning makes sound; give WAV"):
         instrument.continue_(tmp_path / "a.mid")
     humming = api.load("humming")
-    with pytest.raises(MusicError, match="the prompt is sound; a prompt is notes"):
+    with pytest.raises(MusicError, match="the prompt is sound; this needs notes"):
         humming.continue_(tone())
     files.write(tone(), tmp_path / "a.wav")
-    with pytest.raises(FileError, match=r"a\.wav: is sound; a prompt is notes"):
+    with pytest.raises(FileError, match=r"a\.wav: is sound; this needs notes"):
         humming.continue_(tmp_path / "a.wav")
-    with pytest.raises(MusicError, match="no samples to go on from"):
+    with pytest.raises(MusicError, match="no samples to continue"):
         instrument.continue_(Audio(np.zeros((2, 0), np.float32), RATE))
 
 
@@ -201,7 +201,7 @@ def test_the_default_model_for_sound_makes_sound(drone, hum):
 
 
 def test_without_a_model_of_sound_it_says_so(hum):
-    with pytest.raises(NotSupported, match=r"goes on from sound \(there are: humming\)"):
+    with pytest.raises(NotSupported, match=r"can continue sound \(there are: humming\)"):
         catalog.default_model(Task.CONTINUE, tone())
 
 
@@ -255,7 +255,7 @@ def test_progress_is_told_in_seconds(instrument):
     instrument.generate(seconds=2.5, seed=1, progress=lambda *both: told.append(both))
     assert told[-1] == (3, 3)
     assert told == sorted(told)
-    with pytest.raises(MusicError, match="without an end"):
+    with pytest.raises(MusicError, match="an endless stream"):
         instrument.perform(instrument.plan(Task.GENERATE, Wishes(), {}, endless=True))
 
 

@@ -222,7 +222,7 @@ def test_replay_makes_the_same_bytes(hand: Path, tmp_path: Path) -> None:
     again.save(tmp_path / "again.mid")
     assert (tmp_path / "again.mid").read_bytes() == (tmp_path / "out.mid").read_bytes()
     files.write(song(3), tmp_path / "in.mid")
-    with pytest.raises(FileError, match="has changed since"):
+    with pytest.raises(FileError, match="the prompt has changed"):
         api.replay(tmp_path / "out.mid")
 
 
@@ -230,7 +230,7 @@ def test_what_cannot_be_humanized_is_refused(hand: Path, hum: object) -> None:
     with pytest.raises(MusicError, match="no notes to humanize"):
         api.humanize(Score((Track("none"),)), 1.0, 1, hand)
     for amount in (-0.1, 1.1, float("nan")):
-        with pytest.raises(MusicError, match=r"amount is 0\.\.1"):
+        with pytest.raises(MusicError, match=r"amount must be in 0\.\.1"):
             api.humanize(song(), amount, 1, hand)
     with pytest.raises(MusicError, match="seed"):
         api.humanize(song(), 1.0, -1, hand)

@@ -371,7 +371,7 @@ REFUSED = [
         FourVoiceGrid(48, 58), Promises(chords=parse_chords("C"), ranges={"*": PitchRange(56, 65)})
      ), CannotBeMet, "Soprano has no note of C"),
     (lambda: BarEventConstraint(BAR_EVENTS, Promises(time_signature=TimeSignature(0, 11, 4))),
-     NotSupported, "no bars of 11/4; they have 4/4, 3/4"),
+     NotSupported, "no bars of 11/4; it has 4/4, 3/4"),
     (lambda: BarEventConstraint(
         BAR_EVENTS, Promises(ranges={"Violin": PitchRange(60, 70)}), instruments=(0,)
      ), NotSupported, "no track is called 'Violin'; .*Piano"),

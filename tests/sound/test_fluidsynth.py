@@ -15,7 +15,7 @@ from partimento.errors import FileError, NotSupported
 from partimento.music import Note, Pedal, Score, Tempo, Track
 from partimento.sound import find_soundfont, render, render_stems
 from partimento.sound import fluidsynth as module
-from partimento.sound.fluidsynth import midi_bytes
+from partimento.sound.fluidsynth import chosen_soundfont, midi_bytes
 
 STAND_IN = """#!{python}
 import math, struct, sys
@@ -89,9 +89,30 @@ def test_a_broken_soundfont_is_named(font: Path) -> None:
         render(score(), soundfont=font)
 
 
-def test_a_missing_soundfont_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"none\.sf2: is no soundfont file; .*apt install"):
+def test_a_missing_soundfont_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FOLDERS", (str(tmp_path / "fonts"),))
+    with pytest.raises(FileError, match=r"none\.sf2: is no soundfont; .*apt install"):
         render(score(), soundfont=tmp_path / "none.sf2")
+    (tmp_path / "fonts").mkdir()
+    (tmp_path / "fonts" / "Grand.sf3").write_bytes(b"")
+    with pytest.raises(FileError, match="installed are Grand"):
+        render(score(), soundfont="Grnd")
+
+
+def test_a_soundfont_is_named_with_or_without_its_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PARTIMENTO_SOUNDFONT", raising=False)
+    monkeypatch.setattr(module, "_FOLDERS", (str(tmp_path), "$NOWHERE_AT_ALL/fonts"))
+    (tmp_path / "Grand.sf3").write_bytes(b"")
+    for name in ("Grand", "grand.SF3", tmp_path / "Grand.sf3"):
+        assert chosen_soundfont(name) == tmp_path / "Grand.sf3"
+    assert chosen_soundfont(None) is None
+    monkeypatch.setenv("PARTIMENTO_SOUNDFONT", "grand")
+    assert chosen_soundfont(None) == find_soundfont() == tmp_path / "Grand.sf3"
+    monkeypatch.setenv("PARTIMENTO_SOUNDFONT", "upright")
+    with pytest.raises(FileError, match=r"upright: is no soundfont \(in PARTIMENTO_SOUNDFONT\)"):
+        chosen_soundfont(None)
 
 
 def test_without_the_executable_the_remedy_is_named(

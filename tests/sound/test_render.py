@@ -181,7 +181,7 @@ def test_a_mix_wants_stems_of_one_shape() -> None:
 
 @pytest.mark.parametrize("rate", [0, 100, 1_000_000])
 def test_a_rate_that_nobody_hears_is_refused(rate: int) -> None:
-    with pytest.raises(MusicError, match="sample rate"):
+    with pytest.raises(MusicError, match="sample_rate_hz must be in 8000"):
         render(quartet(), sample_rate_hz=rate)
 
 

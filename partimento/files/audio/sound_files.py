@@ -19,7 +19,7 @@ import soundfile
 import soxr
 
 from partimento.errors import FileError
-from partimento.files.atomic import atomic_path
+from partimento.files.atomic import CheckedFile, atomic_path
 from partimento.files.audio.ogg import settle_serial
 from partimento.files.limits import MAX_SAMPLES
 from partimento.music import Audio
@@ -194,19 +194,19 @@ def write_audio(audio: Audio, path: str | PathLike[str], subtype: str | None = N
     elif chosen not in ("FLOAT", "DOUBLE"):
         samples = np.clip(samples, -1.0, 1.0)
     channels = samples.shape[1]
+    rate = audio.sample_rate_hz
     with atomic_path(path) as temporary:
-        try:
-            rate = audio.sample_rate_hz
+        with temporary.open("w+b", buffering=0) as raw:
+            checked = CheckedFile(raw, path)
             with soundfile.SoundFile(
-                temporary, "w", rate, channels, chosen, format=container
+                checked, "w", rate, channels, chosen, format=container
             ) as file:
                 if audio.recipe and suffix != ".wav":
                     file.comment = audio.recipe
                 # libsndfile's Vorbis encoder overflows the stack on very long writes.
                 for start in range(0, len(samples), _OGG_BLOCK):
                     file.write(samples[start : start + _OGG_BLOCK])
-        except soundfile.LibsndfileError as error:
-            raise FileError(path, f"cannot be written ({_reason(error)})", "free space") from error
+            checked.check()
         if suffix == ".ogg":
             settle_serial(temporary)
         if audio.recipe and suffix == ".wav":

@@ -35,6 +35,7 @@ from partimento.files.corpora.same_work import Shingles, no_shingles, shingles_o
 from partimento.files.corpora.splits import SPLITS, content_hash, split_of
 from partimento.files.formats import SCORE_SUFFIXES, SOUND_SUFFIXES
 from partimento.files.unsupported import LeftOut
+from partimento.messages import listed
 from partimento.music import Audio, Piece, Timeline
 
 __all__ = ["Corpus", "ItemOutcome", "Preflight", "corpus_names", "open_corpus"]
@@ -320,7 +321,7 @@ def _unknown(name: str) -> FileError:
     return FileError(
         name,
         "there is no such corpus or folder",
-        f"{hint}known corpora: {', '.join(sorted(NAMED))}",
+        f"{hint}known corpora: {listed(sorted(NAMED))}",
     )
 
 

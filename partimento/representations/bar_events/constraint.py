@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from partimento.errors import CannotBeMet, NotSupported
+from partimento.messages import listed
 from partimento.music import Promises
 from partimento.music.score import TimeSignature
 from partimento.music.timeline import strong_beats
@@ -377,8 +378,8 @@ def _metre_index(time_signature: TimeSignature | None) -> int | None:
         return None
     metre = (time_signature.numerator, time_signature.denominator)
     if metre not in METRES:
-        known = ", ".join(f"{n}/{d}" for n, d in METRES)
-        raise NotSupported(f"bar events have no bars of {time_signature}; they have {known}")
+        known = listed((f"{n}/{d}" for n, d in METRES), 12)
+        raise NotSupported(f"this model has no bars of {time_signature}; it has {known}")
     return METRES.index(metre)
 
 

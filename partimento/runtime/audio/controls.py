@@ -37,7 +37,9 @@ class MusikaControls(Controls):
     movement: float = Field(
         0.5, ge=0, le=1, description="how far the sound wanders: 0 of one kind for ever, 1 freely"
     )
-    style: int | None = Field(None, ge=0, description="a seed whose kind of sound is mixed in")
+    style: int | None = Field(
+        None, ge=0, lt=2**63, description="a seed whose kind of sound is mixed in"
+    )
     mix: float = Field(0.5, ge=0, le=1, description="how much of it: 0 nothing, 1 it alone")
     density: float | None = Field(None, ge=0, le=16, description="onsets a second")
     loudness: float | None = Field(None, ge=-60, le=0, description="level in dBFS (RMS)")
