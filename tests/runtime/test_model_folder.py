@@ -149,7 +149,7 @@ def test_a_folder_of_format_1_has_its_parts_and_its_hash(small: ModelFolder) -> 
         ({"name": "small\x1b[2J"}, "control characters"),
         ({"domain": "\u202emp3.exe"}, "control characters"),
         ({"parameters": 1e300}, "far too large"),
-        ({"parameters": "12"}, "parameters: Input should be a valid integer"),
+        ({"parameters": "12"}, "parameters: must be an integer >= 0"),
         ({"domain": "x" * 20_000}, "a text of more than 16384"),
     ],
 )
