@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from partimento import api
@@ -25,6 +26,7 @@ def render(
     play: Play = False,
     stems: Path | None = None,
     soundfont: str | None = None,
+    no_repeats: bool = False,
 ) -> int:
     """Turn MIDI, MusicXML or ABC into sound, or into another format.
 
@@ -36,6 +38,8 @@ def render(
         A folder for one PIECE_TRACK.wav per track; it is made if it does not exist.
     soundfont
         An .sf2 or .sf3 file, or the name of an installed one, to play through with FluidSynth.
+    no_repeats
+        Play every bar once, in the order in which it is written; otherwise repeats are played out.
     """
     targets = out or ([] if stems is not None else [Path(f"{piece.stem}.wav")])
     for target in targets:
@@ -45,6 +49,8 @@ def render(
     if play:
         check_loudspeaker()
     score = api.read_score(piece)
+    if no_repeats:
+        score = replace(score, repeats=())
     needs_sound = play or any(t.suffix.lower() in AUDIO_SUFFIXES for t in targets)
     if (needs_sound or stems is not None) and not score.notes:
         raise FileError(piece, "has no notes, so there is nothing to hear", "give one with notes")

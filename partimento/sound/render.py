@@ -13,6 +13,7 @@ import numpy.typing as npt
 from partimento.errors import MusicError
 from partimento.music import Audio, Score, Timeline
 from partimento.music.bounds import check_whole
+from partimento.music.repeats import unfolded
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.sound.bank import Bank
 from partimento.sound.fluidsynth import render_with_fluidsynth
@@ -39,7 +40,7 @@ def render(
     """Return a score as stereo sound, its peak at -1 dBFS, with the release and the room's tail.
 
     The built-in synthesiser plays, or FluidSynth where a ``soundfont`` (.sf2, .sf3) is named. The
-    same score gives the same bytes. A score without notes gives silence of its length, at least
+    same score gives the same bytes. Repeats are played out. A score without notes gives silence of its length, at least
     0.1 s. A very quiet score is amplified by 24 dB at most.
 
     Raises:
@@ -48,7 +49,7 @@ def render(
         NotSupported: if a soundfont is named and FluidSynth is not installed.
     """
     check_rate(sample_rate_hz)
-    raw = _raw(score, sample_rate_hz, soundfont, _player(sample_rate_hz))
+    raw = _raw(unfolded(score), sample_rate_hz, soundfont, _player(sample_rate_hz))
     return _levelled(raw, sample_rate_hz, score.recipe)
 
 
@@ -64,7 +65,7 @@ def render_stems(
         As `render`.
     """
     check_rate(sample_rate_hz)
-    player = _player(sample_rate_hz)
+    score, player = unfolded(score), _player(sample_rate_hz)
     raw: dict[str, F32] = {}
     for track in score.tracks:
         base = track.name or "track"

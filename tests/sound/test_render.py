@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from partimento.errors import MusicError
-from partimento.music import Audio, Note, Pedal, Score, Tempo, Track
+from partimento.files.midi.reader import score_of_midi
+from partimento.files.midi.writer import midi_bytes
+from partimento.music import Audio, Note, Pedal, RepeatMark, Score, Tempo, Track
 from partimento.sound import mix, render, render_stems
 from partimento.sound.render import forget_sounds
 
@@ -188,3 +190,18 @@ def test_a_rate_that_nobody_hears_is_refused(rate: int) -> None:
 def test_the_recipe_travels_with_the_sound() -> None:
     score = replace(quartet(), recipe='{"seed": 7}')
     assert render(score, sample_rate_hz=RATE).recipe == score.recipe
+
+
+def test_repeats_are_played_out() -> None:
+    bars = (Note(0, 60, 480), Note(1920, 64, 480))
+    score = Score(
+        (Track("one", bars),),
+        repeats=(RepeatMark(1920, "backward"),),
+        written_length_ticks=3840,
+    )
+    twice = render(score, sample_rate_hz=RATE)
+    once = render(replace(score, repeats=()), sample_rate_hz=RATE)
+    bar_seconds = 4 * 60 / 120
+    assert twice.duration_seconds - once.duration_seconds == pytest.approx(bar_seconds, abs=0.1)
+    written = score_of_midi(midi_bytes(score))
+    assert [note.onset_ticks for note in written.notes] == [0, 1920, 3840]

@@ -22,6 +22,7 @@ from partimento.music import (
     TimeSignature,
     Track,
 )
+from partimento.music.repeats import unfolded
 
 __all__ = [
     "length_event",
@@ -51,8 +52,10 @@ def playable(score: Score) -> Score:
     - Of several tempos, metres, keys or chords at one tick the last stays.
     - Pedals that overlap are joined; pedals of no length and empty lyrics go.
     - Of the lyrics the first verse stays.
+    - Repeats are played out: MIDI has no marks for them.
     - Tracks get names of their own: ``Piano``, ``Piano 2``; names that were read come back.
     """
+    score = unfolded(score)
     tempos = last_of_each_tick(score.tempos)
     metres = last_of_each_tick(score.time_signatures)
     if not tempos or tempos[0].onset_ticks > 0:

@@ -15,6 +15,7 @@ import torch
 from partimento.errors import TrainingError
 from partimento.files.atomic import atomic_path
 from partimento.music import Score
+from partimento.music.repeats import unfolded
 from partimento.music.transform import stretch
 from partimento.representations.base import TokenRepresentation, Tokens, input_columns
 from partimento.training.contract import Batch
@@ -51,8 +52,9 @@ def encode_pieces(
     pieces, skipped = [], 0
     for score in scores:
         try:
+            played = unfolded(score)
             for factor in stretches:
-                slower = stretch(score, factor) if factor != 1.0 else score
+                slower = stretch(played, factor) if factor != 1.0 else played
                 tokens = representation.encode(slower)
                 if len(tokens) >= 8:
                     pieces.append(
