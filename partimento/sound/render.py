@@ -40,8 +40,8 @@ def render(
     """Return a score as stereo sound, its peak at -1 dBFS, with the release and the room's tail.
 
     The built-in synthesiser plays, or FluidSynth where a ``soundfont`` (.sf2, .sf3) is named. The
-    same score gives the same bytes. Repeats are played out. A score without notes gives silence of its length, at least
-    0.1 s. A very quiet score is amplified by 24 dB at most.
+    same score gives the same bytes. Repeats are played out. A score without notes gives silence of
+    its length, at least 0.1 s. A very quiet score is amplified by 24 dB at most.
 
     Raises:
         MusicError: if the sample rate is not 8000..192000 Hz.
