@@ -17,7 +17,7 @@ from typing import Any
 
 from partimento import catalog, files, sound
 from partimento import training_runs as runs
-from partimento.catalog import describe, models, systems
+from partimento.catalog import default_model, describe, models, systems
 from partimento.config import Config, read_config, validate_config
 from partimento.doctor import doctor
 from partimento.errors import ConfigError, FileError, MissingExtra, ModelError, NotSupported
@@ -25,8 +25,11 @@ from partimento.evaluation import evaluate
 from partimento.generation import streaming as live
 from partimento.generation.humanize import humanize, humanize_again
 from partimento.generation.instrument import PRECISIONS, Instrument, Progress, load
+from partimento.generation.options import Wishes
 from partimento.generation.result import Result
+from partimento.metrics.adherence import adherence
 from partimento.music import Audio, Piece, Score
+from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.playback.destinations import check_output
 from partimento.recipe import Recipe, file_sha256, parse_recipe
 from partimento.runtime.contract import Card, Task
@@ -36,6 +39,9 @@ __all__ = [
     "Instrument",
     "Replay",
     "Result",
+    "Task",
+    "broken_promises",
+    "default_model",
     "describe",
     "doctor",
     "evaluate",
@@ -52,6 +58,22 @@ __all__ = [
     "write",
     "write_stems",
 ]
+
+
+def broken_promises(score: Score, **wishes: Any) -> dict[str, str | None]:
+    """Return for each wish (bars, key, chords, ...) None if the score keeps it, else where not.
+
+    Raises:
+        MusicError, CannotBeMet, ConfigError: for wishes that make no sense.
+    """
+    asked = validate_config(Wishes, wishes, "wishes")
+    promises = asked.promises(None, _tempo_of(score))
+    verdicts = adherence(score, promises).verdicts
+    return {v.promise: None if v.violation is None else v.violation.text for v in verdicts}
+
+
+def _tempo_of(score: Score) -> float:
+    return score.tempos[0].quarters_per_minute if score.tempos else DEFAULT_QUARTERS_PER_MINUTE
 
 
 def read(path: str | Path) -> Piece:

@@ -38,6 +38,8 @@ VERBS = {
     "describe": ("catalog:describe", "Say all there is to know of a system or a model."),
     "replay": ("replay:replay", "Make a generated file again, byte for byte."),
     "export": ("catalog:export", "Copy a model, or export one from a training run."),
+    "studio": ("serve:studio", "Open the studio in the browser."),
+    "serve": ("serve:serve", "Serve HTTP and WebSocket to other programs."),
     "doctor": ("doctor:doctor", "Say what this machine can do."),
 }
 

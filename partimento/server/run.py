@@ -1,0 +1,61 @@
+"""Running the server: sockets, limits, and a stop that loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from partimento.server.app import create_app
+from partimento.server.settings import Settings
+
+__all__ = ["run_server"]
+
+_SILENT_SECONDS = 20.0  # after which a connection that has sent nothing is closed
+_KEEP_ALIVE_SECONDS = 30
+_STOP_SECONDS = 10
+
+
+class _Protocol(H11Protocol):  # type: ignore[misc]  # uvicorn is seen untyped
+    """HTTP that closes connections on which nothing is ever sent."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Start the clock."""
+        super().connection_made(transport)
+        self._silence = asyncio.get_running_loop().call_later(_SILENT_SECONDS, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Stop the clock: there is a client."""
+        self._silence.cancel()
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._silence.cancel()
+        super().connection_lost(exc)
+
+
+def run_server(settings: Settings, listening: socket.socket) -> int:
+    """Serve until Ctrl-C or SIGTERM; jobs are cancelled then, and what was saved stays."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
+    config = uvicorn.Config(
+        create_app(settings),
+        http=_Protocol,
+        ws="websockets-sansio",
+        ws_max_size=1 << 20,
+        ws_per_message_deflate=False,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+        h11_max_incomplete_event_size=1 << 16,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+    return 0

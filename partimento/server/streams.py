@@ -1,0 +1,205 @@
+"""Endless music over a WebSocket: bars or sound, steered from the next bar on.
+
+The client sends JSON: ``start`` (model, wishes, controls, seed), ``set`` (key, chords, controls),
+``pause``, ``resume``, ``keep`` (the last N bars become a piece), ``stop``. The server sends a JSON
+message a bar (its notes and its MIDI bytes in base64), or for models that make sound binary
+messages of 16-bit stereo at 44,100 Hz.
+
+Back-pressure: at most ``_AHEAD`` bars wait for a client. The thread that makes them then stops
+until one was taken, so a client that does not read costs a constant amount of memory, and nothing
+of the others' time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from partimento.api import Instrument, Task
+from partimento.errors import PartimentoError
+from partimento.music import Audio, Score
+from partimento.music.transform import join
+from partimento.server.documents import document_of, rendered
+from partimento.server.schemas import GenerateRequest
+from partimento.server.service import Service, given_to
+
+__all__ = ["serve_stream"]
+
+_AHEAD = 2  # bars made before the client has taken them
+_CONTEXT = 8  # bars that a stream goes on from when its wishes change
+_KEPT = 64  # bars that ``keep`` can reach back to
+
+
+@dataclass
+class _Stream:
+    """One stream: what is asked of it, and what was played."""
+
+    request: GenerateRequest
+    changed: threading.Event = field(default_factory=threading.Event)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    running: threading.Event = field(default_factory=threading.Event)
+    played: deque[Score] = field(default_factory=lambda: deque(maxlen=_KEPT))
+
+    def pieces(self, model: Instrument) -> Iterator[Score | Audio]:
+        """Yield bars (or sound) for ever; a change of wishes acts from the next bar on."""
+        seed = self.request.seed
+        while not self.stopped.is_set():
+            self.changed.clear()
+            asked = given_to(model, self.request.wishes.given(), self.request.controls)
+            asked.pop("bars", None)
+            prompt = join(list(self.played)[-_CONTEXT:]) if self.played else None
+            if model.makes == "audio":
+                prompt = None
+            for piece in model.stream(prompt, seed=seed, **asked):
+                if isinstance(piece, Score):
+                    self.played.append(piece)
+                yield piece
+                self.running.wait()
+                if self.stopped.is_set() or (self.changed.is_set() and model.makes != "audio"):
+                    break
+            seed = None if seed is None else seed + 1
+
+
+async def serve_stream(socket: WebSocket, service: Service) -> None:
+    """Serve one client until it stops or goes."""
+    await socket.accept()
+    try:
+        request = GenerateRequest.model_validate(await _message(socket, "start"))
+        name = request.model or service.default_model(Task.GENERATE)
+    except (ValidationError, ValueError, PartimentoError) as error:
+        await _problem(socket, error)
+        return
+    stream = _Stream(request)
+    stream.running.set()
+    queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=_AHEAD)
+    loop = asyncio.get_running_loop()
+
+    def put(item: Any) -> bool:
+        """Hand an item over; wait while the client is behind. False once it has gone."""
+        waiting = asyncio.run_coroutine_threadsafe(queue.put(item), loop)
+        while not stream.stopped.is_set():
+            try:
+                waiting.result(0.2)
+                return True
+            except TimeoutError:
+                continue
+        waiting.cancel()
+        return False
+
+    def make() -> None:
+        try:
+            with service.engine.instrument(name) as model:
+                for index, piece in enumerate(stream.pieces(model)):
+                    if not put(_encoded(index, piece)):
+                        return
+        except PartimentoError as error:
+            put(error)
+        put(None)
+
+    thread = threading.Thread(target=make, name="partimento-stream", daemon=True)
+    thread.start()
+    sender = asyncio.create_task(_send(socket, queue))
+    receiver = asyncio.create_task(_receive(socket, stream, service))
+    try:
+        await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stream.stopped.set()
+        stream.running.set()
+        for task in (sender, receiver):
+            task.cancel()
+        await asyncio.gather(sender, receiver, return_exceptions=True)
+        await asyncio.to_thread(thread.join, 10)
+
+
+def _encoded(index: int, piece: Score | Audio) -> dict[str, Any] | bytes:
+    if isinstance(piece, Audio):
+        samples = np.clip(np.rint(piece.samples.T * 32767), -32768, 32767).astype("<i2")
+        return samples.tobytes()
+    document = document_of(piece)
+    return {
+        "type": "bar",
+        "index": index,
+        "seconds": document.duration_seconds,
+        "document": document.model_dump(exclude={"recipe"}),
+        "midi": base64.b64encode(rendered(piece, "mid")).decode(),
+    }
+
+
+async def _send(socket: WebSocket, queue: asyncio.Queue[Any]) -> None:
+    while True:
+        item = await queue.get()
+        if item is None:
+            await socket.send_json({"type": "end"})
+            return
+        if isinstance(item, PartimentoError):
+            await _problem(socket, item)
+            return
+        if isinstance(item, bytes):
+            await socket.send_bytes(item)
+        else:
+            await socket.send_json(item)
+
+
+async def _receive(socket: WebSocket, stream: _Stream, service: Service) -> None:
+    while True:
+        try:
+            message = await _message(socket)
+            kind = message.pop("type")
+            if kind == "stop":
+                return
+            if kind == "pause":
+                stream.running.clear()
+            elif kind == "resume":
+                stream.running.set()
+            elif kind == "set":
+                values = stream.request.model_dump()
+                values["wishes"] |= message.get("wishes", {})
+                values["controls"] |= message.get("controls", {})
+                stream.request = GenerateRequest.model_validate(values)
+                stream.changed.set()
+            elif kind == "keep":
+                bars = max(1, min(_KEPT, int(message.get("bars", 8))))
+                whole = join(list(stream.played)[-bars:])
+                kept = service.keep(whole, f"the last {bars} bars of a stream")
+                answer = service.answer(kept).model_dump()
+                await socket.send_json({"type": "kept", "piece": answer})
+            else:
+                raise ValueError(f"no message is called {kind!r}")
+        except (ValidationError, ValueError, TypeError, KeyError, PartimentoError) as error:
+            await _problem(socket, error, is_last=False)
+
+
+async def _message(socket: WebSocket, kind: str | None = None) -> dict[str, Any]:
+    """Return the next message, an object with a ``type``.
+
+    Raises:
+        ValueError: if it is something else.
+        WebSocketDisconnect: when the client has gone.
+    """
+    try:
+        message = await socket.receive_json()
+    except WebSocketDisconnect:
+        raise
+    except (KeyError, ValueError):
+        raise ValueError("messages are JSON objects") from None
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise ValueError('messages are JSON objects with a "type"')
+    if kind is not None and message.pop("type") != kind:
+        raise ValueError(f'the first message has the type "{kind}"')
+    return message
+
+
+async def _problem(socket: WebSocket, error: Exception, is_last: bool = True) -> None:
+    text = str(error) if isinstance(error, PartimentoError) else " ".join(str(error).split())[:300]
+    await socket.send_json({"type": "error", "error": type(error).__name__, "message": text})
+    if is_last:
+        await socket.close(1011)
