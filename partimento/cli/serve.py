@@ -9,6 +9,7 @@ from threading import Timer
 
 from partimento.cli import show
 from partimento.errors import MissingExtra, NotSupported
+from partimento.studio import PAGE
 
 __all__ = ["serve", "studio"]
 
@@ -99,7 +100,7 @@ def _run(
         token=token,
         projects=projects or projects_file(),
         workers=workers,
-        with_studio=with_studio,
+        page=PAGE if with_studio else None,
     )
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{bound}/" + (f"?token={token}" if token and with_studio else "")

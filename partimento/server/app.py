@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
 
 import partimento
 from partimento.errors import (
@@ -60,6 +61,8 @@ def create_app(settings: Settings) -> Any:
     app.state.service = service
     for module in (models, verbs, documents, projects):
         app.include_router(module.router)
+    if settings.page is not None:
+        app.mount("/", StaticFiles(directory=settings.page, html=True))
     app.add_exception_handler(PartimentoError, _problem)
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(RequestValidationError, _invalid)

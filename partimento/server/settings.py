@@ -41,7 +41,7 @@ class Settings:
     idle_seconds: float = 600.0  # after which a model that nobody uses is unloaded
     kept_pieces: int = 512  # pieces of no project that are kept in memory
     streams: int = 64
-    with_studio: bool = False
+    page: Path | None = None  # a folder of files that is served at /
 
     def __post_init__(self) -> None:
         if not self.is_loopback and not self.token:

@@ -13,7 +13,8 @@ import pytest
 from support.source import MODULES, Module, targets
 
 LAYERS = (
-    ("cli", "studio"),
+    ("cli",),
+    ("studio",),
     ("server",),
     ("api",),
     ("doctor", "evaluation"),
