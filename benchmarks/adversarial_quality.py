@@ -35,10 +35,9 @@ from partimento.metrics.judge import judge
 from partimento.metrics.report import compare
 from partimento.music import Promises, Score
 from partimento.music.transform import join
-from partimento.representations import FourVoiceGrid
+from partimento.representations import FourVoiceGrid, realiser_for
 from partimento.runtime.contract import Request
 from partimento.runtime.model_folder import ModelFolder
-from partimento.runtime.tokens.adapters import realiser_for
 from partimento.runtime.tokens.performer import TokenPerformer
 from partimento.samplers.autoregressive import Decoder, sample_batch
 from partimento.samplers.picks import Pick

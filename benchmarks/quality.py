@@ -26,10 +26,9 @@ from partimento.metrics.ngram import NGramModel
 from partimento.metrics.report import compare
 from partimento.music import Promises, Score, Timeline, TimeSignature
 from partimento.music.transform import crop, join
-from partimento.representations import BarEvents, FourVoiceGrid
+from partimento.representations import BarEvents, FourVoiceGrid, realiser_for
 from partimento.representations.base import TokenRepresentation, Tokens
 from partimento.runtime.contract import Request
-from partimento.runtime.tokens.adapters import realiser_for
 from partimento.samplers.autoregressive import sample
 from partimento.samplers.picks import Pick
 

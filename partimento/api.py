@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,15 @@ from partimento.errors import ConfigError, FileError, MissingExtra, ModelError, 
 from partimento.evaluation import evaluate
 from partimento.generation import streaming as live
 from partimento.generation.humanize import humanize, humanize_again
-from partimento.generation.instrument import PRECISIONS, Instrument, Progress, load
+from partimento.generation.instrument import Instrument, Progress
+from partimento.generation.loading import PRECISIONS, load
 from partimento.generation.options import Wishes
 from partimento.generation.result import Result
 from partimento.metrics.adherence import adherence
 from partimento.music import Audio, Piece, Score
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.playback.destinations import check_output
-from partimento.recipe import Recipe, file_sha256, parse_recipe
+from partimento.recipe import PromptRecord, Recipe, file_sha256, parse_recipe
 from partimento.runtime.contract import Card, Task
 from partimento.runtime.model_folder import CONFIG_FILE, write_model_folder
 
@@ -352,7 +354,7 @@ class Replay:
 def replay(
     path: str | Path,
     *,
-    prompt: str | Path | None = None,
+    prompt: str | Path | tuple[str | Path, ...] | None = None,
     model: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Replay:
@@ -360,8 +362,8 @@ def replay(
 
     Args:
         path: any file that we wrote.
-        prompt: where the prompt of a continuation is now; by default where it was, or beside
-            ``path``.
+        prompt: where the prompt is now, or where several are, in order; by default where they
+            were, or beside ``path``.
         model: the model where it is no longer found by the name in the recipe.
         progress: told (bars done, bars asked); of sound (seconds done, seconds asked), whenever it
             is written.
@@ -390,14 +392,18 @@ def replay(
             f"{recipe.model_hash[:12]}, here {instrument.folder.hash[:12]}); install that one, "
             "or name it with --model"
         )
-    given = None if recipe.prompt is None else _prompt_of(recipe, source, prompt)
+    named = prompt if isinstance(prompt, tuple) else (prompt,)
+    given = tuple(
+        _prompt_of(record, source, place)
+        for record, place in zip_longest(recipe.prompts, named[: len(recipe.prompts)])
+    )
     if instrument.makes == "audio":
         return _sound_again(source, recipe, instrument, given, progress)
-    score = None if given is None else read_score(given)
-    if score is not None and not is_new:
-        result = humanize_again(recipe, score, instrument.folder)
+    scores = tuple(read_score(path) for path in given)
+    if not is_new:
+        result = humanize_again(recipe, scores[0], instrument.folder)
     else:
-        result = instrument.perform(instrument.plan_again(recipe, score), progress)
+        result = instrument.perform(instrument.plan_again(recipe, scores), progress)
     return Replay(source, recipe, recipe.changed_versions(), lambda: result)
 
 
@@ -405,10 +411,10 @@ def _sound_again(
     source: Path,
     recipe: Recipe,
     instrument: Instrument,
-    prompt: Path | None,
+    prompts: tuple[Path, ...],
     progress: Progress | None,
 ) -> Replay:
-    plan = instrument.plan_again(recipe, prompt)
+    plan = instrument.plan_again(recipe, prompts)
     return Replay(
         source,
         recipe,
@@ -428,14 +434,12 @@ def _model_of(recipe: Recipe) -> str:
     return recipe.model
 
 
-def _prompt_of(recipe: Recipe, source: Path, given: str | Path | None) -> Path:
+def _prompt_of(record: PromptRecord, source: Path, given: str | Path | None) -> Path:
     """Return the prompt's file, which must be the same bytes as it was.
 
     Raises:
         FileError: if it is nowhere or has changed.
     """
-    record = recipe.prompt
-    assert record is not None
     if given is None and not record.path:
         raise FileError(source, "went on from notes in memory", "they cannot be replayed")
     places = (

@@ -23,6 +23,7 @@ __all__ = [
     "ControlInfo",
     "Description",
     "ModelInfo",
+    "able_models",
     "default_model",
     "describe",
     "find_card",
@@ -181,8 +182,9 @@ def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> st
     """Return the name of the model to use where none is named.
 
     For CONTINUE the prompt decides: up to four melodic lines go to the chorales, all other notes to
-    the piano, and sound to the first model that goes on from sound. INFILL and ACCOMPANY go to the
-    first model that serves them. Otherwise it is the first of a constant list that is there.
+    the piano, and sound to the first model that goes on from sound. Tasks that not every model
+    serves, such as INFILL, go to the first model that does. Otherwise it is the first of a constant
+    list that is there.
 
     Raises:
         ModelError: if no model is installed at all.
@@ -210,7 +212,7 @@ def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> st
         if fitting in names:
             return fitting
     default = next(info.name for info in infos if info.is_default)
-    if task in (Task.INFILL, Task.ACCOMPANY):
+    if task not in (Task.GENERATE, Task.CONTINUE, Task.HUMANIZE):
         preferred = [name for name in (_FOUR_VOICES, default) if name in names]
         ordered = dict.fromkeys((*preferred, *names))
         systems_of = {info.name: info.system for info in infos}
@@ -225,10 +227,15 @@ def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> st
     return default
 
 
-def _serves(system: str, task: Task, kind: Kind = "score") -> bool:
+def able_models(task: Task) -> tuple[str, ...]:
+    """Return the names of the models whose system serves a task."""
+    return tuple(info.name for info in models() if _serves(info.system, task))
+
+
+def _serves(system: str, task: Task, kind: Kind | None = None) -> bool:
     try:
         card = find_card(system)
-        return task in card.tasks and card.makes == kind
+        return task in card.tasks and kind in (None, card.makes)
     except NotSupported:  # a model of a system that is not of this version
         return False
 

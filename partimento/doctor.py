@@ -15,7 +15,8 @@ from pathlib import Path
 import partimento
 from partimento import catalog, sound
 from partimento.errors import PartimentoError
-from partimento.generation.instrument import Instrument, load
+from partimento.generation.instrument import Instrument
+from partimento.generation.loading import load
 from partimento.generation.options import Wishes
 from partimento.music import Score
 from partimento.runtime.contract import AUDIO_RATE_HZ, Task

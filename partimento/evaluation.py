@@ -11,7 +11,8 @@ import numpy as np
 
 from partimento import files
 from partimento.errors import FileError
-from partimento.generation.instrument import Instrument, load
+from partimento.generation.instrument import Instrument
+from partimento.generation.loading import load
 from partimento.metrics.copying import CopyIndex
 from partimento.metrics.plots import save_plots
 from partimento.metrics.report import Report, Row, compare

@@ -21,7 +21,7 @@ from partimento.config import Config, validate_config
 from partimento.errors import ConfigError, FileError
 from partimento.music import Promises, parse_chord, parse_key
 from partimento.music.promises import parse_range, parse_time_signature
-from partimento.runtime.contract import Task
+from partimento.runtime.contract import PROMPT_TASKS, Task
 
 __all__ = [
     "PromptRecord",
@@ -36,11 +36,22 @@ __all__ = [
 
 FORMAT = 1
 _FREE_BAR = "N.C."
-_YOUNGER = ("streamed", "rewrite", "seconds", "loop", "stopped_after_frames")
+# Fields that version 0.1.0 or an earlier one had not; they are left out where they are not set, so
+# that the files of those versions are replayed byte for byte.
+_YOUNGER = (
+    "streamed",
+    "rewrite",
+    "seconds",
+    "loop",
+    "stopped_after_frames",
+    "other_prompts",
+    "conditions",
+    "steps",
+)
 
 
 class PromptRecord(Config):
-    """The prompt of a continuation: the hash of its file and where it was; "" if in memory."""
+    """A prompt: the hash of its file and where it was; "" if in memory."""
 
     sha256: str = ""
     path: str = ""
@@ -76,6 +87,9 @@ class Recipe(Config):
     threads: int | None = None  # None where the machine chose
     prompt: PromptRecord | None = None
     rewrite: RewriteRecord | None = None  # of what is written into a prompt
+    other_prompts: tuple[PromptRecord, ...] = ()  # the second and later ones
+    conditions: dict[str, Any] = Field(default_factory=dict)  # values by name
+    steps: int | None = None  # of an interpolation
     soundfont: str = ""
     stopped_after_bars: int | None = None  # of a stream without an end
     streamed: bool = False  # rendered piece by piece, at a fixed gain; sound without its prompt
@@ -86,11 +100,14 @@ class Recipe(Config):
 
     def to_json(self) -> str:
         """Return the recipe as one line of JSON, keys sorted."""
-        # What was not streamed, rewritten or sound does not say so, as in recipes from before there
-        # were these fields.
         left_out = {name for name in _YOUNGER if not getattr(self, name)}
         values = self.model_dump(mode="json", exclude=left_out)
         return json.dumps(values, sort_keys=True, ensure_ascii=True)
+
+    @property
+    def prompts(self) -> tuple[PromptRecord, ...]:
+        """All prompts in order."""
+        return () if self.prompt is None else (self.prompt, *self.other_prompts)
 
     @property
     def is_sound(self) -> bool:
@@ -100,9 +117,10 @@ class Recipe(Config):
 
     @property
     def has_end(self) -> bool:
-        """Whether it tells where the piece ends, or where it was stopped."""
+        """Whether it records where the piece ends, or where it was stopped."""
         bars = (self.promises.get("bars"), self.stopped_after_bars)
-        return self.is_sound or any(end is not None for end in bars)
+        from_prompts = self.task in PROMPT_TASKS
+        return from_prompts or self.is_sound or any(end is not None for end in bars)
 
     def changed_versions(self) -> tuple[str, ...]:
         """Return what differs between the machine that made it and this one, in words."""

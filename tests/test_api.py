@@ -22,6 +22,7 @@ from partimento.errors import (
 )
 from partimento.music import KeySignature, Lyric, Note, Score, Tempo, Timeline, TimeSignature, Track
 from partimento.music.keys import parse_key
+from partimento.runtime.conditions import StyleCondition, TextCondition
 
 ROOT = Path(__file__).parents[1]
 
@@ -261,9 +262,28 @@ def test_a_model_that_breaks_its_promise_is_found_out(make_model):
 
 
 def test_tasks_that_no_system_serves_name_those_that_it_does(instrument):
-    for method in (instrument.infill, instrument.accompany, instrument.interpolate):
-        with pytest.raises(NotSupported, match=r"hum cannot .*; it can continue, generate"):
-            method(prompt_score())
+    one, both = (prompt_score(),), (prompt_score(), prompt_score())
+    for method, prompts in (
+        (instrument.infill, one),
+        (instrument.accompany, one),
+        (instrument.interpolate, both),
+        (instrument.render_score, one),
+        (instrument.transfer, both),
+    ):
+        with pytest.raises(NotSupported, match=r"hum cannot .*; it can continue, generate; .*none"):
+            method(*prompts)
+
+
+def test_a_refused_task_names_the_models_that_can(instrument, make_model):
+    make_model("filling", system="filler")
+    with pytest.raises(NotSupported, match="installed models that can infill: filling"):
+        instrument.infill(prompt_score(), bars="1")
+
+
+def test_conditions_that_a_system_does_not_take_are_refused_by_name(instrument):
+    conditions = [TextCondition("calm"), StyleCondition("ragtime")]
+    with pytest.raises(NotSupported, match="no condition style, text; it takes: none"):
+        instrument.generate(bars=2, conditions=conditions)
 
 
 @pytest.mark.parametrize("suffix", [".mid", ".wav", ".musicxml", ".flac", ".ogg", ".mp3"])
@@ -399,4 +419,4 @@ def test_importing_partimento_imports_almost_nothing():
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert done.stdout.splitlines() == ["[]", "partimento.generation.instrument True"]
+    assert done.stdout.splitlines() == ["[]", "partimento.generation.loading True"]

@@ -3,40 +3,118 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from partimento.errors import CannotBeMet, NotSupported
-from partimento.generation.editing import rewritten
+from partimento.errors import CannotBeMet, MusicError, NotSupported
+from partimento.generation.editing import bar_counter, rewritten
 from partimento.generation.prompts import places
-from partimento.generation.requests import REWRITES, Plan, with_chords, with_key
+from partimento.generation.requests import REWRITES, Plan, bar_count, with_chords, with_key
 from partimento.generation.result import Result
 from partimento.music import Audio, KeySignature, Piece, Score, Tempo
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.music.transform import concatenate, join
-from partimento.runtime.contract import AUDIO_CHANNELS, AUDIO_RATE_HZ
+from partimento.runtime.codes import Codes
+from partimento.runtime.contract import (
+    AUDIO_CHANNELS,
+    AUDIO_RATE_HZ,
+    PROMPT_TASKS,
+    Draft,
+    Kind,
+    Streamed,
+    Task,
+)
 
 __all__ = [
+    "Extras",
+    "OnDraft",
     "Progress",
     "notes_of",
+    "only_pieces",
     "prompt_frames",
     "prompt_pieces",
     "sound_of",
     "told_pieces",
     "whole_frames",
+    "whole_of",
     "whole_score",
     "whole_sound",
 ]
 
 Progress = Callable[[int, int], None]  # (done, asked), bars of notes or seconds of sound
+OnDraft = Callable[[Draft], None]
 
 _PROMPT_FRAMES = 2**18  # of a prompt that are handed on at once
 
 F32 = npt.NDArray[np.float32]
+
+
+@dataclass
+class Extras:
+    """What a stream holds beside its pieces: drafts, handed on as they come, and codes."""
+
+    on_draft: OnDraft | None = None
+    codes: Codes | None = None
+
+
+def only_pieces(stream: Iterator[Streamed], extras: Extras | None = None) -> Iterator[Piece]:
+    """Yield the pieces of a performer's stream; the rest goes to ``extras``, or nowhere."""
+    closer = getattr(stream, "close", None)
+    try:
+        for each in stream:
+            if isinstance(each, Draft):
+                if extras is not None and extras.on_draft is not None:
+                    extras.on_draft(each)
+            elif isinstance(each, Codes):
+                if extras is not None:
+                    extras.codes = each
+            else:
+                yield each
+    finally:
+        if closer is not None:  # the model lets go of its threads at once
+            closer()
+
+
+def whole_of(
+    stream: Iterator[Piece], plan: Plan, name: str, makes: Kind, progress: Progress | None = None
+) -> Result:
+    """Return all that a stream of pieces makes, as one whole; ``name`` is the model's.
+
+    Raises:
+        MusicError: if the plan has no end.
+        CannotBeMet: if the model makes more or less than the plan says.
+    """
+    started = time.perf_counter()
+    is_round = plan.request.endless and plan.recipe.stopped_after_frames is None
+    if not plan.recipe.has_end or (plan.request.is_loop and is_round):
+        raise MusicError("a stream without an end is no whole piece; ask for bars or seconds")
+    if makes == "audio":
+        heard = list(told_pieces(sound_of(stream, plan), plan, progress))
+        return whole_sound(heard, plan, time.perf_counter() - started)
+    stop = plan.recipe.stopped_after_bars
+    asked = stop or plan.request.promises.bars or 0
+    pieces: list[Score] = []
+    done = 0
+    count_bars = bar_counter(plan.request) if plan.request.task in REWRITES else bar_count
+    for piece in notes_of(stream, plan):
+        pieces.append(piece)
+        done += count_bars(piece)
+        if progress is not None:
+            progress(min(done, asked) if asked else done, asked or done)
+        if stop is not None and done >= stop:
+            break
+    result = whole_score(tuple(pieces), plan, name, time.perf_counter() - started)
+    steps = plan.request.steps
+    if steps is not None and len(pieces) != steps:
+        raise CannotBeMet(f"{name} made {len(pieces)} steps of {steps}; please report this")
+    if asked and stop is None and done != asked:
+        raise CannotBeMet(f"{name} made {done} bars of {asked}; please report this")
+    return result
 
 
 def notes_of(pieces: Iterable[Piece], plan: Plan) -> Iterator[Score]:
@@ -73,6 +151,8 @@ def whole_score(
         whole = replace(rewritten(pieces, plan.request), recipe=recipe.to_json())
         return Result(whole, recipe, seconds_taken)
     made = with_chords(join(pieces), plan.request.promises)
+    if plan.request.task in PROMPT_TASKS:
+        return Result(replace(made, recipe=recipe.to_json()), recipe, seconds_taken, pieces)
     if plan.request.score is not None:
         onto = places(plan.request.score, made)
         made = concatenate(plan.request.score, made, plan.join_ticks, onto)
@@ -126,15 +206,17 @@ def whole_sound(pieces: Iterable[Audio], plan: Plan, seconds_taken: float = 0.0)
 
 
 def prompt_frames(plan: Plan) -> int:
-    """Return how long the prompt is that stands before what is made."""
+    """Return the length of the prompt that stands before what is made, in frames."""
+    if plan.request.task is not Task.CONTINUE or plan.recipe.streamed:
+        return 0
     prompt = plan.request.sound
-    return 0 if prompt is None or plan.recipe.streamed else prompt.samples.shape[1]
+    return 0 if prompt is None else prompt.samples.shape[1]
 
 
 def prompt_pieces(plan: Plan) -> Iterator[F32]:
     """Yield the samples of the prompt that stands before what is made."""
-    prompt, frames = plan.request.sound, prompt_frames(plan)
-    for at in range(0, frames, _PROMPT_FRAMES):
+    for at in range(0, prompt_frames(plan), _PROMPT_FRAMES):
+        prompt = plan.request.sound
         assert prompt is not None
         yield prompt.samples[:, at : at + _PROMPT_FRAMES]
 

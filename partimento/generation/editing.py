@@ -85,7 +85,7 @@ def rewrite_request(
         NotSupported: for a wish that means nothing inside a piece.
     """
     for name, value in wishes:
-        if value is not None and name not in _SERVED:
+        if value is not None and name not in (*_SERVED, "conditions"):
             raise NotSupported(
                 f"{name} cannot be asked of {task}, the piece has its own; it takes "
                 f"{', '.join(_SERVED)}"
@@ -138,7 +138,7 @@ def _request(task: Task, promises: Promises, places: _Places) -> Request:
     return Request(
         task,
         promises,
-        places.prompt,
+        (places.prompt,),
         regions=places.regions,
         locks=places.locks,
         locked_notes=places.locked_notes,

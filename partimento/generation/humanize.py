@@ -11,6 +11,7 @@ from typing import cast
 from partimento import catalog
 from partimento.config import validate_config
 from partimento.errors import ModelError, MusicError, NotSupported
+from partimento.generation.assemble import only_pieces
 from partimento.generation.prompts import Prompt, Sketch, read_prompt
 from partimento.generation.result import Result
 from partimento.music import Score
@@ -87,8 +88,8 @@ def _perform(folder: ModelFolder, given: Prompt, recipe: Recipe) -> Result:
     controls = validate_config(card.controls, recipe.controls, "controls")
     make = cast("Callable[..., Performer]", card.load)
     performer = make(folder, threads=recipe.threads, precision=recipe.precision)
-    request = Request(Task.HUMANIZE, prompt=given.score)
-    (made,) = performer.stream(request, controls, generator(recipe.seed))
+    request = Request(Task.HUMANIZE, prompts=(given.score,))
+    (made,) = only_pieces(performer.stream(request, controls, generator(recipe.seed)))
     assert isinstance(made, Score)
     made = replace(made, recipe=recipe.to_json())
     return Result(made, recipe, time.perf_counter() - started)

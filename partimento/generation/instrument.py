@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from partimento import catalog
 from partimento.config import validate_config
-from partimento.errors import CannotBeMet, MusicError, NotSupported
+from partimento.errors import NotSupported
 from partimento.generation.assemble import (
+    Extras,
+    OnDraft,
     Progress,
     notes_of,
+    only_pieces,
     sound_of,
-    told_pieces,
+    whole_of,
     whole_score,
-    whole_sound,
 )
-from partimento.generation.editing import asked_record, bar_counter
+from partimento.generation.editing import asked_record
 from partimento.generation.options import Ranges, Wishes
 from partimento.generation.prompts import Sketch, read_prompt
 from partimento.generation.ranking import Ranked, rank
@@ -33,22 +34,32 @@ from partimento.generation.requests import (
     made_again,
     made_of,
     plan_of,
-    prompt_for,
+    prompts_for,
     seeds_from,
     steered,
     tempo_as_control,
+    with_conditions,
 )
 from partimento.generation.result import Result
 from partimento.music import Audio, Key, Piece, Score, TimeSignature
 from partimento.recipe import Recipe, RewriteRecord, current_versions, promises_to_record
-from partimento.runtime.contract import Card, Controls, Kind, Performer, Request, Task
+from partimento.runtime.conditions import (
+    Condition,
+    conditions_from_record,
+    conditions_to_record,
+)
+from partimento.runtime.contract import (
+    Card,
+    Controls,
+    Kind,
+    Performer,
+    Request,
+    Task,
+)
 from partimento.runtime.model_folder import ModelFolder
-from partimento.runtime.threads import check_threads
 from partimento.seeds import generator
 
-__all__ = ["PRECISIONS", "Instrument", "Plan", "Progress", "Steer", "bar_count", "load"]
-
-PRECISIONS = ("int8", "fp32")
+__all__ = ["Instrument", "Plan", "Progress", "Steer", "bar_count"]
 
 
 class Instrument:
@@ -64,10 +75,8 @@ class Instrument:
         threads: int | None = None,
         opened_by_path: str = "",
     ) -> None:
-        self.folder = folder
-        self.card = card
-        self.precision = precision
-        self.threads = threads
+        self.folder, self.card = folder, card
+        self.precision, self.threads = precision, threads
         self._performer = performer
         self._opened_by_path = opened_by_path
 
@@ -96,16 +105,17 @@ class Instrument:
         polyphony: int | None = None,
         max_silence: float | None = None,
         loop: bool = False,
+        conditions: Sequence[Condition] | None = None,
         seed: int | None = None,
         progress: Progress | None = None,
         **controls: Any,
     ) -> Result:
-        """Make a piece from nothing but these wishes (see ``generation/options.py``).
+        """Make a piece from these wishes alone (see ``generation/options.py``).
 
         ``controls`` are the system's own, such as ``temperature``; ``describe`` lists them.
-        The same seed and wishes give the same piece. ``progress`` is told (bars done, bars asked),
-        or seconds where the model makes sound, of which only ``seconds``, ``loop`` and controls can
-        be asked.
+        The same seed and wishes give the same piece. ``progress`` is called with (bars done, bars
+        asked), in seconds where the model makes sound; such a model takes ``seconds``, ``loop``,
+        conditions and controls.
 
         Raises:
             MusicError: for a wish that does not parse.
@@ -132,6 +142,7 @@ class Instrument:
         range: Ranges | None = None,
         polyphony: int | None = None,
         max_silence: float | None = None,
+        conditions: Sequence[Condition] | None = None,
         seed: int | None = None,
         progress: Progress | None = None,
         **controls: Any,
@@ -189,6 +200,7 @@ class Instrument:
         chords: str | tuple[str, ...] | None = None,
         range: Ranges | None = None,
         polyphony: int | None = None,
+        conditions: Sequence[Condition] | None = None,
         seed: int | None = None,
         progress: Progress | None = None,
         **controls: Any,
@@ -215,9 +227,8 @@ class Instrument:
             CannotBeMet: if the locks leave nothing to write, or wishes exclude each other.
             NotSupported, ConfigError: as in ``generate``.
         """
-        wishes = _wishes(locals())
+        wishes, seeds = _wishes(locals()), seeds_from(num_samples, seed)
         asked = asked_record(bars, tracks, lock)
-        seeds = seeds_from(num_samples, seed)
         return self.rewrite(Task.INFILL, prompt, asked, wishes, controls, seeds, progress)[0].result
 
     def infill_many(
@@ -237,6 +248,7 @@ class Instrument:
         chords: str | tuple[str, ...] | None = None,
         range: Ranges | None = None,
         polyphony: int | None = None,
+        conditions: Sequence[Condition] | None = None,
         seed: int | None = None,
         progress: Progress | None = None,
         **controls: Any,
@@ -253,9 +265,8 @@ class Instrument:
         Raises:
             FileError, MusicError, CannotBeMet, NotSupported, ConfigError: as in ``infill``.
         """
-        wishes = _wishes(locals())
+        wishes, seeds = _wishes(locals()), seeds_from(num_samples, seed)
         asked = asked_record(None, tracks, lock)
-        seeds = seeds_from(num_samples, seed)
         found = self.rewrite(Task.ACCOMPANY, prompt, asked, wishes, controls, seeds, progress)
         return found[0].result
 
@@ -276,7 +287,7 @@ class Instrument:
         progress: Progress | None = None,
     ) -> list[Ranked]:
         """Answer INFILL or ACCOMPANY once for each seed and return the answers, the best first."""
-        self.card.check_task(task)
+        self._check_task(task)
         given = read_prompt(prompt)
         plans = [
             self.plan(task, wishes, controls, seed=seed, prompt=given, rewrite=asked)
@@ -289,10 +300,44 @@ class Instrument:
             return rank(results, request)
         return rank(results, request, [score_of(request, result.score) for result in results])
 
-    def interpolate(self, *_args: Any, **_wishes: Any) -> Result:
-        """Go from one piece to another; raises NotSupported until a system can."""
-        self.card.check_task(Task.INTERPOLATE)
-        raise NotSupported(f"{Task.INTERPOLATE} is not served by this version")
+    def interpolate(self, first: Sketch, second: Sketch, steps: int = 8, **options: Any) -> Result:
+        """Go from one piece to another; the whole is the steps, which are the result's ``pieces``.
+
+        Args:
+            first, second: the ends: what the model makes, notes or sound, or their files.
+            steps: how many pieces, both ends among them.
+            options: ``seed``, ``progress``, ``conditions``, and the system's own controls.
+
+        Raises:
+            FileError, MusicError, NotSupported, ConfigError: as in ``continue_``.
+        """
+        return self._from_prompts(Task.INTERPOLATE, (first, second), options, steps)
+
+    def render_score(self, score: Sketch, **options: Any) -> Result:
+        """Return the sound of a score as the model plays it; options as in ``interpolate``."""
+        return self._from_prompts(Task.RENDER, (score,), options)
+
+    def transfer(self, content: Sketch, like: Sketch | None = None, **options: Any) -> Result:
+        """Return a piece in another style: that of the piece ``like``, or of the conditions.
+
+        Options as in ``interpolate``; ``conditions=(StyleCondition("ragtime"),)`` names a style.
+        """
+        prompts = (content,) if like is None else (content, like)
+        return self._from_prompts(Task.TRANSFER, prompts, options)
+
+    def _from_prompts(
+        self,
+        task: Task,
+        prompts: tuple[Sketch, ...],
+        options: Mapping[str, Any],
+        steps: int | None = None,
+    ) -> Result:
+        controls = dict(options)
+        seed, progress = controls.pop("seed", None), controls.pop("progress", None)
+        given = controls.pop("conditions", None)
+        wishes = validate_config(Wishes, {"conditions": given}, "wishes")
+        plan = self.plan(task, wishes, controls, seed=seed, prompt=prompts, steps=steps)
+        return self.perform(plan, progress)
 
     def plan(
         self,
@@ -301,21 +346,26 @@ class Instrument:
         controls: Mapping[str, Any],
         *,
         seed: int | None = None,
-        prompt: Sketch | None = None,
+        prompt: Sketch | tuple[Sketch, ...] | None = None,
         endless: bool = False,
         rewrite: RewriteRecord | None = None,
         steer: Steer | None = None,
+        steps: int | None = None,
     ) -> Plan:
         """Return a request in full, everything parsed and checked, nothing played yet.
 
-        ``rewrite`` says what INFILL or ACCOMPANY write anew; other tasks take none. ``steer``
-        changes controls of a model that makes sound while it plays.
+        ``prompt`` is one or, for tasks that take several, a tuple. ``rewrite`` says what INFILL or
+        ACCOMPANY regenerate; other tasks take none. ``steer`` changes controls of a model that
+        makes sound while it plays. ``steps`` is of INTERPOLATE.
         """
-        self.card.check_task(task)
-        given = None if prompt is None else prompt_for(self.card, self.name, prompt)
+        self._check_task(task)
+        conditions = wishes.conditions or ()
+        self.card.check_conditions(conditions)
+        given = prompts_for(self.card, self.name, prompt, task)
         asked = rewrite or RewriteRecord() if task in REWRITES else None
         wishes, controls = tempo_as_control(self.card, wishes, controls)
-        made = made_of(self.card, self.folder.config, task, wishes, given, endless, asked)
+        made = made_of(self.card, self.folder.config, task, wishes, given, endless, asked, steps)
+        made = with_conditions(made, conditions)
         settings = self._controls(made.request, controls)
         recipe = Recipe(
             system=self.card.name,
@@ -329,7 +379,10 @@ class Instrument:
             seed=seeds_from(1, seed)[0],
             precision=self.precision,
             threads=self.threads,
-            prompt=None if given is None else given.record,
+            prompt=given[0].record if given else None,
+            other_prompts=tuple(each.record for each in given[1:]),
+            conditions=conditions_to_record(conditions),
+            steps=steps,
             rewrite=asked,
             seconds=made.request.duration_seconds,
             loop=made.request.is_loop,
@@ -342,52 +395,48 @@ class Instrument:
             )
         return plan_of(made, settings, recipe)
 
-    def plan_again(self, recipe: Recipe, prompt: Sketch | None = None) -> Plan:
+    def plan_again(self, recipe: Recipe, prompt: Sketch | tuple[Sketch, ...] | None = None) -> Plan:
         """Return the request that a recipe records; ``prompt`` is its file or what this holds."""
         settings = validate_config(self.card.controls, recipe.controls, "recipe.controls")
-        given = None if prompt is None else prompt_for(self.card, self.name, prompt)
+        given = prompts_for(self.card, self.name, prompt, recipe.task)
         made = made_again(self.card, self.folder.config, recipe, given)
-        return plan_of(made, settings, recipe)
+        conditions = conditions_from_record(recipe.conditions)
+        return plan_of(with_conditions(made, conditions), settings, recipe)
 
-    def pieces(self, plan: Plan) -> Iterator[Score]:
-        """Yield the pieces of a plan of notes, each with its tempo and what the promises say of it.
+    def _check_task(self, task: Task) -> None:
+        """Raise NotSupported unless the system serves the task; name the models that do."""
+        try:
+            self.card.check_task(task)
+        except NotSupported as error:
+            able = ", ".join(catalog.able_models(task)) or "none"
+            raise NotSupported(f"{error}; installed models that can {task}: {able}") from None
+
+    def pieces(self, plan: Plan, extras: Extras | None = None) -> Iterator[Score]:
+        """Yield the pieces of a plan of notes, with tempo and what the promises say of them.
 
         Those of INFILL and ACCOMPANY hold the new notes alone, at their places in the whole piece.
+        Drafts and codes go to ``extras``.
         """
-        return notes_of(self._stream(plan), plan)
+        return notes_of(self._stream(plan, extras), plan)
 
-    def sound(self, plan: Plan) -> Generator[Audio]:
+    def sound(self, plan: Plan, extras: Extras | None = None) -> Generator[Audio]:
         """Yield the sound of a plan of a model that makes sound, the prompt left out."""
-        return sound_of(self._stream(plan), plan)
+        return sound_of(self._stream(plan, extras), plan)
 
-    def _stream(self, plan: Plan) -> Iterator[Piece]:
-        return self._performer.stream(plan.request, plan.controls, generator(plan.recipe.seed))
+    def _stream(self, plan: Plan, extras: Extras | None) -> Iterator[Piece]:
+        rng = generator(plan.recipe.seed)
+        return only_pieces(self._performer.stream(plan.request, plan.controls, rng), extras)
 
-    def perform(self, plan: Plan, progress: Progress | None = None) -> Result:
-        """Play a plan to its end and return the whole."""
-        started = time.perf_counter()
-        is_round = plan.request.endless and plan.recipe.stopped_after_frames is None
-        if not plan.recipe.has_end or (plan.request.is_loop and is_round):
-            raise MusicError("a stream without an end is no whole piece; ask for bars or seconds")
-        if self.makes == "audio":
-            heard = list(told_pieces(self.sound(plan), plan, progress))
-            return whole_sound(heard, plan, time.perf_counter() - started)
-        stop = plan.recipe.stopped_after_bars
-        asked = stop or plan.request.promises.bars or 0
-        pieces: list[Score] = []
-        done = 0
-        count_bars = bar_counter(plan.request) if plan.request.task in REWRITES else bar_count
-        for piece in self.pieces(plan):
-            pieces.append(piece)
-            done += count_bars(piece)
-            if progress is not None:
-                progress(min(done, asked), asked)
-            if stop is not None and done >= stop:
-                break
-        result = self.result_of(pieces, plan, time.perf_counter() - started)
-        if stop is None and done != asked:
-            raise CannotBeMet(f"{self.name} made {done} bars of {asked}; please report this")
-        return result
+    def perform(
+        self, plan: Plan, progress: Progress | None = None, on_draft: OnDraft | None = None
+    ) -> Result:
+        """Play a plan to its end and return the whole; ``on_draft`` is called with each draft."""
+        extras = Extras(on_draft)
+        result = whole_of(self._stream(plan, extras), plan, self.name, self.makes, progress)
+        codes = extras.codes
+        if codes is None:
+            return result
+        return replace(result, codes=replace(codes, recipe=result.recipe.to_json()))
 
     def result_of(self, pieces: Iterable[Score], plan: Plan, seconds_taken: float = 0.0) -> Result:
         """Return the pieces of a plan of notes as one whole, after its prompt if it has one."""
@@ -440,42 +489,6 @@ class Instrument:
         wishes = {name: given.pop(name) for name in Wishes.model_fields if name in given}
         checked = validate_config(Wishes, wishes, "wishes")
         return self.rewrite(task, prompt, asked, checked, given, seeds, progress)
-
-
-def load(
-    name_or_path: str | Path | None = None,
-    *,
-    threads: int | None = None,
-    precision: str | None = None,
-    task: Task = Task.GENERATE,
-    prompt: Piece | None = None,
-) -> Instrument:
-    """Return a loaded model.
-
-    Args:
-        name_or_path: a name that ``models`` lists or a model folder; None takes the default for
-            ``task`` and ``prompt``.
-        threads: how many threads decode; None lets the machine choose.
-        precision: ``"int8"`` or ``"fp32"``; None takes int8 where the model has it.
-
-    Raises:
-        ModelError: if there is no such model, or its folder is incomplete or altered.
-        NotSupported: if the model lacks this precision.
-    """
-    if precision is not None and precision not in PRECISIONS:
-        raise NotSupported(f"precision is {' or '.join(PRECISIONS)}, not {precision!r}")
-    check_threads(threads)
-    name = catalog.default_model(task, prompt) if name_or_path is None else name_or_path
-    folder = catalog.open_model(name)
-    graphs = folder.config["graphs"]
-    precision = precision or next((p for p in PRECISIONS if p in graphs), PRECISIONS[0])
-    card = catalog.find_card(folder.system)
-    make = cast("Callable[..., Performer]", card.load)
-    performer = make(folder, threads=threads, precision=precision)
-    by_path = "" if str(name) == folder.name else str(name)
-    return Instrument(
-        folder, card, performer, precision=precision, threads=threads, opened_by_path=by_path
-    )
 
 
 def _wishes(arguments: Mapping[str, Any]) -> Wishes:

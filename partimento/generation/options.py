@@ -23,6 +23,7 @@ from partimento.music import (
     parse_key,
 )
 from partimento.music.promises import MAX_BARS, parse_range, parse_time_signature
+from partimento.runtime.conditions import Condition
 
 __all__ = ["Ranges", "Wishes", "bars_that_cover"]
 
@@ -41,6 +42,8 @@ class Wishes(Config):
     - ``polyphony``: at most so many notes at once.
     - ``max_silence``: the longest rest of all tracks together, in quarter notes.
     - ``loop``: sound whose end leads into its beginning.
+    - ``conditions``: inputs of the network (``partimento.runtime.conditions``), of the types that
+      the model's system takes.
 
     Of a model that makes sound, ``seconds`` is the exact length, ``tempo`` its control of that name
     where it has one, and only ``loop`` may be asked besides.
@@ -56,6 +59,7 @@ class Wishes(Config):
     polyphony: int | None = None
     max_silence: float | None = None
     loop: bool | None = None
+    conditions: tuple[Condition, ...] | None = None
 
     @property
     def is_endless(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from partimento.music import (
     Audio,
     ChordSymbol,
     KeySignature,
+    Piece,
     Promises,
     Score,
     Tempo,
@@ -30,7 +31,8 @@ from partimento.music import (
 )
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.recipe import Recipe, RewriteRecord, promises_from_record
-from partimento.runtime.contract import Card, Controls, Request, Task
+from partimento.runtime.conditions import Condition
+from partimento.runtime.contract import PROMPT_TASKS, Card, Controls, Request, Task
 from partimento.seeds import new_seed
 
 __all__ = [
@@ -41,16 +43,18 @@ __all__ = [
     "bar_count",
     "made_again",
     "made_of",
+    "new_from_prompts",
     "new_music",
     "new_music_again",
     "new_sound",
     "new_sound_again",
     "plan_of",
-    "prompt_for",
+    "prompts_for",
     "seeds_from",
     "steered",
     "tempo_as_control",
     "with_chords",
+    "with_conditions",
     "with_key",
 ]
 
@@ -67,6 +71,7 @@ _OF_NOTES = (
 # From the place in seconds to the controls that change there; None or none of them: as begun.
 Steer = Callable[[float], Mapping[str, Any] | None]
 REWRITES = (Task.INFILL, Task.ACCOMPANY)  # tasks that write into a prompt
+_PROMPTS = {Task.INTERPOLATE: (2, 2), Task.RENDER: (1, 1), Task.TRANSFER: (1, 2)}
 _DEFAULT_BARS = 16
 _DEFAULT_ADDED_BARS = 8
 _DEFAULT_SECONDS = 30.0
@@ -92,14 +97,21 @@ class NewMusic:
     join_ticks: int = 0
 
 
-def prompt_for(card: Card, model: str, prompt: Sketch) -> Prompt | SoundPrompt:
-    """Return a prompt, which must be of what the system makes.
+def prompts_for(
+    card: Card, model: str, given: Sketch | tuple[Sketch, ...] | None, task: Task
+) -> list[Prompt | SoundPrompt]:
+    """Return the prompts, read; each must be of what the system makes, or a score for RENDER.
 
     Raises:
-        FileError: if its file cannot be read or holds the other kind.
+        FileError: if a file cannot be read or holds the other kind.
         MusicError: if what is in memory is of the other kind.
     """
-    if card.makes == "score":
+    prompts = given if isinstance(given, tuple) else () if given is None else (given,)
+    return [_prompt_for(card, model, prompt, task) for prompt in prompts]
+
+
+def _prompt_for(card: Card, model: str, prompt: Sketch, task: Task) -> Prompt | SoundPrompt:
+    if card.makes == "score" or task is Task.RENDER:
         return read_prompt(prompt)
     given = read_sketch(prompt)
     if isinstance(given, SoundPrompt):
@@ -125,9 +137,10 @@ def made_of(
     config: Mapping[str, Any],
     task: Task,
     wishes: Wishes,
-    prompt: Prompt | SoundPrompt | None,
+    prompts: Sequence[Prompt | SoundPrompt],
     endless: bool,
     rewrite: RewriteRecord | None,
+    steps: int | None = None,
 ) -> NewMusic:
     """Return the request that wishes come to; ``config`` is the model's.
 
@@ -135,7 +148,10 @@ def made_of(
         MusicError, CannotBeMet, NotSupported: for wishes that make no sense, exclude each other, or
             are not of what the system makes.
     """
+    if task in PROMPT_TASKS:
+        return new_from_prompts(task, prompts, wishes, steps)
     defaults: Mapping[str, Any] = config.get("defaults", {})
+    prompt = _only(prompts)
     if card.makes == "audio":
         heard = prompt.audio if isinstance(prompt, SoundPrompt) else None
         return new_sound(task, wishes, heard, defaults, endless)
@@ -148,9 +164,12 @@ def made_of(
 
 
 def made_again(
-    card: Card, config: Mapping[str, Any], recipe: Recipe, prompt: Prompt | SoundPrompt | None
+    card: Card, config: Mapping[str, Any], recipe: Recipe, prompts: Sequence[Prompt | SoundPrompt]
 ) -> NewMusic:
     """Return the request that a recipe records; ``config`` is the model's."""
+    if recipe.task in PROMPT_TASKS:
+        return new_from_prompts(recipe.task, prompts, Wishes(), recipe.steps)
+    prompt = _only(prompts)
     if card.makes == "audio":
         return new_sound_again(recipe, prompt.audio if isinstance(prompt, SoundPrompt) else None)
     score = prompt.score if isinstance(prompt, Prompt) else None
@@ -207,7 +226,7 @@ def new_music(
     )
     if metre is not None and promises.time_signature is None:
         promises = replace(promises, time_signature=metre)
-    return NewMusic(Request(task, promises, prompt, tempo, endless), asked_tempo, at)
+    return NewMusic(Request(task, promises, _one(prompt), tempo, endless), asked_tempo, at)
 
 
 def new_music_again(recipe: Recipe, prompt: Score | None, defaults: Mapping[str, Any]) -> NewMusic:
@@ -217,7 +236,7 @@ def new_music_again(recipe: Recipe, prompt: Score | None, defaults: Mapping[str,
         prompt, at, _, ruling_tempo = ready_prompt(prompt)
     tempo = _first_known(recipe.tempo, ruling_tempo, defaults.get("tempo"))
     promises: Promises = promises_from_record(recipe.promises)
-    request = Request(recipe.task, promises, prompt, tempo, promises.bars is None)
+    request = Request(recipe.task, promises, _one(prompt), tempo, promises.bars is None)
     return NewMusic(request, recipe.tempo, at)
 
 
@@ -258,7 +277,44 @@ def _sound_request(
     task: Task, prompt: Audio | None, seconds: float | None, loop: bool, endless: bool
 ) -> Request:
     length = seconds if loop or not endless else None
-    return Request(task, prompt=prompt, endless=endless, duration_seconds=length, is_loop=loop)
+    return Request(
+        task, prompts=_one(prompt), endless=endless, duration_seconds=length, is_loop=loop
+    )
+
+
+def new_from_prompts(
+    task: Task, prompts: Sequence[Prompt | SoundPrompt], wishes: Wishes, steps: int | None
+) -> NewMusic:
+    """Return the request of a task whose answer is as long as its prompts.
+
+    Raises:
+        MusicError: for steps or prompts that are not as many as the task takes.
+        NotSupported: for wishes other than conditions; names them.
+    """
+    others = [
+        name
+        for name in Wishes.model_fields
+        if name != "conditions" and getattr(wishes, name) is not None
+    ]
+    if others:
+        raise NotSupported(f"{', '.join(others)} cannot be asked of {task}: its prompts tell them")
+    least, most = _PROMPTS[task]
+    if not least <= len(prompts) <= most:
+        raise MusicError(f"{task} takes {least}..{most} prompts, not {len(prompts)}")
+    if (task is Task.INTERPOLATE) != (steps is not None) or (steps is not None and steps < 2):
+        raise MusicError("an interpolation has 2 steps or more, both ends among them")
+    pieces = tuple(prompt.piece for prompt in prompts)
+    return NewMusic(Request(task, prompts=pieces, steps=steps), None)
+
+
+def _only(prompts: Sequence[Prompt | SoundPrompt]) -> Prompt | SoundPrompt | None:
+    if len(prompts) > 1:
+        raise MusicError(f"one prompt can be used here, not {len(prompts)}")
+    return prompts[0] if prompts else None
+
+
+def _one(prompt: Piece | None) -> tuple[Piece, ...]:
+    return () if prompt is None else (prompt,)
 
 
 def plan_of(made: NewMusic, controls: Controls, recipe: Recipe) -> Plan:
@@ -291,6 +347,11 @@ def with_key(made: Score) -> Score:
     """Return the score in the key that its notes are most likely in, where it states none."""
     key = None if made.key_signatures else estimate_key(made)
     return made if key is None else replace(made, key_signatures=(KeySignature(0, key),))
+
+
+def with_conditions(made: NewMusic, conditions: tuple[Condition, ...]) -> NewMusic:
+    """Return a request with conditions."""
+    return replace(made, request=replace(made.request, conditions=conditions))
 
 
 def with_chords(made: Score, promises: Promises) -> Score:

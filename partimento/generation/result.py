@@ -13,6 +13,7 @@ from partimento.music.regions import track_indices
 from partimento.playback.destinations import check_output, check_source
 from partimento.playback.sinks import save_sound
 from partimento.recipe import Recipe
+from partimento.runtime.codes import Codes
 from partimento.runtime.contract import Task
 
 __all__ = ["Result", "sound_summary"]
@@ -25,8 +26,10 @@ class Result:
     piece: Piece
     recipe: Recipe
     seconds_taken: float = 0.0
-    pieces: tuple[Score, ...] = ()  # as they were streamed, where sound is to be streamed again
+    # As they were streamed, where sound is to be streamed again; the steps of an interpolation.
+    pieces: tuple[Score, ...] = ()
     prompt_seconds: float = 0.0  # of sound that was gone on from
+    codes: Codes | None = None  # the system's own, where it hands them out
 
     @property
     def score(self) -> Score:

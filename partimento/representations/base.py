@@ -1,22 +1,31 @@
-"""What every token representation offers, and the named ranges that make a vocabulary.
+"""What every representation offers, what one of tokens adds, and the named ranges of a vocabulary.
 
 A representation keeps three laws, held by property tests:
-``decode(encode(p)) == quantize(p)``; ``decode`` is total over token sequences; ``quantize`` is
-idempotent.
+``decode(encode(p)) == quantize(p)``; ``decode`` is total over token sequences (or arrays of the
+right shape); ``quantize`` is idempotent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from partimento.errors import ConfigError
 from partimento.music import Score
 
-__all__ = ["TokenRepresentation", "Tokens", "Vocabulary", "Walk", "input_columns"]
+__all__ = [
+    "Representation",
+    "TokenRepresentation",
+    "Tokens",
+    "Vocabulary",
+    "Walk",
+    "input_columns",
+    "whole_numbers",
+]
 
 Tokens = npt.NDArray[np.int64]
 
@@ -68,6 +77,19 @@ class Walk(Protocol):
         ...
 
 
+class Representation(Protocol):
+    """Scores as arrays: tokens, cells, rolls or curves."""
+
+    def spec(self) -> dict[str, Any]:
+        """Return the name and the options that make this representation, as JSON values."""
+        ...
+
+    def encode(self, score: Score) -> Any:
+        """Return the arrays of a score."""
+        ...
+
+
+@runtime_checkable
 class TokenRepresentation(Protocol):
     """Scores as sequences of integers."""
 
@@ -89,6 +111,19 @@ class TokenRepresentation(Protocol):
     @property
     def feature_sizes(self) -> tuple[int, ...]:
         """How many values each feature takes."""
+        ...
+
+    @property
+    def tokens_per_step(self) -> int:
+        """How many tokens stand for one moment; crops start at multiples of it."""
+        ...
+
+    @property
+    def hidden_features(self) -> int:
+        """How many of the last features may be unknown (0); training hides them in half the crops.
+
+        The value 0 of such a feature means unknown.
+        """
         ...
 
     def encode(self, score: Score) -> Tokens:
@@ -132,3 +167,15 @@ def input_columns(
     padded = np.concatenate([np.full(width, start_token, dtype=np.int64), tokens])
     shifted = [padded[width - back : len(padded) - back] for back in range(1, width + 1)]
     return np.concatenate([np.stack(shifted, axis=1), features], axis=1)
+
+
+def whole_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options that must all be integers.
+
+    Raises:
+        ConfigError: for the first that is none.
+    """
+    for key, value in options.items():
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ConfigError(f"representation.{key}", f"is an integer, not {value!r}")
+    return dict(options)

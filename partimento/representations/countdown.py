@@ -8,25 +8,58 @@ half of the crops, so the model plays without it too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from partimento.errors import ConfigError
 from partimento.music import Score
-from partimento.representations.bar_events import BarEvents, BarEventsWalk
-from partimento.representations.base import Tokens, Vocabulary
-from partimento.representations.four_voice_grid import FourVoiceGrid, GridWalk
+from partimento.representations.base import TokenRepresentation, Tokens, Vocabulary, Walk
+from partimento.representations.realiser import Realiser, TokenRequest
+from partimento.representations.registry import (
+    RepresentationEntry,
+    make_representation,
+    meaning,
+    realiser_for,
+)
 
-__all__ = ["Countdown", "CountdownWalk"]
+__all__ = ["ENTRY", "Countdown", "CountdownWalk", "CountingWalk", "CountsBars"]
+
+
+class CountingWalk(Walk, Protocol):
+    """A walk that counts bars."""
+
+    @property
+    def bars_begun(self) -> int:
+        """How many bars have begun, that of the next token among them."""
+        ...
+
+
+@runtime_checkable
+class CountsBars(TokenRepresentation, Protocol):
+    """A token representation whose bars can be counted."""
+
+    def walk(self) -> CountingWalk:
+        """Return a walk at the start of a piece."""
+        ...
+
+    def bars_begun(self, tokens: Tokens) -> npt.NDArray[np.int64]:
+        """Return (n,): how many bars have begun at each token."""
+        ...
+
+    def bar_count(self, tokens: Tokens) -> int:
+        """Return how many bars a piece has, a last one cut short included."""
+        ...
 
 
 @dataclass
 class CountdownWalk:
     """A walk of the base, and how many bars are still to begin."""
 
-    base: GridWalk | BarEventsWalk
+    base: CountingWalk
     bars: int
     total: int | None
 
@@ -42,12 +75,12 @@ class CountdownWalk:
 
 @dataclass(frozen=True)
 class Countdown:
-    """A grid or bar events with a countdown over the last ``bars`` bars.
+    """A representation with a countdown over the last ``bars`` bars.
 
     ``total`` is how many bars the piece that is being made will have; None: unknown.
     """
 
-    base: FourVoiceGrid | BarEvents
+    base: CountsBars
     bars: int = 8
     total: int | None = None
 
@@ -71,11 +104,21 @@ class Countdown:
         """The base's features and the countdown."""
         return (*self.base.feature_sizes, self.bars + 1)
 
+    @property
+    def tokens_per_step(self) -> int:
+        """The base's tokens for one moment."""
+        return self.base.tokens_per_step
+
+    @property
+    def hidden_features(self) -> int:
+        """The countdown alone: the end may be unknown."""
+        return 1
+
     def spec(self) -> dict[str, Any]:
         """Return what makes this representation again."""
         return {"name": "countdown", "base": self.base.spec(), "bars": self.bars}
 
-    def on(self, base: FourVoiceGrid | BarEvents, total: int | None) -> Countdown:
+    def on(self, base: CountsBars, total: int | None) -> Countdown:
         """Return the countdown over another form of the base, for a piece of so many bars."""
         return replace(self, base=base, total=total)
 
@@ -105,3 +148,28 @@ class Countdown:
     def transposed(self, tokens: Tokens, semitones: int) -> Tokens | None:
         """Return the base's tokens transposed."""
         return self.base.transposed(tokens, semitones)
+
+
+def _make(options: Mapping[str, Any]) -> Countdown:
+    base = make_representation(options["base"])
+    if not isinstance(base, CountsBars):
+        raise ConfigError("representation.base", "only bar events and grids have bars to count")
+    return Countdown(base, int(options.get("bars", 8)))
+
+
+def _realise(countdown: Countdown, request: TokenRequest, config: Mapping[str, Any]) -> Realiser:
+    """Return the base's realiser; where the bars are known, its walk counts down to the last."""
+    realiser = realiser_for(countdown.base, request, config)
+    base = realiser.representation
+    assert isinstance(base, CountsBars)
+    bars = request.promises.bars
+    total = None if bars is None else bars + base.bar_count(realiser.prompt())
+    realiser.representation = countdown.on(base, total)
+    return realiser
+
+
+def _meaning(spec: dict[str, Any]) -> dict[str, Any]:
+    return {"name": spec["name"], "base": meaning(spec["base"])}
+
+
+ENTRY = RepresentationEntry(_make, ("bars", "base"), _realise, _meaning)

@@ -13,6 +13,7 @@ with the foot, all others with the metals, whose accents are mild.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,8 +22,10 @@ import numpy.typing as npt
 
 from partimento.errors import ConfigError
 from partimento.music import Score, TimeSignature, Track
+from partimento.representations.registry import RepresentationEntry
 
 __all__ = [
+    "ENTRY",
     "LIMBS",
     "STEPS_PER_QUARTER",
     "Cells",
@@ -219,3 +222,10 @@ def _octaves(score: Score, ticks: npt.NDArray[np.float64]) -> npt.NDArray[np.flo
     ruling = np.maximum(np.searchsorted(starts, ticks + 0.5, side="right") - 1, 0)
     octaves: npt.NDArray[np.float64] = np.clip(speeds, -2.0, 2.0)[ruling]
     return octaves
+
+
+def _make(options: Mapping[str, Any]) -> PerformanceCurves:
+    return PerformanceCurves.of_spec({"name": "performance_curves", **options})
+
+
+ENTRY = RepresentationEntry(_make, ("steps", "channels"))

@@ -1,11 +1,11 @@
-"""What every system says of itself and how every system is asked: card, request, performer."""
+"""What a system declares and how it is called: card, request, performer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -14,17 +14,22 @@ from partimento.config import Config
 from partimento.errors import NotSupported
 from partimento.music import Audio, Note, Piece, Promises, Score
 from partimento.music.regions import Region
+from partimento.runtime.codes import Codes
+from partimento.runtime.conditions import Condition
 
 __all__ = [
     "AUDIO_CHANNELS",
     "AUDIO_RATE_HZ",
+    "PROMPT_TASKS",
     "Card",
     "Controls",
+    "Draft",
     "Kind",
     "Paper",
     "Performer",
     "Request",
     "SamplingControls",
+    "Streamed",
     "Task",
 ]
 
@@ -41,6 +46,12 @@ class Task(StrEnum):
     ACCOMPANY = "accompany"
     INTERPOLATE = "interpolate"
     HUMANIZE = "humanize"
+    RENDER = "render"
+    TRANSFER = "transfer"
+
+
+# Tasks whose answers are as long as their prompts say; bars, seconds and promises are not asked.
+PROMPT_TASKS = frozenset({Task.HUMANIZE, Task.INTERPOLATE, Task.RENDER, Task.TRANSFER})
 
 
 @dataclass(frozen=True)
@@ -66,29 +77,39 @@ class SamplingControls(Controls):
     min_p: float = Field(0.0, ge=0, lt=1, description="drop tokens below this share of the best")
 
 
+C = TypeVar("C", bound=Condition)
+
+
 @dataclass(frozen=True)
 class Request:
-    """One request: a task, what must hold, and the sketch.
+    """One request: a task, promises, conditions, and the sketch.
 
-    INFILL and ACCOMPANY write the ``regions`` of the prompt anew, less the ``locks``, which win.
-    Their ``prompt`` is the whole piece on its own tick grid, the old notes of the regions included:
-    a performer looks at none of those but the locked. Parts to be added are there as tracks
-    without notes. Metres are the prompt's, so ``promises.time_signature`` is None;
+    ``prompts`` are the pieces to start from: none for GENERATE; one for CONTINUE, INFILL, ACCOMPANY
+    and HUMANIZE; two for INTERPOLATE (from the first to the second, in ``steps`` pieces, both ends
+    among them); one score for RENDER, by a system that makes audio; for TRANSFER the content and,
+    if there is a second, the piece whose style or timbre it takes on. ``prompt`` is the only one.
+
+    ``conditions`` hold at most one of each type, and only types that the card declares.
+
+    INFILL and ACCOMPANY regenerate the ``regions`` of the prompt except for the ``locks``, which
+    take precedence. Their ``prompt`` is the whole piece on its own tick grid, the old notes of the
+    regions included: a performer reads none of those but the locked. Parts to be added are there as
+    tracks without notes. Metres are the prompt's, so ``promises.time_signature`` is None;
     ``promises.bars`` is how many bars the prompt has, and ``promises.chord_of_bar`` counts from
     its first.
 
-    A system that makes audio (``Card.makes``) is asked in seconds: ``duration_seconds`` is the
-    length of what is to be made, the prompt's left out, and None where it is without an end. Its
-    ``promises`` are empty, a tempo is one of its controls, and its ``prompt`` is audio as
+    A system that makes audio (``Card.makes``) takes seconds: ``duration_seconds`` is the length of
+    what is to be made, the prompt's not counted, and None where there is no end. Its ``promises``
+    are empty, a tempo is one of its controls, and audio among its ``prompts`` is as
     ``AUDIO_CHANNELS`` and ``AUDIO_RATE_HZ`` say. ``is_loop`` asks for audio whose end leads into
     its beginning without a seam; ``duration_seconds`` is then that of one turn, and where
-    ``endless`` it is played turn after turn. ``steer``, where there is one, is asked before each
-    chunk for the controls from there on, with the place in seconds after the prompt.
+    ``endless`` it is played turn after turn. ``steer``, where there is one, is called before each
+    chunk with the place in seconds after the prompt, and returns the controls from there on.
     """
 
     task: Task = Task.GENERATE
     promises: Promises = field(default_factory=Promises)
-    prompt: Piece | None = None
+    prompts: tuple[Piece, ...] = ()
     tempo_quarters_per_minute: float | None = None
     endless: bool = False  # stream until the consumer stops; ``promises.bars`` is then None
     regions: tuple[Region, ...] = ()
@@ -97,6 +118,23 @@ class Request:
     duration_seconds: float | None = None
     is_loop: bool = False
     steer: Callable[[float], Controls] | None = None
+    conditions: tuple[Condition, ...] = ()
+    steps: int | None = None  # of INTERPOLATE
+
+    @property
+    def prompt(self) -> Piece | None:
+        """The only prompt; None without any.
+
+        Raises:
+            NotSupported: if there are several.
+        """
+        if len(self.prompts) > 1:
+            raise NotSupported(f"one prompt can be used here, not {len(self.prompts)}")
+        return self.prompts[0] if self.prompts else None
+
+    def condition(self, kind: type[C]) -> C | None:
+        """Return the condition of a type; None where it was not given."""
+        return next((each for each in self.conditions if isinstance(each, kind)), None)
 
     @property
     def score(self) -> Score | None:
@@ -109,13 +147,31 @@ class Request:
         return self.prompt if isinstance(self.prompt, Audio) else None
 
 
+@dataclass(frozen=True)
+class Draft:
+    """The whole piece as a coarse-to-fine performer has it so far.
+
+    ``level`` counts refinements from 0, the coarsest. A draft is there to look at and listen to; it
+    is no part of the answer, keeps no promise, and the pieces that follow do not continue it.
+    """
+
+    piece: Piece
+    level: int
+
+
+Streamed = Piece | Draft | Codes
+
+
 class Performer(Protocol):
     """A loaded model that plays. It holds weights only; all state lives in the stream."""
 
     def stream(
         self, request: Request, controls: Controls, rng: np.random.Generator
-    ) -> Iterator[Piece]:
+    ) -> Iterator[Streamed]:
         """Yield the pieces of the answer in order, each as soon as it is ready.
+
+        Among them there may be drafts, which reach only a caller that asks for them, and the codes
+        of the answer, once; the pieces must be the same whether or not anybody looks at these.
 
         A score piece starts at tick 0 and advances the whole by its ``written_length_ticks``; a
         note may outlast its piece. The prompt of CONTINUE is not yielded again.
@@ -131,7 +187,8 @@ class Performer(Protocol):
         new notes of the regions alone. A velocity of 80 on all of them leaves loudness to the
         caller.
 
-        HUMANIZE yields the prompt once, whole, as a hand might play it.
+        HUMANIZE and TRANSFER yield the prompt once, whole, changed; INTERPOLATE yields ``steps``
+        pieces, one for each point between the two prompts; RENDER yields the audio of the prompt.
 
         A performer may also have ``score_of(request, score) -> float``: the mean log-likelihood,
         in nats a cell or token, of what ``score`` holds in the regions; higher is likelier.
@@ -145,7 +202,10 @@ class Performer(Protocol):
 
 @dataclass(frozen=True)
 class Card:
-    """What a system is: found by the catalogue, read by the CLI, server and studio."""
+    """What a system is: found by the catalogue, read by the CLI, server and studio.
+
+    ``conditions`` are the types that its requests may hold.
+    """
 
     name: str
     paper: Paper
@@ -155,9 +215,19 @@ class Card:
     presets: Mapping[str, Config]
     load: Callable[[Any], Performer] = field(repr=False)  # takes a runtime ``ModelFolder``
     makes: Kind = "score"
+    conditions: frozenset[type[Condition]] = frozenset()
 
     def check_task(self, task: Task) -> None:
         """Raise NotSupported unless this system serves ``task``."""
         if task not in self.tasks:
             can = ", ".join(sorted(self.tasks))
             raise NotSupported(f"{self.name} cannot {task}; it can {can}")
+
+    def check_conditions(self, conditions: Iterable[Condition]) -> None:
+        """Raise NotSupported unless this system takes these conditions; name those it takes."""
+        refused = sorted(each.name for each in conditions if type(each) not in self.conditions)
+        if refused:
+            takes = ", ".join(sorted(kind.name for kind in self.conditions)) or "none"
+            raise NotSupported(
+                f"{self.name} takes no condition {', '.join(refused)}; it takes: {takes}"
+            )

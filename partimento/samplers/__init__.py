@@ -1,21 +1,6 @@
-"""Loops over a callable: how tokens are picked, one after another, under musical promises."""
+"""Loops over a callable: tokens one after another, cells of a grid, or states of a diffusion."""
 
 from partimento.samplers.autoregressive import Decoder, sample, sample_batch
-from partimento.samplers.constraints import (
-    BarEventConstraint,
-    Constraint,
-    GridConstraint,
-    PerformanceConstraint,
-)
 from partimento.samplers.picks import Pick
 
-__all__ = [
-    "BarEventConstraint",
-    "Constraint",
-    "Decoder",
-    "GridConstraint",
-    "PerformanceConstraint",
-    "Pick",
-    "sample",
-    "sample_batch",
-]
+__all__ = ["Decoder", "Pick", "sample", "sample_batch"]

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from partimento.samplers.constraints.base import Constraint
+from partimento.representations.constraint import Constraint
 from partimento.samplers.picks import Pick
 
 __all__ = ["Decoder", "sample", "sample_batch"]

@@ -1,4 +1,4 @@
-"""What a system hands to the workshop: stages, players, losses.
+"""What a system hands to training: networks, stages, players, losses.
 
 One loop serves likelihood (one player), GANs (several players, each with its own number of
 updates), and cascades (several stages).
@@ -62,26 +62,37 @@ class Stage:
 
 
 class TrainingTask(Protocol):
-    """A model in training; what ``workshop.run`` asks of every system's ``training.py``.
+    """A model in training; what ``training.loop.run`` requires of every system's ``training.py``.
 
-    ``network`` is what will be played: its best weights are kept and exported. ``facts`` is what
-    is known of the data, for the model folder.
+    ``networks`` are the named parts of what will be played, the main one first: an encoder and a
+    decoder, a codec and a prior. The best weights of all of them are kept, whether or not a player
+    updates them, and ``export`` writes them. ``network`` is the main one. ``facts`` is what is
+    known of the data, for the model folder.
     """
 
     system: str
     preset: Any
-    network: nn.Module
     facts: dict[str, Any]
 
+    @property
+    def network(self) -> nn.Module:
+        """The main network: the first of ``networks``."""
+        ...
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The networks that will be played, by the names of their parts."""
+        ...
+
     def fresh(self) -> Self:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset with newly drawn weights."""
         ...
 
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
         """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.
 
         Raises:
-            TrainingError: if nothing can be learnt from.
+            TrainingError: if there is nothing to learn from.
         """
         ...
 
@@ -94,7 +105,7 @@ class TrainingTask(Protocol):
         ...
 
     def finish(self) -> dict[str, float]:
-        """Put the last touch on the best weights, and return what is to be told of it."""
+        """Change the best weights for playing (temperature, level); return figures of that."""
         ...
 
     def export(

@@ -33,7 +33,7 @@ LAYERS = (
 )
 INSIDE = {
     "generation": (
-        ("streaming",),
+        ("loading", "streaming"),
         ("humanize", "instrument"),
         ("assemble", "ranking"),
         ("requests",),
@@ -47,6 +47,7 @@ INSIDE = {
         ("decoders",),
         ("model_folder", "presets", "sessions"),
         ("contract", "threads"),
+        ("codes", "conditions"),
     ),
     "training": (
         ("policy_gradient",),
@@ -91,9 +92,15 @@ EXTRAS = (
 )
 
 # Where modules are found by name at run time, so that what is not asked for is not loaded: the
-# facade, the catalogue (systems), the api (training, which needs torch), and the table of file
-# formats (each with a library of its own).
-BY_NAME = ("__init__.py", "api.py", "catalog.py", "files/formats.py")
+# facade, the catalogue (systems), the api (training, which needs torch), the table of file formats
+# (each with a library of its own), and representations.
+BY_NAME = (
+    "__init__.py",
+    "api.py",
+    "catalog.py",
+    "files/formats.py",
+    "representations/registry.py",
+)
 
 
 def of(part: str) -> list[Module]:

@@ -7,6 +7,19 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from partimento import systems
+
+from support.source import ROOT
+
+
+@pytest.fixture(autouse=True, scope="session")
+def toys() -> Iterator[None]:
+    """Let the systems in ``tests/fakes`` be found beside the shipped ones."""
+    before = list(systems.__path__)
+    systems.__path__ = [*before, str(ROOT / "tests" / "fakes")]
+    yield
+    systems.__path__ = before
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:

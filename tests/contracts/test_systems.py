@@ -1,6 +1,7 @@
 """What every system keeps, whichever it is: its card, its training, its export, its playing.
 
-The systems are those that the catalogue finds, each with its preset ``tiny`` on the CPU.
+The systems are those that the catalogue finds, and the toy, which uses every type that a system may
+use; each with its preset ``tiny`` on the CPU.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 
 from partimento import catalog
 from partimento.errors import NotSupported
+from partimento.generation.assemble import only_pieces
 from partimento.metrics.adherence import adherence
 from partimento.music import (
     Audio,
@@ -45,7 +47,7 @@ from partimento.training.loop.trainer import Trainer
 
 from support.tiny_models import decoder_of, music_of, roughen, song, system_task, torch_logits
 
-SYSTEMS = catalog.systems()
+SYSTEMS = (*catalog.systems(), "toy")
 pytestmark = pytest.mark.parametrize("system", SYSTEMS)
 SEEDS = range(3)
 WISHES = {
@@ -134,8 +136,9 @@ def pieces(
 ) -> list[Score]:
     controls = catalog.find_card(system).controls()
     task = Task.GENERATE if prompt is None else Task.CONTINUE
-    request = Request(task, promises, prompt)
-    made = list(performer.stream(request, controls, np.random.default_rng(seed)))
+    request = Request(task, promises, () if prompt is None else (prompt,))
+    stream = performer.stream(request, controls, np.random.default_rng(seed))
+    made = list(only_pieces(stream))
     assert all(isinstance(piece, Score) for piece in made)
     return [piece for piece in made if isinstance(piece, Score)]
 

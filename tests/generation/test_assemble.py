@@ -292,3 +292,17 @@ def test_doctor_and_describe_know_sound(drone):
     assert speed.real_time_factor > 0
     assert api.describe("droning").makes == "audio"
     assert api.describe("music_transformer").makes == "score"
+
+
+def test_a_score_is_rendered_by_a_model_and_replayed(instrument, tmp_path):
+    score = Score((Track("Piano", (Note(0, 60, 480),)),), written_length_ticks=960)
+    source = api.write(score, tmp_path / "in.mid")
+    result = instrument.render_score(source, seed=2, loudness=-20)
+    assert result.recipe.task is Task.RENDER
+    assert result.duration_seconds >= 1.0
+    assert result.prompt_seconds == 0
+    made = result.save(tmp_path / "out.wav")
+    assert api.replay(made).is_same()
+    with pytest.raises(MusicError, match="the prompt is sound"):
+        instrument.render_score(tone())
+    assert catalog.default_model(Task.RENDER) == "droning"

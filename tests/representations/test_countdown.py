@@ -7,7 +7,7 @@ import pytest
 
 from partimento.errors import ConfigError
 from partimento.music import Score
-from partimento.representations import BarEvents, Countdown, FourVoiceGrid, make_representation
+from partimento.representations import BarEvents, Countdown, FourVoiceGrid, token_representation
 
 from support.tiny_models import chorale, song
 
@@ -100,8 +100,8 @@ def test_it_is_the_base_in_all_else() -> None:
 
 
 def test_its_spec_makes_it_again() -> None:
-    again = make_representation(Countdown(GRID, 5).spec())
+    again = token_representation(Countdown(GRID, 5).spec())
     assert isinstance(again, Countdown)
     assert (again.bars, again.base.spec(), again.total) == (5, GRID.spec(), None)
     with pytest.raises(ConfigError, match="only bar events and grids"):
-        make_representation({"name": "countdown", "base": {"name": "performance_events"}})
+        token_representation({"name": "countdown", "base": {"name": "performance_events"}})

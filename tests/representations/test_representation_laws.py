@@ -19,7 +19,7 @@ from partimento.representations import (
     MelodySteps,
     PerformanceEvents,
     TokenRepresentation,
-    make_representation,
+    token_representation,
 )
 
 from support.random_scores import scores
@@ -118,7 +118,7 @@ def test_transposing_tokens_is_transposing_the_score(
 
 @every
 def test_a_representation_is_made_again_from_its_spec(rep: TokenRepresentation) -> None:
-    again = make_representation(rep.spec())
+    again = token_representation(rep.spec())
     assert type(again) is type(rep)
     assert again.spec() == rep.spec()
     assert again.vocabulary == rep.vocabulary
@@ -146,7 +146,7 @@ def test_a_representation_is_made_again_from_its_spec(rep: TokenRepresentation) 
 )
 def test_a_wrong_spec_is_refused_with_its_path(spec: dict[str, object], path: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        make_representation(spec)
+        token_representation(spec)
     assert refused.value.where.startswith(path)
 
 
@@ -156,6 +156,6 @@ def test_the_reference_page_holds_the_vocabulary(rep: TokenRepresentation) -> No
     section = page.read_text(encoding="utf-8").split(f"## {rep.spec()['name']}\n")[1]
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", section.split("\n## ")[0], re.MULTILINE)
     documented = {name: int(count) for name, count in rows}
-    default = make_representation({"name": rep.spec()["name"]})
+    default = token_representation({"name": rep.spec()["name"]})
     assert documented == dict(default.vocabulary.ranges)
     assert list(documented) == list(default.vocabulary.ranges)

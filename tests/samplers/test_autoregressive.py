@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from partimento.music import Promises, parse_key
-from partimento.representations.bar_events import BarEvents
-from partimento.representations.four_voice_grid import FourVoiceGrid
-from partimento.samplers import BarEventConstraint, GridConstraint, Pick, sample, sample_batch
+from partimento.representations.bar_events import BarEventConstraint, BarEvents
+from partimento.representations.four_voice_grid import FourVoiceGrid, GridConstraint
+from partimento.samplers import Pick, sample, sample_batch
 
 GRID = FourVoiceGrid()
 

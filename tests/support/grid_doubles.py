@@ -99,7 +99,7 @@ def piece(
 
 def infill(prompt: Score, *regions: Region, **rest: Any) -> Request:
     promises = rest.pop("promises", Promises())
-    return Request(Task.INFILL, promises, prompt, regions=regions, **rest)
+    return Request(Task.INFILL, promises, (prompt,), regions=regions, **rest)
 
 
 def rewritten(player: GridPerformer, request: Request, seed: int = 0, **controls: Any) -> Score:

@@ -16,7 +16,7 @@ import torch
 
 from partimento.config import validate_config
 from partimento.errors import ConfigError
-from partimento.representations import make_representation
+from partimento.representations import token_representation
 from partimento.runtime.presets import TransformerConfig
 from partimento.systems.music_transformer import PRESETS
 from partimento.systems.music_transformer.networks import network
@@ -43,7 +43,7 @@ def our_count(width: int, features: tuple[int, ...]) -> int:
 def built(preset: str) -> tuple[int, int, tuple[int, ...]]:
     """Return the parameter count of a preset on the meta device, vocabulary and features."""
     chosen = PRESETS[preset]
-    representation = make_representation(chosen.representation)
+    representation = token_representation(chosen.representation)
     vocabulary, features = representation.vocabulary.size, representation.feature_sizes
     with torch.device("meta"):
         made = network(chosen, vocabulary, features)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from partimento.representations import make_representation
+from partimento.representations import token_representation
 from partimento.systems.performance_rnn import PRESETS
 from partimento.systems.performance_rnn.networks import network
 
@@ -19,7 +19,7 @@ from partimento.systems.performance_rnn.networks import network
 def built(preset: str) -> tuple[int, int]:
     """Return the parameter count of a preset on the meta device, and its vocabulary."""
     chosen = PRESETS[preset]
-    representation = make_representation(chosen.representation)
+    representation = token_representation(chosen.representation)
     vocabulary = representation.vocabulary.size
     with torch.device("meta"):
         made = network(chosen, vocabulary, representation.feature_sizes)

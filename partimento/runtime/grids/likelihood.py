@@ -29,7 +29,7 @@ def judged_request(request: Request, score: Score) -> Request:
     bars = len(Timeline(score).bars)
     if request.task in (Task.INFILL, Task.ACCOMPANY):
         promises = Promises(chords=request.promises.chords)
-        return replace(request, prompt=score, promises=promises)
+        return replace(request, prompts=(score,), promises=promises)
     first = 0
     tracks = frozenset(i for i, t in enumerate(score.tracks) if t.notes and not t.is_drum)
     if request.task is Task.CONTINUE and request.score is not None:
@@ -37,7 +37,7 @@ def judged_request(request: Request, score: Score) -> Request:
         old = request.score.tracks
         tracks &= {i for i, track in enumerate(old) if track.notes}
     regions = (Region(first, bars, tracks),)
-    return Request(Task.INFILL, Promises(bars=bars), score, regions=regions)
+    return Request(Task.INFILL, Promises(bars=bars), (score,), regions=regions)
 
 
 def mean_likelihood(sheet: Sheet, cells: Cells, ask: Ask, window: int) -> float:

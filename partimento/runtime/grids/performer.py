@@ -11,17 +11,23 @@ import numpy.typing as npt
 
 from partimento.errors import ModelError, NotSupported
 from partimento.music import KeySignature, Piece, Score, Tempo
-from partimento.representations.track_grid import LONGEST, MASK, UNKNOWN, Cells, TrackGrid
+from partimento.representations.pitches import check_track_names
+from partimento.representations.track_grid import (
+    LONGEST,
+    MASK,
+    UNKNOWN,
+    CellConstraint,
+    Cells,
+    TrackGrid,
+)
 from partimento.representations.track_grid import sounding as sounding_of
-from partimento.runtime.contract import Controls, Request, Task
+from partimento.runtime.contract import PROMPT_TASKS, Controls, Request, Task
 from partimento.runtime.grids.fill import Filling, GridControls
 from partimento.runtime.grids.likelihood import judged_request, mean_likelihood
 from partimento.runtime.grids.request import Parts, sheet_of
 from partimento.runtime.grids.windows import View, Writing, check_bars
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import open_session
-from partimento.samplers.constraints.cells import CellConstraint
-from partimento.samplers.constraints.pitches import check_track_names
 from partimento.samplers.unmasking import Predict
 
 __all__ = ["GridControls", "GridDecoder", "GridPerformer", "Session"]
@@ -113,7 +119,7 @@ class GridPerformer:
         """
         if not isinstance(controls, GridControls):
             raise NotSupported("a grid model takes steps, temperature, top_p, order, ensemble")
-        if request.task is Task.INTERPOLATE:
+        if request.task in PROMPT_TASKS:
             raise NotSupported("a grid model can accompany, continue, generate, infill")
         new = request.task in (Task.GENERATE, Task.CONTINUE)
         if new and request.promises.bars is None and not request.endless:

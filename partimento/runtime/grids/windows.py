@@ -15,9 +15,18 @@ import numpy.typing as npt
 
 from partimento.errors import NotSupported
 from partimento.music import Note, Score
-from partimento.representations.track_grid import BLOCK, EMPTY, LONGEST, MASK, Cells, Layout
+from partimento.representations.track_grid import (
+    BLOCK,
+    EMPTY,
+    LONGEST,
+    MASK,
+    CellConstraint,
+    Cells,
+    Layout,
+    Scope,
+    new_notes,
+)
 from partimento.runtime.grids.request import Sheet
-from partimento.samplers.constraints.cells import CellConstraint, Scope, new_notes
 from partimento.samplers.unmasking import TIMES, Predict
 
 __all__ = ["Ask", "Fill", "Span", "View", "Writing", "check_bars", "given_flags", "span_of"]

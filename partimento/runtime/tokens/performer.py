@@ -9,13 +9,12 @@ import numpy as np
 
 from partimento.errors import ModelError, NotSupported
 from partimento.music import Piece
-from partimento.representations import make_representation
+from partimento.representations import realiser_for, token_representation
 from partimento.representations.base import TokenRepresentation, input_columns
 from partimento.runtime.contract import Controls, Request, SamplingControls
 from partimento.runtime.decoders import AttentionDecoder, RecurrentDecoder
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import open_session
-from partimento.runtime.tokens.adapters import realiser_for
 from partimento.samplers.autoregressive import Decoder, sample
 from partimento.samplers.picks import Pick
 
@@ -46,7 +45,7 @@ class TokenPerformer:
             ModelError: if the folder's graph cannot be read or is of an unknown kind.
         """
         config = dict(folder.config)
-        representation = make_representation(config["representation"])
+        representation = token_representation(config["representation"])
         network = config["network"]
         if network.get("kind") not in _KINDS:
             raise ModelError(f"{folder.name}: networks of kind {network.get('kind')!r} are unknown")

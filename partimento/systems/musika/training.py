@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from partimento.errors import ConfigError, TrainingError
 from partimento.files.corpora.corpus import Corpus
@@ -59,6 +60,11 @@ class MusikaTask:
     def fresh(self) -> MusikaTask:
         """Return another training_task of the same preset, its weights drawn anew."""
         return MusikaTask(self.preset)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The codec and the generator of its latents."""
+        return {"codec": self.network, "generator": self.game.network}
 
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
         """Cut, play and resample the corpora into shards, or take those of an earlier run.

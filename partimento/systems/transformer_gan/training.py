@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from partimento.errors import TrainingError
 from partimento.files.corpora.corpus import Corpus
 from partimento.metrics.copying import CopyIndex
@@ -73,6 +75,11 @@ class TransformerGan(GamePlay):
     def fresh(self) -> TransformerGan:
         """Return another training_task of the same preset, its weights drawn anew."""
         return type(self)(self.preset)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The one network."""
+        return {"network": self.network}
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -58,6 +58,11 @@ class CurveTask(ABC):
         self._say: Callable[[str], None] = lambda _text: None
         self._held: SeriesPiece | None = None
 
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The one network."""
+        return {"network": self.network}
+
     @abstractmethod
     def fresh(self) -> Self:
         """Return another training_task of the same preset, its weights drawn anew."""

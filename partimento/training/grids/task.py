@@ -83,6 +83,11 @@ class GridTask:
         """Return another training_task of the same preset, its weights drawn anew."""
         return type(self)(self.system, self.preset, self.factory)
 
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The one network."""
+        return {"network": self.network}
+
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
         """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from partimento import seeds
 from partimento.errors import FileError, TrainingError
@@ -34,6 +35,7 @@ from partimento.training.loop.trainer import (
     TrainingOutcome,
     all_modules,
     finite,
+    part_prefixes,
 )
 from partimento.training.loop.warm_start import begin_from
 
@@ -77,7 +79,8 @@ def train(
         training_task.prepare(corpora, folder, progress.say)
         if start_from is not None and not resume:
             begin_from(training_task, start_from)
-        trainer = Trainer(training_task.stages(), folder, seed, progress)
+        networks = training_task.networks
+        trainer = Trainer(training_task.stages(), folder, seed, progress, networks=networks)
         outcome = trainer.run(resume=resume)
         if distributed.rank() == 0:
             if (folder / BEST).exists():
@@ -101,8 +104,9 @@ def train(
 
 def _reset(training_task: TrainingTask) -> None:
     """Draw the initial weights anew, so that they come from the seed alone."""
-    fresh = all_modules(training_task.fresh().stages())
-    for name, module in all_modules(training_task.stages()).items():
+    other = training_task.fresh()
+    fresh = all_modules(other.stages(), other.networks)
+    for name, module in _modules(training_task).items():
         module.load_state_dict(fresh[name].state_dict())
 
 
@@ -165,23 +169,25 @@ def _remember(path: Path, training_task: TrainingTask) -> None:
 
 
 def finish_best(training_task: TrainingTask, out: Path) -> dict[str, Any]:
-    """Put the last touch on the best weights of a run, once, and keep them so.
+    """Run ``finish`` on the best weights of a run, once, and save what comes of it.
 
-    Returns the saved state, with what was ``finished``.
+    Returns the saved state, with the figures of ``finish`` under ``finished``.
     """
     state = load_best(training_task, out)
     if "finished" not in state:
-        state["finished"], state["played"] = finite(training_task.finish()), _played(training_task)
+        state["finished"] = finite(training_task.finish())
+        state["parts"] = part_prefixes(_modules(training_task), training_task.networks)
         path = out / "training" / BEST
         tensors, _ = read_checkpoint(path)
-        played = state["played"]
-        tensors |= {f"{played}/{k}": v for k, v in training_task.network.state_dict().items()}
+        for part, prefix in state["parts"].items():
+            weights = training_task.networks[part].state_dict()
+            tensors |= {f"{prefix}/{key}": value for key, value in weights.items()}
         write_checkpoint(path, tensors, state)
     return state
 
 
 def told(state: dict[str, Any]) -> dict[str, Any]:
-    """Return what a model folder tells of the saved state of its weights."""
+    """Return what a model folder records of the saved state of its weights."""
     figures = {f"valid_{key}": value for key, value in state["figures"].items()}
     return finite({**figures, **state.get("finished", {})})
 
@@ -198,12 +204,11 @@ def load_best(training_task: TrainingTask, out: Path) -> dict[str, Any]:
         )
     tensors, state = read_checkpoint(out / "training" / BEST)
     state["figures"] = finite(state["figures"])
-    for prefix, module in all_modules(training_task.stages()).items():
+    for prefix, module in _modules(training_task).items():
         load_module(module, tensors_under(tensors, prefix), out)
     return state
 
 
-def _played(training_task: TrainingTask) -> str:
-    """Return the name under which checkpoints keep the network that is played."""
-    modules = all_modules(training_task.stages())
-    return next(name for name, module in modules.items() if module is training_task.network)
+def _modules(training_task: TrainingTask) -> dict[str, nn.Module]:
+    """Return all that checkpoints keep of a training task."""
+    return all_modules(training_task.stages(), training_task.networks)

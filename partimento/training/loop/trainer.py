@@ -31,7 +31,15 @@ from partimento.training.loop.checkpoints import read_checkpoint, write_checkpoi
 from partimento.training.loop.optimizer import PlayerOptimizer, learning_rate_at
 from partimento.training.loop.progress import Progress
 
-__all__ = ["BEST", "CHECKPOINT", "Trainer", "TrainingOutcome", "all_modules", "finite"]
+__all__ = [
+    "BEST",
+    "CHECKPOINT",
+    "Trainer",
+    "TrainingOutcome",
+    "all_modules",
+    "finite",
+    "part_prefixes",
+]
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -67,11 +75,13 @@ class Trainer:
         seed: int,
         progress: Progress,
         save_seconds: float = _SAVE_SECONDS,
+        networks: Mapping[str, nn.Module] | None = None,
     ) -> None:
         self.stages, self.folder, self.seed, self.progress = stages, folder, seed, progress
         self.save_seconds = save_seconds
         self.device = best_device()
-        self.modules = all_modules(stages)
+        self.modules = all_modules(stages, networks)
+        self.parts = part_prefixes(self.modules, networks)
         self.stage_index, self.step = 0, 0
         self.total_steps: int | None = None
         self.best: float | None = None
@@ -314,7 +324,12 @@ class Trainer:
 
     def _save_best(self, figures: Mapping[str, float]) -> None:
         if self._leads:
-            state = {"stage": self.stage_index, "step": self.step, "figures": dict(figures)}
+            state = {
+                "stage": self.stage_index,
+                "step": self.step,
+                "figures": dict(figures),
+                "parts": self.parts,
+            }
             write_checkpoint(self.folder / BEST, _weights(self.modules), state)
 
     def _load_best(self) -> None:
@@ -425,8 +440,10 @@ def _is_before(text: str, stage: str, step: int, earlier: Sequence[str]) -> bool
     return entry["stage"] in earlier or (entry["stage"] == stage and entry["step"] <= step)
 
 
-def all_modules(stages: Sequence[Stage]) -> dict[str, nn.Module]:
-    """Return every module of every stage once, under a stable name."""
+def all_modules(
+    stages: Sequence[Stage], networks: Mapping[str, nn.Module] | None = None
+) -> dict[str, nn.Module]:
+    """Return every module of every stage, and every network, once under a stable name."""
     modules: dict[str, nn.Module] = {}
     seen: set[int] = set()
     for stage in stages:
@@ -435,7 +452,19 @@ def all_modules(stages: Sequence[Stage]) -> dict[str, nn.Module]:
                 if id(module) not in seen:
                     seen.add(id(module))
                     modules[f"{stage.name}.{player.name}.{index}"] = module
+    for part, module in (networks or {}).items():  # one that no player updates
+        if id(module) not in seen:
+            seen.add(id(module))
+            modules[f"part.{part}"] = module
     return modules
+
+
+def part_prefixes(
+    modules: Mapping[str, nn.Module], networks: Mapping[str, nn.Module] | None
+) -> dict[str, str]:
+    """Return for each part the name under which checkpoints keep its network."""
+    names = {id(module): name for name, module in modules.items()}
+    return {part: names[id(module)] for part, module in (networks or {}).items()}
 
 
 def finite(figures: Mapping[str, float]) -> dict[str, float]:

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from partimento.errors import ConfigError, TrainingError
-from partimento.representations import make_representation
-from partimento.representations.performance_curves import PerformanceCurves
+from partimento.errors import TrainingError
+from partimento.representations import token_representation
+from partimento.representations.registry import meaning
 from partimento.runtime.model_folder import CONFIG_FILE, ModelFolder
 from partimento.training.contract import TrainingTask
 from partimento.training.export.read_weights import read_graph_weights
@@ -27,18 +27,15 @@ __all__ = ["begin_from"]
 
 _FEATURES = "embedding.features."
 _CALIBRATION = "calibration."
-# What tokens mean does not hang on these: names, metres, how near the end is told.
-_FREE = {
-    "bar_events": ("track_names",),
-    "countdown": ("bars",),
-    "four_voice_grid": ("denominator", "steps_per_bar"),
-}
 
 Spec = Mapping[str, Any]
 
 
 def begin_from(training_task: TrainingTask, start: Path) -> None:
-    """Load the played network of a run, or of a model folder, into the training_task's.
+    """Load the networks of a run, or the main one of a model folder, into the training task's.
+
+    The main network must have the same shape. The other parts are taken from a run where it has
+    them by the same name and in the same shape; else they keep the weights they were drawn with.
 
     The network may have feature tables that the other had not; they start at zero, so that it
     begins as the very function that was learnt. A countdown may be longer or shorter. What
@@ -54,11 +51,15 @@ def begin_from(training_task: TrainingTask, start: Path) -> None:
         raise TrainingError(f"{start} is no run with validated weights and no model folder")
     theirs, ours = _spec_of(start), getattr(training_task.preset, "representation", None)
     if theirs and ours:
-        _check(_plain(theirs), _plain(ours), start)
+        _check(meaning(theirs), meaning(ours), start)
     if (run / BEST).is_file():
         tensors, state = read_checkpoint(run / BEST)
+        parts = state.get("parts", {})
+        # Version 0.1.0 recorded the main network alone, and that only once training had ended.
         first = min(name.partition("/")[0] for name in tensors)
-        weights = tensors_under(tensors, state.get("played", first))
+        main = next(iter(parts.values()), state.get("played", first))
+        weights = tensors_under(tensors, main)
+        _take_others(training_task, tensors, parts)
     else:
         weights = read_graph_weights(start)
     if theirs and ours:
@@ -69,6 +70,17 @@ def begin_from(training_task: TrainingTask, start: Path) -> None:
         if name.startswith(_CALIBRATION):
             weights[name] = value
     load_module(training_task.network, weights, start)
+
+
+def _take_others(
+    training_task: TrainingTask, tensors: Mapping[str, Tensor], parts: Mapping[str, str]
+) -> None:
+    """Load all parts but the main one that a run has by the same name and in the same shape."""
+    for part, module in list(training_task.networks.items())[1:]:
+        theirs = tensors_under(tensors, parts[part]) if part in parts else {}
+        ours = module.state_dict()
+        if {k: v.shape for k, v in theirs.items()} == {k: v.shape for k, v in ours.items()}:
+            module.load_state_dict(theirs)
 
 
 def _spec_of(start: Path) -> Spec | None:
@@ -83,29 +95,6 @@ def _spec_of(start: Path) -> Spec | None:
         return None
     spec = ModelFolder.open(start).config.get("representation")
     return spec if isinstance(spec, dict) else None
-
-
-def _plain(spec: Spec) -> dict[str, Any]:
-    """Return what the numbers of a representation hang on, what is not told filled in."""
-    try:
-        if spec.get("name") == "performance_curves":
-            return PerformanceCurves.of_spec(dict(spec)).spec()
-        if spec.get("name") != "track_grid":
-            spec = make_representation(spec).spec()
-    except ConfigError:
-        pass  # one that is none of tokens: compared as it stands
-    out = {key: x for key, x in spec.items() if key not in _FREE.get(str(spec.get("name")), ())}
-    if isinstance(out.get("base"), Mapping):
-        out["base"] = _plain(out["base"])
-    if isinstance(out.get("tracks"), list):
-        out["tracks"] = ", ".join(_track(track) for track in out["tracks"])
-    return out
-
-
-def _track(track: Any) -> str:
-    """Return a track's name and voices; its program is how it is played."""
-    voices = track.get("voices", 1)
-    return f"{track.get('name')}" + (f" ({voices} voices)" if voices != 1 else "")
 
 
 def _check(theirs: dict[str, Any], ours: dict[str, Any], start: Path) -> None:
@@ -138,7 +127,7 @@ def _count_down(weights: dict[str, Tensor], theirs: Spec, ours: Spec) -> None:
     """
     if theirs.get("name") != "countdown" or ours.get("name") != "countdown":
         return
-    old, new = (make_representation(spec).feature_sizes for spec in (theirs, ours))
+    old, new = (token_representation(spec).feature_sizes for spec in (theirs, ours))
     name = f"{_FEATURES}{len(old) - 1}.weight"
     if name in weights and len(weights[name]) == old[-1] != new[-1]:
         rows = [row if row < old[-1] else 0 for row in range(new[-1])]

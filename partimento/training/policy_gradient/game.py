@@ -17,8 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from partimento.errors import TrainingError
-from partimento.representations import FourVoiceGrid
-from partimento.representations.four_voice_grid import VOICES
 from partimento.training.contract import Batch
 from partimento.training.nn.discriminators.sequence import Intervals
 from partimento.training.policy_gradient.rollouts import (
@@ -142,12 +140,11 @@ class Game:
 
     def __init__(self, model: TokenTask, length: int, from_nothing: float) -> None:
         self.model, self.length, self.from_nothing = model, length, from_nothing
-        base = getattr(model.representation, "base", model.representation)
-        self.is_grid = isinstance(base, FourVoiceGrid)
-        ranges = base.vocabulary.ranges
-        pitches = next((name for name in _PITCHES if name in ranges), None)
-        span = base.vocabulary.span(pitches) if pitches else slice(0, 1)
-        voices = len(VOICES) if self.is_grid else 1
+        voices = model.representation.tokens_per_step
+        self.is_grid = voices > 1
+        vocabulary = model.representation.vocabulary
+        pitches = next((name for name in _PITCHES if name in vocabulary.ranges), None)
+        span = vocabulary.span(pitches) if pitches else slice(0, 1)
         self.intervals = Intervals(span.start, span.stop - 1, voices)
 
     def check(self) -> None:

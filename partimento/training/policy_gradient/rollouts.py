@@ -15,6 +15,7 @@ import contextlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import singledispatch
 from typing import Protocol
 
 import torch
@@ -154,21 +155,25 @@ class HiddenWalks:
         return self.base.push(state, tokens)
 
 
+@singledispatch
 def walks_of(representation: TokenRepresentation) -> Walks:
-    """Return the batched walks of a representation.
+    """Return the batched walks of a representation; one with features registers its own.
 
     Raises:
         ValueError: if it has features and no batched walk is known.
     """
-    if isinstance(representation, Countdown):
-        return HiddenWalks(walks_of(representation.base))
-    if isinstance(representation, FourVoiceGrid):
-        return GridWalks(representation)
-    if isinstance(representation, BarEvents):
-        return BarWalks(representation)
     if representation.feature_sizes:
         raise ValueError(f"no batched walk of {type(representation).__name__} is known")
     return PlainWalks()
+
+
+walks_of.register(FourVoiceGrid, GridWalks)
+walks_of.register(BarEvents, BarWalks)
+
+
+@walks_of.register
+def _(representation: Countdown) -> Walks:
+    return HiddenWalks(walks_of(representation.base))
 
 
 Memory = list[tuple[Tensor, Tensor]]  # a pair a layer, one row a sequence

@@ -16,7 +16,6 @@ from partimento.errors import MusicError, NotSupported, TrainingError
 from partimento.files.atomic import atomic_path
 from partimento.music import Score
 from partimento.music.transform import stretch
-from partimento.representations import Countdown
 from partimento.representations.base import TokenRepresentation, Tokens, input_columns
 from partimento.training.contract import Batch
 from partimento.training.data import fingerprint, fitting_shifts, pitch_ranges
@@ -122,8 +121,9 @@ class TokenSet:
             spare = max(0, len(piece.tokens) - length)
             start = int(draw.integers(spare // align + 1)) * align
             inputs, wanted = self.crop(index, shift, start, length, local_width)
-            if isinstance(self.representation, Countdown) and draw.random() < 0.5:
-                inputs[:, -1] = 0
+            hidden = self.representation.hidden_features
+            if hidden and draw.random() < 0.5:
+                inputs[:, -hidden:] = 0
             columns[row, : len(wanted)], targets[row, : len(wanted)] = inputs, wanted
             mask[row, : len(wanted)] = True
         return {

@@ -17,7 +17,7 @@ from partimento.errors import TrainingError
 from partimento.files.corpora.corpus import Corpus
 from partimento.metrics.copying import CopyIndex
 from partimento.music import Score
-from partimento.representations import BarEvents, FourVoiceGrid, make_representation
+from partimento.representations import token_representation
 from partimento.representations.base import input_columns
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.presets import TokenPreset
@@ -44,7 +44,7 @@ class TokenTask:
 
     def __init__(self, system: str, preset: TokenPreset, network: NetworkFactory) -> None:
         self.system, self.preset = system, preset
-        self.representation = make_representation(preset.representation)
+        self.representation = token_representation(preset.representation)
         self.vocabulary = self.representation.vocabulary.size
         self.factory = network
         self.network = network(preset, self.vocabulary, self.representation.feature_sizes)
@@ -56,6 +56,11 @@ class TokenTask:
         return type(self)(self.system, self.preset, self.factory)
 
     @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The one network."""
+        return {"network": self.network}
+
+    @property
     def local_width(self) -> int:
         """How many past tokens stand in the input columns."""
         return self.preset.network.local_width
@@ -63,8 +68,7 @@ class TokenTask:
     @property
     def align(self) -> int:
         """Crops start at multiples of this many tokens."""
-        base = getattr(self.representation, "base", self.representation)
-        return 4 if isinstance(base, FourVoiceGrid) else 1
+        return self.representation.tokens_per_step
 
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
         """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.
@@ -151,10 +155,10 @@ class TokenTask:
         """
         if self.preset.instruments is not None:
             return list(self.preset.instruments)
-        base = getattr(self.representation, "base", self.representation)
-        if not isinstance(base, BarEvents) or "train" not in self.sets:
+        vocabulary = self.representation.vocabulary
+        if "instrument" not in vocabulary.ranges or "train" not in self.sets:
             return []
-        span = base.vocabulary.span("instrument")
+        span = vocabulary.span("instrument")
         said = np.concatenate([piece.tokens for piece in self.sets["train"].pieces])
         said = said[(said >= span.start) & (said < span.stop)].astype(np.int64) - span.start
         counts = np.bincount(said, minlength=span.stop - span.start)

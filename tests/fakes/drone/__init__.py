@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from partimento.config import Config
-from partimento.music import Audio
+from partimento.music import Audio, Timeline
 from partimento.runtime.contract import Card, Controls, Paper, Request, Task
 
 __all__ = ["CARD"]
@@ -58,6 +58,9 @@ class Droner:
             length = round(request.duration_seconds * RATE) - self.short_by
         if length is not None and request.is_loop:
             length = max(1, round(length / LATENT)) * LATENT
+        if request.task is Task.RENDER:
+            assert request.score is not None
+            length = round(Timeline(request.score).seconds(request.score.length_ticks) * RATE)
         at = 0
         try:
             for turn in count():
@@ -90,7 +93,7 @@ CARD = Card(
     name="drone",
     paper=Paper("On Droning", "A. Bee", 2001, "https://example.org/drone"),
     summary="holds one tone",
-    tasks=frozenset({Task.GENERATE, Task.CONTINUE}),
+    tasks=frozenset({Task.GENERATE, Task.CONTINUE, Task.RENDER}),
     controls=DroneControls,
     presets={"default": DronePreset()},
     load=load,

@@ -170,7 +170,7 @@ def test_loops_are_not_steered_nor_too_long(performer: LatentAudioPerformer) -> 
 
 def test_sound_goes_on_without_a_jump(performer: LatentAudioPerformer, whole: F32) -> None:
     prompt = Audio(np.ascontiguousarray(whole[:, : 90 * STEP + 7]), 44100)
-    asked: dict[str, Any] = {"task": Task.CONTINUE, "prompt": prompt, "duration_seconds": 0.2}
+    asked: dict[str, Any] = {"task": Task.CONTINUE, "prompts": (prompt,), "duration_seconds": 0.2}
     more = made(performer, **asked)
     assert more.shape == (2, round(0.2 * 44100))
     np.testing.assert_array_equal(more, made(performer, **asked))
@@ -186,7 +186,10 @@ def test_what_is_not_wished_goes_on_as_it_was(performer: LatentAudioPerformer) -
     heard = {name: Audio(samples, 44100) for name, samples in sound.items()}
     scenes = {
         name: performer._heard(
-            Request(prompt=prompt, **asked), MusikaControls(density=3), 1, np.random.default_rng(1)
+            Request(prompts=(prompt,), **asked),
+            MusikaControls(density=3),
+            1,
+            np.random.default_rng(1),
         )[0]
         for name, prompt in heard.items()
     }
@@ -209,8 +212,8 @@ def test_sound_of_no_numbers_is_refused_and_beyond_full_scale_heard(
     asked: dict[str, Any] = {"task": Task.CONTINUE, "duration_seconds": 0.2}
     for bad in (np.nan, np.inf):
         with pytest.raises(MusicError, match="not numbers"):
-            made(performer, prompt=Audio(noise(0.2) * np.float32(bad), 44100), **asked)
-    far = made(performer, prompt=Audio(noise(0.2) * np.float32(1e37), 44100), **asked)
+            made(performer, prompts=(Audio(noise(0.2) * np.float32(bad), 44100),), **asked)
+    far = made(performer, prompts=(Audio(noise(0.2) * np.float32(1e37), 44100),), **asked)
     assert np.isfinite(far).all()
 
 
@@ -221,9 +224,10 @@ def test_the_shortest_sound_is_one_sample(performer: LatentAudioPerformer) -> No
 def test_only_sound_of_the_right_kind_is_continued(performer: LatentAudioPerformer) -> None:
     nothing = Audio(np.zeros((2, 0), np.float32), 44100)
     mono = Audio(noise(0.1)[:1], 44100)
-    for prompt, message in ((None, "no sound"), (nothing, "no sound"), (mono, "stereo at 44100")):
+    cases = (((), "no sound"), ((nothing,), "no sound"), ((mono,), "stereo at 44100"))
+    for prompts, message in cases:
         with pytest.raises(MusicError, match=message):
-            made(performer, task=Task.CONTINUE, prompt=prompt, duration_seconds=1.0)
+            made(performer, task=Task.CONTINUE, prompts=prompts, duration_seconds=1.0)
     with pytest.raises(NotSupported, match="generate and continue"):
         made(performer, task=Task.INFILL, duration_seconds=1.0)
 

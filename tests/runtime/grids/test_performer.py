@@ -152,7 +152,7 @@ def test_new_music_has_tempo_and_key() -> None:
 def test_continuing_sees_the_prompt_and_adds_bars() -> None:
     player, dice = performer()
     prompt = piece(3)
-    request = Request(Task.CONTINUE, Promises(bars=5), prompt)
+    request = Request(Task.CONTINUE, Promises(bars=5), (prompt,))
     pieces = list(player.stream(request, QUICK, rng()))
     assert len(pieces) == 5
     asked = dice.asked[0]
@@ -164,18 +164,18 @@ def test_continuing_sees_the_prompt_and_adds_bars() -> None:
 def test_continuing_keeps_the_prompts_parts() -> None:
     player, dice = performer()
     prompt = piece(2, ("Violoncello", "Violin 1"))
-    request = Request(Task.CONTINUE, Promises(bars=2), prompt)
+    request = Request(Task.CONTINUE, Promises(bars=2), (prompt,))
     score = join(player.stream(request, QUICK, rng()))  # type: ignore[arg-type]
     assert [track.name for track in score.tracks] == ["Violoncello", "Violin 1"]
     assert dice.asked[0]["given"][0].tolist() == [1, 0, 0, 0, 0, 0, 1, 0, 0]
-    twins = Request(Task.CONTINUE, Promises(bars=2), piece(2, ("Piano", "Piano")))
+    twins = Request(Task.CONTINUE, Promises(bars=2), (piece(2, ("Piano", "Piano")),))
     score = join(player.stream(twins, QUICK, rng()))  # type: ignore[arg-type]
     assert len(score.tracks) == 2
 
 
 def test_a_long_prompt_is_seen_from_its_end() -> None:
     player, dice = performer(window=160)
-    request = Request(Task.CONTINUE, Promises(bars=2), piece(40))
+    request = Request(Task.CONTINUE, Promises(bars=2), (piece(40),))
     assert len(list(player.stream(request, QUICK, rng()))) == 2
     assert dice.asked[0]["cells"].shape[2] == 7 * 16 + BLOCK
     assert dice.asked[0]["features"][0, 0, 1] == 16  # it does not begin here
@@ -185,10 +185,10 @@ def test_continuing_drums_alone_or_too_many_parts_is_refused() -> None:
     player, _ = performer()
     drums = Score((Track("Drums", (Note(0, 36, 480, 80),), is_drum=True),))
     with pytest.raises(NotSupported, match="drums alone"):
-        player.stream(Request(Task.CONTINUE, Promises(bars=2), drums), QUICK, rng())
+        player.stream(Request(Task.CONTINUE, Promises(bars=2), (drums,)), QUICK, rng())
     many = piece(1, tuple(f"p{i}" for i in range(5)))
     with pytest.raises(NotSupported, match="4 tracks at once"):
-        player.stream(Request(Task.CONTINUE, Promises(bars=2), many), QUICK, rng())
+        player.stream(Request(Task.CONTINUE, Promises(bars=2), (many,)), QUICK, rng())
 
 
 # --- infill and accompany ---
@@ -340,7 +340,7 @@ def test_accompanying_writes_parts_that_were_added_empty() -> None:
     added = tuple(Track(name, program=52) for name in NAMES[1:])
     prompt = melody.with_tracks((*melody.tracks, *added))
     request = Request(
-        Task.ACCOMPANY, Promises(), prompt, regions=(Region(0, 3, frozenset({1, 2, 3})),)
+        Task.ACCOMPANY, Promises(), (prompt,), regions=(Region(0, 3, frozenset({1, 2, 3})),)
     )
     result = rewritten(player, request)
     assert result.tracks[0] == prompt.tracks[0]
@@ -476,8 +476,8 @@ def test_the_likelier_answer_has_the_higher_score() -> None:
 @pytest.mark.parametrize("task", [Task.GENERATE, Task.CONTINUE, Task.INFILL])
 def test_every_answer_can_be_judged(task: Task) -> None:
     player, dice = performer(window=96)
-    prompt = None if task is Task.GENERATE else piece(6)
-    request = Request(task, Promises(bars=9), prompt, regions=(Region(2, 4),))
+    prompts = () if task is Task.GENERATE else (piece(6),)
+    request = Request(task, Promises(bars=9), prompts, regions=(Region(2, 4),))
     before = player.score_of(request, piece(9))
     assert before == player.score_of(request, piece(9))
     assert before < 0

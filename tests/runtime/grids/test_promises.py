@@ -87,7 +87,7 @@ def test_promises_are_kept_after_a_prompt(order: str) -> None:
     asked = replace(PROMISES[-1], bars=5)
     for seed, rest in enumerate((-3.0, 40.0)):
         player, _ = performer(window=96, rest=rest)
-        request = Request(Task.CONTINUE, asked, piece(9))
+        request = Request(Task.CONTINUE, asked, (piece(9),))
         settings = GridControls(steps=3, order=order)  # type: ignore[arg-type]
         score = join(player.stream(request, settings, rng(seed)))  # type: ignore[arg-type]
         found = adherence(score, asked)

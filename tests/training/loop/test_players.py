@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from partimento.runtime.presets import TrainingConfig
 from partimento.training.contract import Batch, Loss, Player, Stage
+from partimento.training.loop.checkpoints import read_checkpoint
+from partimento.training.loop.trainer import BEST
 
 from support.games import trainer
 
@@ -136,3 +138,13 @@ def test_a_game_resumes_exactly_after_a_crash(tmp_path: Path) -> None:
     assert len(again.turns) == 4 * 3
     for name in ("encoder", "decoder", "discriminator"):
         assert not any(moved(getattr(again, name), copied(getattr(whole, name))))
+
+
+def test_a_network_that_no_player_updates_is_kept_with_the_best(tmp_path: Path) -> None:
+    game, still = Game(), nn.Linear(2, 2)
+    networks = {"decoder": game.decoder, "teacher": still}
+    trainer(tmp_path, game.stage(), networks=networks).run()
+    tensors, state = read_checkpoint(tmp_path / BEST)
+    assert state["parts"] == {"decoder": "game.generator.1", "teacher": "part.teacher"}
+    torch.testing.assert_close(tensors["part.teacher/weight"], still.weight.detach())
+    torch.testing.assert_close(tensors["game.generator.1/weight"], game.decoder.weight.detach())

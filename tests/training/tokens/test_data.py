@@ -9,7 +9,7 @@ import pytest
 
 from partimento.errors import TrainingError
 from partimento.music import Note, Score, Track
-from partimento.representations import Countdown, FourVoiceGrid, make_representation
+from partimento.representations import Countdown, FourVoiceGrid, token_representation
 from partimento.representations.base import input_columns
 from partimento.training.tokens.data import (
     TokenPiece,
@@ -25,7 +25,7 @@ BARS = {"name": "countdown", "base": {"name": "bar_events"}, "bars": 2}
 
 
 def token_set(spec: dict[str, object], scores: list[Score], reach: int = 0) -> TokenSet:
-    representation = make_representation(spec)
+    representation = token_representation(spec)
     pieces, skipped = encode_pieces(representation, scores, reach, (1.0,))
     assert skipped == 0
     return TokenSet(representation, pieces)
@@ -64,12 +64,12 @@ def test_short_pieces_are_padded_and_masked() -> None:
 def test_transpositions_stay_inside_the_range_of_the_corpus() -> None:
     low, high = (Score((Track("Piano", tuple(Note(240 * i, pitch, 240) for i in range(8))),))
                  for pitch in (60, 64))  # fmt: skip
-    pieces, _ = encode_pieces(make_representation({"name": "bar_events"}), [low, high], 6, (1.0,))
+    pieces, _ = encode_pieces(token_representation({"name": "bar_events"}), [low, high], 6, (1.0,))
     assert [piece.shifts for piece in pieces] == [(0, 1, 2, 3, 4), (-4, -3, -2, -1, 0)]
 
 
 def test_stretched_copies_and_pieces_that_do_not_fit() -> None:
-    representation = make_representation({"name": "performance_events"})
+    representation = token_representation({"name": "performance_events"})
     pieces, skipped = encode_pieces(representation, [song(0)], 0, (0.5, 1.0))
     assert (len(pieces), skipped) == (2, 0)
     shifts = [int((p.tokens[(p.tokens >= 256) & (p.tokens < 356)] - 255).sum()) for p in pieces]

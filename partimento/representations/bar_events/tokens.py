@@ -32,7 +32,7 @@ import numpy.typing as npt
 from partimento.music import Note, Score, Tempo, TimeSignature, Track
 from partimento.music.instruments import PROGRAMS
 from partimento.music.score import TICKS_PER_QUARTER
-from partimento.representations.bar_grid import (
+from partimento.representations.bar_events.bar_grid import (
     DURATIONS,
     METRE_POSITIONS,
     METRES,
@@ -119,6 +119,8 @@ class BarEvents:
     """
 
     feature_sizes: tuple[int, ...] = (POSITIONS + 1, len(METRES) + 1)
+    tokens_per_step: int = 1
+    hidden_features: int = 0
 
     def __init__(self, track_names: Mapping[int, str] | None = None) -> None:
         self.track_names = dict(track_names or {})

@@ -14,9 +14,16 @@ from partimento.metrics.adherence import adherence
 from partimento.music import Promises, Score, Tempo, Timeline, TimeSignature, parse_key
 from partimento.music.promises import PitchRange
 from partimento.music.transform import join
-from partimento.representations import BarEvents, Countdown, FourVoiceGrid, PerformanceEvents
+from partimento.representations import (
+    BarEvents,
+    Countdown,
+    FourVoiceGrid,
+    PerformanceEvents,
+    Realiser,
+    realiser_for,
+)
+from partimento.representations.track_grid import GridTrack, TrackGrid
 from partimento.runtime.contract import Request
-from partimento.runtime.tokens.adapters import Realiser, realiser_for
 from partimento.samplers import Pick
 from partimento.samplers.autoregressive import sample
 
@@ -151,7 +158,7 @@ def test_a_played_bar_waits_for_its_own_notes_only() -> None:
 def test_continuing_adds_bars_to_a_prompt(form: Any) -> None:
     is_grid = isinstance(getattr(form, "base", form), FourVoiceGrid)
     prompt = chorale(0, bars=2) if is_grid else song(0, bars=2)
-    request = Request(promises=Promises(bars=2), prompt=prompt)
+    request = Request(promises=Promises(bars=2), prompts=(prompt,))
     realiser = realiser_for(form, request, {})
     tokens = realiser.prompt()
     assert len(tokens) > 0
@@ -169,14 +176,14 @@ def test_continuing_adds_bars_to_a_prompt(form: Any) -> None:
 def test_the_prompt_rules_metre_and_tempo() -> None:
     prompt = Score(song(0).tracks, tempos=(Tempo(0, 60), Tempo(960, 66)), time_signatures=(WALTZ,))
     for form in (BARS, PLAYED):
-        made = pieces(form, Request(promises=Promises(bars=1), prompt=prompt))
+        made = pieces(form, Request(promises=Promises(bars=1), prompts=(prompt,)))
         assert made[0].tempos == (Tempo(0, 66),)
         assert made[0].time_signatures[0] == WALTZ
 
 
 def test_a_short_grid_prompt_is_filled_to_its_bar_line() -> None:
     short = GRID.decode(GRID.encode(chorale(0))[: 4 * 10])
-    tokens = realiser_for(GRID, Request(promises=Promises(bars=1), prompt=short), {}).prompt()
+    tokens = realiser_for(GRID, Request(promises=Promises(bars=1), prompts=(short,)), {}).prompt()
     assert len(tokens) == 64
     assert (tokens[40:] == GRID.rest_token).all()
 
@@ -197,5 +204,6 @@ def test_endless_streams_go_on() -> None:
 def test_what_no_representation_can_do() -> None:
     with pytest.raises(NotSupported, match=r"1\.\.16 sixteenths"):
         realiser_for(GRID, Request(promises=Promises(1, TimeSignature(0, 5, 4))), {})
-    with pytest.raises(NotSupported, match="no way is known to play"):
-        realiser_for(object(), Request(), {})  # type: ignore[arg-type]
+    grid = TrackGrid([GridTrack("Piano")])
+    with pytest.raises(NotSupported, match="track_grid is not played token by token"):
+        realiser_for(grid, Request(), {})  # type: ignore[arg-type]

@@ -9,9 +9,13 @@ import numpy as np
 from partimento.errors import CannotBeMet, NotSupported
 from partimento.music import Promises, TimeSignature
 from partimento.music.timeline import strong_beats
-from partimento.representations.four_voice_grid import STEPS_PER_QUARTER, VOICES, FourVoiceGrid
-from partimento.samplers.constraints.base import Mask
-from partimento.samplers.constraints.pitches import check_track_names, class_mask, track_mask
+from partimento.representations.constraint import Mask
+from partimento.representations.four_voice_grid.tokens import (
+    STEPS_PER_QUARTER,
+    VOICES,
+    FourVoiceGrid,
+)
+from partimento.representations.pitches import check_track_names, class_mask, track_mask
 
 __all__ = ["GridConstraint", "GridState"]
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from partimento.errors import CannotBeMet, NotSupported
 from partimento.music import Promises
-from partimento.representations.performance_events import (
+from partimento.representations.constraint import Mask
+from partimento.representations.performance_events.tokens import (
     MAX_SHIFT,
     STEPS_PER_SECOND,
     PerformanceEvents,
 )
-from partimento.samplers.constraints.base import Mask
-from partimento.samplers.constraints.pitches import check_track_names, track_mask
+from partimento.representations.pitches import check_track_names, track_mask
 
 __all__ = ["PerformanceConstraint", "PerformanceState"]
 

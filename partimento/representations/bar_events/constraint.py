@@ -16,7 +16,7 @@ from partimento.errors import CannotBeMet, NotSupported
 from partimento.music import Promises
 from partimento.music.score import TimeSignature
 from partimento.music.timeline import strong_beats
-from partimento.representations.bar_events import (
+from partimento.representations.bar_events.tokens import (
     DRUMS,
     DURATIONS,
     METRE_POSITIONS,
@@ -25,8 +25,8 @@ from partimento.representations.bar_events import (
     TEMPOS,
     BarEvents,
 )
-from partimento.samplers.constraints.base import Mask
-from partimento.samplers.constraints.pitches import check_track_names, class_mask, track_mask
+from partimento.representations.constraint import Mask
+from partimento.representations.pitches import check_track_names, class_mask, track_mask
 
 __all__ = ["BarEventConstraint", "BarEventState"]
 

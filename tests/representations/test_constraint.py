@@ -20,16 +20,17 @@ from partimento.music import (
     parse_key,
 )
 from partimento.music.timeline import strong_beats
-from partimento.representations.bar_events import DRUMS, METRES, TEMPOS, BarEvents
-from partimento.representations.four_voice_grid import VOICES, FourVoiceGrid
-from partimento.representations.performance_events import PerformanceEvents
-from partimento.samplers import (
+from partimento.representations import Constraint
+from partimento.representations.bar_events import (
+    DRUMS,
+    METRES,
+    TEMPOS,
     BarEventConstraint,
-    Constraint,
-    GridConstraint,
-    PerformanceConstraint,
-    Pick,
+    BarEvents,
 )
+from partimento.representations.four_voice_grid import VOICES, FourVoiceGrid, GridConstraint
+from partimento.representations.performance_events import PerformanceConstraint, PerformanceEvents
+from partimento.samplers import Pick
 
 BAR_EVENTS = BarEvents()
 PERFORMANCE = PerformanceEvents()

@@ -10,10 +10,9 @@ from partimento.metrics.adherence import adherence
 from partimento.music import Note, Promises, Score, TimeSignature, Track, parse_chords, parse_key
 from partimento.music.promises import PitchRange
 from partimento.music.transform import join
-from partimento.representations import MelodySteps
+from partimento.representations import MelodySteps, realiser_for
+from partimento.representations.melody_steps import MelodyConstraint
 from partimento.runtime.contract import Request
-from partimento.runtime.tokens.adapters import realiser_for
-from partimento.samplers.constraints import MelodyConstraint
 
 STEPS = MelodySteps()
 WISHES = {
@@ -57,9 +56,9 @@ def test_promises_are_kept(wish: str) -> None:
 
 def test_a_prompt_is_filled_up_to_its_bar() -> None:
     prompt = Score((Track("Melody", (Note(0, 60, 480, 80),)),))
-    realiser = realiser_for(STEPS, Request(promises=Promises(bars=1), prompt=prompt), {})
+    realiser = realiser_for(STEPS, Request(promises=Promises(bars=1), prompts=(prompt,)), {})
     assert realiser.prompt().tolist() == [39, 39] + [STEPS.rest_token] * 6
-    assert melody(Request(promises=Promises(bars=2), prompt=prompt), 0).length_ticks == 2 * 1920
+    assert melody(Request(promises=Promises(bars=2), prompts=(prompt,)), 0).length_ticks == 2 * 1920
 
 
 def test_what_cannot_be() -> None:

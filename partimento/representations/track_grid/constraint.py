@@ -21,9 +21,9 @@ import numpy.typing as npt
 
 from partimento.music import Chord, Promises
 from partimento.music.timeline import strong_beats
-from partimento.representations.track_grid import EMPTY, LONGEST, Cells, Layout
-from partimento.samplers.constraints.base import Mask
-from partimento.samplers.constraints.pitches import class_mask, track_mask
+from partimento.representations.constraint import Mask
+from partimento.representations.pitches import class_mask, track_mask
+from partimento.representations.track_grid.grid import EMPTY, LONGEST, Cells, Layout
 
 __all__ = ["CellConstraint", "NewNote", "Odds", "Scope", "new_notes"]
 

@@ -70,6 +70,8 @@ class FourVoiceGrid:
 
     end_token: int | None = None
     feature_sizes: tuple[int, ...] = (4, _PHASES)
+    tokens_per_step: int = 4
+    hidden_features: int = 0
 
     def __init__(
         self,

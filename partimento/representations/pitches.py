@@ -8,7 +8,7 @@ import numpy as np
 
 from partimento.errors import NotSupported
 from partimento.music import Promises
-from partimento.samplers.constraints.base import Mask
+from partimento.representations.constraint import Mask
 
 __all__ = ["check_track_names", "class_mask", "track_mask"]
 

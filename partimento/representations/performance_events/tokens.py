@@ -51,6 +51,8 @@ class PerformanceEvents:
     """Scores as played on one piano, in steps of 10 ms."""
 
     feature_sizes: tuple[int, ...] = ()
+    tokens_per_step: int = 1
+    hidden_features: int = 0
 
     def __init__(self) -> None:
         self.vocabulary = Vocabulary(

@@ -48,6 +48,8 @@ class MelodySteps:
 
     end_token: int | None = None
     feature_sizes: tuple[int, ...] = ()
+    tokens_per_step: int = 1
+    hidden_features: int = 0
 
     def __init__(
         self,

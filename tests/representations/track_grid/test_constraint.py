@@ -9,8 +9,14 @@ import numpy.typing as npt
 import pytest
 
 from partimento.music import PitchRange, Promises, TimeSignature, parse_chords, parse_key
-from partimento.representations.track_grid import LONGEST, Cells, Layout
-from partimento.samplers.constraints.cells import CellConstraint, Scope, new_notes
+from partimento.representations.track_grid import (
+    LONGEST,
+    CellConstraint,
+    Cells,
+    Layout,
+    Scope,
+    new_notes,
+)
 
 NAMES = ("Soprano", "Alto", "Bass")
 

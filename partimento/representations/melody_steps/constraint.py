@@ -10,9 +10,9 @@ from partimento.errors import CannotBeMet, NotSupported
 from partimento.music import Promises
 from partimento.music.chords import Chord
 from partimento.music.timeline import strong_beats
-from partimento.representations.melody_steps import MelodySteps
-from partimento.samplers.constraints.base import Mask
-from partimento.samplers.constraints.pitches import check_track_names, class_mask, track_mask
+from partimento.representations.constraint import Mask
+from partimento.representations.melody_steps.tokens import MelodySteps
+from partimento.representations.pitches import check_track_names, class_mask, track_mask
 
 __all__ = ["MelodyConstraint", "MelodyState"]
 
