@@ -40,6 +40,7 @@ VERBS = {
     "export": ("catalog:export", "Copy a model, or export one from a training run."),
     "studio": ("serve:studio", "Open the studio in the browser."),
     "serve": ("serve:serve", "Serve HTTP and WebSocket to other programs."),
+    "projects": ("projects:projects", "Write the projects of the studio as files."),
     "doctor": ("doctor:doctor", "Say what this machine can do."),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import webbrowser
 from pathlib import Path
 from threading import Timer
@@ -105,6 +106,7 @@ def _run(
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{bound}/" + (f"?token={token}" if token and with_studio else "")
     show.say(f"Partimento is at {address} (Ctrl-C stops it)")
+    sys.stdout.flush()  # for programs that wait for the address
     if browser:
         Timer(0.5, webbrowser.open, [address]).start()
     return run_server(settings, listening)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
@@ -30,6 +31,7 @@ from partimento.server.settings import Settings
 
 __all__ = ["create_app"]
 
+_TIDY_SECONDS = 60.0
 _STATUS: tuple[tuple[type[PartimentoError], int], ...] = (
     (CannotBeMet, 422),
     (ConfigError, 422),
@@ -47,8 +49,10 @@ def create_app(settings: Settings) -> Any:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        tidying = asyncio.create_task(_tidy(service))
         yield
-        service.close()
+        tidying.cancel()
+        await asyncio.to_thread(service.close)
 
     app = FastAPI(
         title="Partimento",
@@ -68,6 +72,13 @@ def create_app(settings: Settings) -> Any:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     return Guard(app, settings)
+
+
+async def _tidy(service: Service) -> None:
+    while True:
+        await asyncio.sleep(_TIDY_SECONDS)
+        with suppress(PartimentoError):  # a full disk now does not end the tidying for good
+            await asyncio.to_thread(service.tidy)
 
 
 async def _problem(_request: Request, error: Exception) -> JSONResponse:

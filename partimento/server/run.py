@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
+import signal
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
@@ -18,6 +21,7 @@ __all__ = ["run_server"]
 _SILENT_SECONDS = 20.0  # after which a connection that has sent nothing is closed
 _KEEP_ALIVE_SECONDS = 30
 _STOP_SECONDS = 10
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Protocol(H11Protocol):  # type: ignore[misc]  # uvicorn is seen untyped
@@ -39,6 +43,20 @@ class _Protocol(H11Protocol):  # type: ignore[misc]  # uvicorn is seen untyped
         super().connection_lost(exc)
 
 
+class _Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is seen untyped
+    """A server for which Ctrl-C and SIGTERM are the usual end, not a failure."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at a signal; uvicorn would raise it once more afterwards."""
+        before = {each: signal.signal(each, self.handle_exit) for each in _SIGNALS}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
 def run_server(settings: Settings, listening: socket.socket) -> int:
     """Serve until Ctrl-C or SIGTERM; jobs are cancelled then, and what was saved stays."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -57,5 +75,5 @@ def run_server(settings: Settings, listening: socket.socket) -> int:
         timeout_graceful_shutdown=_STOP_SECONDS,
         h11_max_incomplete_event_size=1 << 16,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config).run(sockets=[listening])
     return 0

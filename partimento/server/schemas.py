@@ -16,6 +16,7 @@ __all__ = [
     "Health",
     "HumanizeRequest",
     "InfillRequest",
+    "InterpolateRequest",
     "JobAnswer",
     "ModelAnswer",
     "PieceAnswer",
@@ -49,6 +50,9 @@ class WishesBody(_Body):
     range: list[str] | None = Field(None, max_length=64, description="C3-C5, Soprano=C4-A5")
     polyphony: int | None = Field(None, ge=1, le=128)
     max_silence: float | None = Field(None, ge=0, le=4096, description="quarter notes")
+    ending: str | None = Field(
+        None, max_length=20, description="authentic, plagal, half, open, fade"
+    )
 
     def given(self) -> dict[str, Any]:
         """Return what was asked for, as keyword arguments of an instrument."""
@@ -96,6 +100,19 @@ class AccompanyRequest(_From):
     lock: list[str] = Field(default_factory=list, max_length=1000)
 
 
+class InterpolateRequest(_Body):
+    """Steps from one piece to another."""
+
+    pieces: list[str] = Field(default_factory=list, max_length=2, description="ids of pieces")
+    documents: list[ScoreDocument] = Field(
+        default_factory=list, max_length=2, description="or the notes themselves"
+    )
+    steps: int = Field(8, ge=2, le=64, description="how many pieces, both ends among them")
+    model: str | None = Field(None, max_length=200, description="a name of /v1/models")
+    controls: dict[str, bool | int | float | str] = Field(default_factory=dict, max_length=64)
+    seed: int | None = Field(None, ge=0, le=2**53 - 1)
+
+
 class HumanizeRequest(_From):
     """A score with the dynamics and the timing of a player."""
 
@@ -135,7 +152,6 @@ class PieceAnswer(BaseModel):
     model: str | None = None
     duration_seconds: float
     document: ScoreDocument | None = None
-    reasons: list[str] = Field(default_factory=list)
 
 
 class JobAnswer(BaseModel):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import json
+import sys
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -91,8 +93,13 @@ class Guard:
                 raise _TooLarge
             return message
 
+        def is_too_large() -> bool:
+            return taken > self.settings.upload_bytes
+
         async def with_headers(message: MutableMapping[str, Any]) -> None:
             nonlocal has_begun
+            if is_too_large() and not has_begun:
+                raise _TooLarge  # the application took the end of the body for a fault of its own
             if message["type"] == "http.response.start":
                 has_begun = True
                 policy = _DOCS_POLICY if scope["path"] == "/docs" else _POLICY
@@ -110,6 +117,18 @@ class Guard:
             if not has_begun:
                 text = f"at most {self.settings.upload_bytes:,} bytes are taken"
                 await _refuse(scope, send, 413, text)
+        except Exception as error:
+            _log(scope, error)
+            if not has_begun:
+                text = f"the server failed ({type(error).__name__}); report this"
+                await _refuse(scope, send, 500, text)
+
+
+def _log(scope: Scope, error: Exception) -> None:
+    """Say where a fault of ours is; what clients sent is in no log."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{where.filename}:{where.lineno}"
+    print(f"partimento: {scope['method']}: {type(error).__name__} at {place}", file=sys.stderr)
 
 
 def _token_of(scope: Scope, headers: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from partimento.server.schemas import (
     GenerateRequest,
     HumanizeRequest,
     InfillRequest,
+    InterpolateRequest,
     PieceAnswer,
     WishesBody,
 )
@@ -40,7 +41,6 @@ class Kept:
     summary: str
     seed: int | None = None
     model: str | None = None
-    reasons: tuple[str, ...] = ()
 
 
 class Service:
@@ -51,8 +51,15 @@ class Service:
         self.jobs = Jobs(settings.workers, settings.queue)
         self.engine = Engine(settings.idle_seconds)
         self.store = Store(settings.projects)
+        self.turns = threading.Semaphore(settings.workers)  # of the streams, a bar each
+        self.places = threading.Semaphore(settings.streams)
         self._pieces: OrderedDict[str, Kept] = OrderedDict()
         self._lock = threading.Lock()
+
+    def tidy(self) -> None:
+        """Unload models that nobody uses, and forget projects deleted long ago."""
+        self.engine.unload_idle()
+        self.store.purge()
 
     def close(self) -> None:
         """End the jobs, then close the database."""
@@ -109,7 +116,6 @@ class Service:
             model=kept.model,
             duration_seconds=seconds,
             document=document,
-            reasons=list(kept.reasons),
         )
 
     # Verbs.
@@ -179,6 +185,33 @@ class Service:
         name = request.model or self.default_model(Task.ACCOMPANY)
         return self._sampled("accompany", request, name, work)
 
+    def interpolate(self, request: InterpolateRequest) -> Job:
+        """Start an ``interpolate`` between two pieces.
+
+        Raises:
+            MusicError: unless there are two.
+            NotSupported: if no installed model interpolates.
+        """
+        ends = [self.piece_of(each, None) for each in request.pieces]
+        ends += [score_of(each) for each in request.documents]
+        if len(ends) != 2:
+            raise MusicError(f"send two pieces or documents to go between, not {len(ends)}")
+        name = request.model or self.default_model(Task.INTERPOLATE)
+
+        def work(job: Job) -> None:
+            with self.engine.instrument(name) as model:
+                result = model.interpolate(
+                    ends[0],
+                    ends[1],
+                    request.steps,
+                    seed=request.seed,
+                    progress=job.progress,
+                    **given_to(model, {}, request.controls),
+                )
+                job.add(self._kept(result))
+
+        return self.jobs.start("interpolate", work)
+
     def humanize(self, request: HumanizeRequest) -> Job:
         """Start a ``humanize``."""
         prompt = self._score(request.piece, request.document)
@@ -206,13 +239,9 @@ class Service:
 
         return self.jobs.start(verb, run)
 
-    def _kept(self, result: Result, reasons: Sequence[str] = ()) -> Kept:
+    def _kept(self, result: Result) -> Kept:
         return self.keep(
-            result.piece,
-            result.summary(),
-            seed=result.seed,
-            model=result.recipe.model,
-            reasons=tuple(reasons),
+            result.piece, result.summary(), seed=result.seed, model=result.recipe.model
         )
 
     def _score(self, piece_id: str | None, document: ScoreDocument | None) -> Score:

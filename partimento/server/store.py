@@ -68,12 +68,9 @@ class Store:
                 self._base.execute("PRAGMA journal_mode=WAL")
                 self._base.execute("PRAGMA synchronous=FULL")
                 self._base.executescript(_SCHEMA)
-                limit = time.time() - _DAYS_DELETED * 86_400
-                gone = "SELECT id FROM project WHERE deleted < ?"
-                self._base.execute(f"DELETE FROM version WHERE project IN ({gone})", (limit,))
-                self._base.execute("DELETE FROM project WHERE deleted < ?", (limit,))
         except (OSError, sqlite3.Error) as error:
             raise FileError(path, f"cannot be opened ({error})", "name another") from None
+        self.purge()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -85,6 +82,14 @@ class Store:
                 raise FileError(
                     self.path, f"cannot be written ({error})", "free some space and save again"
                 ) from None
+
+    def purge(self) -> None:
+        """Forget the projects that were deleted more than 30 days ago."""
+        limit = time.time() - _DAYS_DELETED * 86_400
+        gone = "SELECT id FROM project WHERE deleted < ?"
+        with self._writing() as base:
+            base.execute(f"DELETE FROM version WHERE project IN ({gone})", (limit,))
+            base.execute("DELETE FROM project WHERE deleted < ?", (limit,))
 
     def create(self, name: str) -> Project:
         """Make an empty project."""

@@ -17,7 +17,6 @@ import base64
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,10 +24,11 @@ from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from partimento.api import Instrument, Task
-from partimento.errors import PartimentoError
-from partimento.music import Audio, Score
+from partimento.errors import MusicError, PartimentoError
+from partimento.music import Audio, Piece, Score
 from partimento.music.transform import join
 from partimento.server.documents import document_of, rendered
+from partimento.server.jobs import Busy
 from partimento.server.schemas import GenerateRequest
 from partimento.server.service import Service, given_to
 
@@ -37,49 +37,118 @@ __all__ = ["serve_stream"]
 _AHEAD = 2  # bars made before the client has taken them
 _CONTEXT = 8  # bars that a stream goes on from when its wishes change
 _KEPT = 64  # bars that ``keep`` can reach back to
+_KEPT_SECONDS = 20.0  # and seconds of sound, which takes more memory
+_PATIENCE_SECONDS = 20.0  # in which a client says what it wants
 
 
-@dataclass
 class _Stream:
     """One stream: what is asked of it, and what was played."""
 
-    request: GenerateRequest
-    changed: threading.Event = field(default_factory=threading.Event)
-    stopped: threading.Event = field(default_factory=threading.Event)
-    running: threading.Event = field(default_factory=threading.Event)
-    played: deque[Score] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    def __init__(self, request: GenerateRequest, turns: threading.Semaphore) -> None:
+        self.request, self._turns = request, turns
+        self.changed, self.stopped, self.running = (threading.Event() for _ in range(3))
+        self.running.set()
+        self.played: deque[Score | Audio] = deque(maxlen=_KEPT)
+        self._model: Instrument | None = None
 
     def pieces(self, model: Instrument) -> Iterator[Score | Audio]:
         """Yield bars (or sound) for ever; a change of wishes acts from the next bar on."""
-        seed = self.request.seed
+        seed, self._model = self.request.seed, model
         while not self.stopped.is_set():
             self.changed.clear()
             asked = given_to(model, self.request.wishes.given(), self.request.controls)
             asked.pop("bars", None)
-            prompt = join(list(self.played)[-_CONTEXT:]) if self.played else None
             if model.makes == "audio":
-                prompt = None
-            for piece in model.stream(prompt, seed=seed, **asked):
-                if isinstance(piece, Score):
-                    self.played.append(piece)
+                yield from self._in_turns(model.stream(seed=seed, steer=self._steer, **asked))
+                return
+            scores = [piece for piece in self.played if isinstance(piece, Score)]
+            prompt = join(scores[-_CONTEXT:]) if scores else None
+            for piece in self._in_turns(model.stream(prompt, seed=seed, **asked)):
                 yield piece
-                self.running.wait()
-                if self.stopped.is_set() or (self.changed.is_set() and model.makes != "audio"):
+                if self.changed.is_set():
                     break
             seed = None if seed is None else seed + 1
+
+    def _in_turns(self, made: Iterator[Piece]) -> Iterator[Piece]:
+        """Make a piece whenever it is this stream's turn, until the stream stops."""
+        while not self.stopped.is_set():
+            with self._turns:
+                piece = next(made, None)
+            if piece is None:
+                return
+            self._remember(piece)
+            yield piece
+            self.running.wait()
+
+    def _remember(self, piece: Piece) -> None:
+        self.played.append(piece)
+        sounds = [each.duration_seconds for each in self.played if isinstance(each, Audio)]
+        while sounds and sum(sounds) - sounds[0] > _KEPT_SECONDS:
+            self.played.popleft()
+            del sounds[0]
+
+    def change(self, request: GenerateRequest) -> None:
+        """Ask for something else from the next bar on.
+
+        Raises:
+            PartimentoError: if the model cannot do it; what plays then goes on as it was.
+        """
+        if self._model is not None:  # planning checks everything, and plays nothing yet
+            asked = given_to(self._model, request.wishes.given(), request.controls)
+            asked.pop("bars", None)
+            self._model.stream(seed=0, **asked)
+        self.request = request
+        self.changed.set()
+
+    def _steer(self, _seconds: float) -> dict[str, Any] | None:
+        """Return the controls of a model that makes sound, if others are asked from here on."""
+        if not self.changed.is_set():
+            return None
+        self.changed.clear()
+        return dict(self.request.controls)
+
+    def last(self, bars: int) -> Piece:
+        """Return the last bars as one piece; of sound, two seconds for each of them.
+
+        Raises:
+            MusicError: if nothing was played yet.
+        """
+        played = list(self.played)
+        if not played:
+            raise MusicError("nothing was played yet; keep bars once there are some")
+        if isinstance(played[0], Score):
+            return join([piece for piece in played if isinstance(piece, Score)][-bars:])
+        sounds = [piece for piece in played if isinstance(piece, Audio)]
+        rate = sounds[0].sample_rate_hz
+        samples = np.concatenate([sound.samples for sound in sounds], axis=-1)
+        return Audio(np.ascontiguousarray(samples[:, -2 * bars * rate :]), rate)
 
 
 async def serve_stream(socket: WebSocket, service: Service) -> None:
     """Serve one client until it stops or goes."""
     await socket.accept()
     try:
-        request = GenerateRequest.model_validate(await _message(socket, "start"))
+        first = await asyncio.wait_for(_message(socket, "start"), _PATIENCE_SECONDS)
+        request = GenerateRequest.model_validate(first)
         name = request.model or service.default_model(Task.GENERATE)
+    except WebSocketDisconnect:
+        return
+    except TimeoutError:
+        await _problem(socket, ValueError("no start was sent for too long"))
+        return
     except (ValidationError, ValueError, PartimentoError) as error:
         await _problem(socket, error)
         return
-    stream = _Stream(request)
-    stream.running.set()
+    if not service.places.acquire(blocking=False):
+        await _problem(socket, Busy(30))
+        return
+    try:
+        await _play(socket, service, name, _Stream(request, service.turns))
+    finally:
+        service.places.release()
+
+
+async def _play(socket: WebSocket, service: Service, name: str, stream: _Stream) -> None:
     queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=_AHEAD)
     loop = asyncio.get_running_loop()
 
@@ -103,6 +172,8 @@ async def serve_stream(socket: WebSocket, service: Service) -> None:
                         return
         except PartimentoError as error:
             put(error)
+        except Exception as error:  # a fault of ours must end the stream, not hang it
+            put(PartimentoError(f"the server failed ({type(error).__name__}); report this"))
         put(None)
 
     thread = threading.Thread(target=make, name="partimento-stream", daemon=True)
@@ -162,14 +233,14 @@ async def _receive(socket: WebSocket, stream: _Stream, service: Service) -> None
                 stream.running.set()
             elif kind == "set":
                 values = stream.request.model_dump()
-                values["wishes"] |= message.get("wishes", {})
-                values["controls"] |= message.get("controls", {})
-                stream.request = GenerateRequest.model_validate(values)
-                stream.changed.set()
+                for part in ("wishes", "controls"):
+                    values[part] = {**values[part], **message.pop(part, {})}
+                if message:
+                    raise ValueError(f"a set has wishes and controls, not {', '.join(message)}")
+                stream.change(GenerateRequest.model_validate(values))
             elif kind == "keep":
                 bars = max(1, min(_KEPT, int(message.get("bars", 8))))
-                whole = join(list(stream.played)[-bars:])
-                kept = service.keep(whole, f"the last {bars} bars of a stream")
+                kept = service.keep(stream.last(bars), f"the last {bars} bars of a stream")
                 answer = service.answer(kept).model_dump()
                 await socket.send_json({"type": "kept", "piece": answer})
             else:

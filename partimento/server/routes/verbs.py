@@ -5,19 +5,31 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response, WebSocket
+from fastapi import APIRouter, Depends, Path, Query, Response, WebSocket
 from fastapi.responses import StreamingResponse
 
 from partimento.server.jobs import Job
-from partimento.server.routes.shared import PROBLEMS, ServiceOf, missing
+from partimento.server.routes.shared import (
+    BINARY,
+    PROBLEMS,
+    Accept,
+    Format,
+    ServiceOf,
+    bytes_of,
+    missing,
+    wanted,
+)
+from partimento.server.routes.uploads import MULTIPART, UploadRoute
 from partimento.server.schemas import (
     AccompanyRequest,
     ContinueRequest,
     GenerateRequest,
     HumanizeRequest,
     InfillRequest,
+    InterpolateRequest,
     JobAnswer,
     Problem,
 )
@@ -27,6 +39,7 @@ from partimento.server.streams import serve_stream
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1", tags=["verbs"], responses=PROBLEMS)
+verbs = APIRouter(route_class=UploadRoute)
 
 Wait = Annotated[
     float,
@@ -52,64 +65,97 @@ def answer_of(job: Job, service: Service) -> JobAnswer:
     )
 
 
-async def _answered(job: Job, wait: float, service: Service, response: Response) -> JobAnswer:
-    """Wait for a job for a while; raise what it met, or answer with what there is."""
-    await asyncio.to_thread(job.wait, wait)
-    if job.error is not None:
-        raise job.error
-    response.status_code = 200 if job.is_over else 202
-    return answer_of(job, service)
+@dataclass(frozen=True)
+class Answering:
+    """How an answer is wanted: at once or whole, as JSON or as the bytes of the first piece."""
+
+    service: ServiceOf
+    response: Response
+    wait: Wait = 10
+    accept: Accept = "application/json"
+    format: Format = None
+
+    async def of(self, job: Job) -> JobAnswer | Response:
+        """Wait for a job for a while; raise what it met, or answer with what there is."""
+        await asyncio.to_thread(job.wait, self.wait)
+        if job.error is not None:
+            raise job.error
+        kind = wanted(self.format, self.accept)
+        if kind != "json" and job.state == "done":
+            return await bytes_of(self.service, job.results[0].piece, kind, job.verb)
+        self.response.status_code = 200 if job.is_over else 202
+        return answer_of(job, self.service)
 
 
-@router.post("/generate")
+AnsweringOf = Annotated[Answering, Depends()]
+_JOB: dict[int | str, dict[str, Any]] = {
+    **BINARY,
+    202: {"model": JobAnswer, "description": "Still at it; ask /v1/jobs/{id}."},
+}
+
+
+@verbs.post("/generate", response_model=JobAnswer, responses=_JOB)
 async def generate(
-    request: GenerateRequest, service: ServiceOf, response: Response, wait: Wait = 10
-) -> JobAnswer:
+    request: GenerateRequest, service: ServiceOf, answering: AnsweringOf
+) -> JobAnswer | Response:
     """Make music from nothing but wishes."""
-    return await _answered(service.generate(request), wait, service, response)
+    return await answering.of(service.generate(request))
 
 
-@router.post("/continue")
+@verbs.post("/continue", response_model=JobAnswer, responses=_JOB, openapi_extra=MULTIPART)
 async def continue_(
-    request: ContinueRequest, service: ServiceOf, response: Response, wait: Wait = 10
-) -> JobAnswer:
+    request: ContinueRequest, service: ServiceOf, answering: AnsweringOf
+) -> JobAnswer | Response:
     """Go on from a piece, all of whose notes are kept."""
-    return await _answered(service.continue_(request), wait, service, response)
+    return await answering.of(service.continue_(request))
 
 
-@router.post("/infill")
+@verbs.post("/infill", response_model=JobAnswer, responses=_JOB, openapi_extra=MULTIPART)
 async def infill(
-    request: InfillRequest, service: ServiceOf, response: Response, wait: Wait = 10
-) -> JobAnswer:
+    request: InfillRequest, service: ServiceOf, answering: AnsweringOf
+) -> JobAnswer | Response:
     """Write some bars of some tracks again; every other note stays."""
-    return await _answered(service.infill(request), wait, service, response)
+    return await answering.of(service.infill(request))
 
 
-@router.post("/accompany")
+@verbs.post("/accompany", response_model=JobAnswer, responses=_JOB, openapi_extra=MULTIPART)
 async def accompany(
-    request: AccompanyRequest, service: ServiceOf, response: Response, wait: Wait = 10
-) -> JobAnswer:
+    request: AccompanyRequest, service: ServiceOf, answering: AnsweringOf
+) -> JobAnswer | Response:
     """Add parts to a piece."""
-    return await _answered(service.accompany(request), wait, service, response)
+    return await answering.of(service.accompany(request))
 
 
-@router.post("/humanize")
+@verbs.post("/humanize", response_model=JobAnswer, responses=_JOB, openapi_extra=MULTIPART)
 async def humanize(
-    request: HumanizeRequest, service: ServiceOf, response: Response, wait: Wait = 10
-) -> JobAnswer:
+    request: HumanizeRequest, service: ServiceOf, answering: AnsweringOf
+) -> JobAnswer | Response:
     """Give a score the dynamics and the timing of a player."""
-    return await _answered(service.humanize(request), wait, service, response)
+    return await answering.of(service.humanize(request))
 
 
-@router.get("/jobs/{job_id}")
+@verbs.post("/interpolate", response_model=JobAnswer, responses=_JOB)
+async def interpolate(
+    request: InterpolateRequest, service: ServiceOf, answering: AnsweringOf
+) -> JobAnswer | Response:
+    """Go from one piece to another in steps."""
+    return await answering.of(service.interpolate(request))
+
+
+@router.get("/jobs/{job_id}", response_model=JobAnswer, responses=BINARY)
 async def job(
     job_id: JobId,
     service: ServiceOf,
     wait: Annotated[float, Query(ge=0, le=60, description="seconds to wait for a change")] = 0,
-) -> JobAnswer:
-    """Return how far a job is."""
+    accept: Accept = "application/json",
+    format: Format = None,
+) -> JobAnswer | Response:
+    """Return how far a job is; in another format than JSON its first piece, once there is one."""
     found = _found(job_id, service)
     await asyncio.to_thread(found.wait, wait, found.version)
+    kind = wanted(format, accept)
+    if kind != "json" and found.results:
+        return await bytes_of(service, found.results[0].piece, kind, found.verb)
     return answer_of(found, service)
 
 
@@ -153,3 +199,6 @@ def _found(job_id: str, service: Service) -> Job:
 async def stream(socket: WebSocket) -> None:
     """Play without an end; see ``streams``."""
     await serve_stream(socket, socket.app.state.service)
+
+
+router.include_router(verbs)
