@@ -8,6 +8,7 @@ from typing import Literal
 
 from partimento import api
 from partimento.cli import show
+from partimento.errors import FileError
 from partimento.server.documents import ScoreDocument, score_of
 from partimento.server.settings import projects_file
 from partimento.server.store import Project, Store
@@ -27,12 +28,14 @@ def projects(action: Literal["export"], folder: Path, *, projects: Path | None =
     projects
         The database of projects; by default in your data folder.
     """
-    store = Store(projects or projects_file())
-    written = 0
-    for project in store.projects():
-        written += _export(store, project, folder)
-    show.say(f"{written} versions of {len(store.projects())} projects are in {folder}")
+    path = projects or projects_file()
+    if not path.is_file():
+        raise FileError(path, "is not there", "name the database with --projects")
+    store = Store(path)
+    found = store.projects()
+    written = sum(_export(store, project, folder) for project in found)
     store.close()
+    show.say(f"{written} versions of {len(found)} project{'s' * (len(found) != 1)}: {folder}")
     return 0
 
 

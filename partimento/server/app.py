@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 
 import partimento
 from partimento.errors import (
@@ -71,6 +72,7 @@ def create_app(settings: Settings) -> Any:
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _fault)
     return Guard(app, settings)
 
 
@@ -100,6 +102,11 @@ async def _http(_request: Request, error: Exception) -> JSONResponse:
     told: Any = error.detail
     body = told if isinstance(told, dict) else {"error": "Refused", "message": str(told)}
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+async def _fault(_request: Request, error: Exception) -> JSONResponse:
+    message = f"the server failed ({type(error).__name__}); report this"
+    return JSONResponse({"error": "Fault", "message": message}, status_code=500)
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:

@@ -9,8 +9,19 @@ from contextlib import contextmanager
 
 from partimento import api
 from partimento.api import Instrument
+from partimento.errors import ModelError
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "check_installed"]
+
+
+def check_installed(name: str) -> None:
+    """Raise ModelError unless a model of that name is installed.
+
+    Names alone are looked up, never paths: a client cannot make the server open a folder.
+    """
+    names = [info.name for info in api.models()]
+    if name not in names:
+        raise ModelError(f"no model is called {name!r} (there are: {', '.join(names) or 'none'})")
 
 
 class Engine:
@@ -27,12 +38,11 @@ class Engine:
     def instrument(self, name: str) -> Iterator[Instrument]:
         """Hand out a model; it is not unloaded while it is in use.
 
-        Only names are looked up, never paths: a client cannot make the server open a folder.
-
         Raises:
             ModelError: if no model of that name is installed.
         """
         self.unload_idle()
+        check_installed(name)
         with self._lock:
             loading = self._loading.setdefault(name, threading.Lock())
         with loading:

@@ -159,4 +159,4 @@ class Jobs:
         with self._lock:
             for job in self._jobs.values():
                 job.stop.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=True)  # those that wait are cancelled as they come up

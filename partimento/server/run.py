@@ -7,6 +7,7 @@ import contextlib
 import resource
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from partimento.server.app import create_app
 from partimento.server.settings import Settings
 
-__all__ = ["run_server"]
+__all__ = ["make_server", "run_server"]
 
 _SILENT_SECONDS = 20.0  # after which a connection that has sent nothing is closed
 _KEEP_ALIVE_SECONDS = 30
@@ -49,6 +50,9 @@ class _Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is seen untyped
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop at a signal; uvicorn would raise it once more afterwards."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {each: signal.signal(each, self.handle_exit) for each in _SIGNALS}
         try:
             yield
@@ -62,6 +66,12 @@ def run_server(settings: Settings, listening: socket.socket) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
+    make_server(settings).run(sockets=[listening])
+    return 0
+
+
+def make_server(settings: Settings) -> Any:
+    """Return a server that serves once it is ``run``."""
     config = uvicorn.Config(
         create_app(settings),
         http=_Protocol,
@@ -75,5 +85,4 @@ def run_server(settings: Settings, listening: socket.socket) -> int:
         timeout_graceful_shutdown=_STOP_SECONDS,
         h11_max_incomplete_event_size=1 << 16,
     )
-    _Server(config).run(sockets=[listening])
-    return 0
+    return _Server(config)

@@ -113,9 +113,13 @@ class InterpolateRequest(_Body):
     seed: int | None = Field(None, ge=0, le=2**53 - 1)
 
 
-class HumanizeRequest(_From):
+class HumanizeRequest(_Body):
     """A score with the dynamics and the timing of a player."""
 
+    piece: str | None = Field(None, max_length=64, description="the id of a piece")
+    document: ScoreDocument | None = Field(None, description="or the notes themselves")
+    model: str | None = Field(None, max_length=200, description="a name of /v1/models")
+    seed: int | None = Field(None, ge=0, le=2**53 - 1)
     amount: float = Field(1.0, ge=0, le=1)
 
 

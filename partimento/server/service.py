@@ -14,7 +14,7 @@ from partimento.api import Instrument, Result, Task
 from partimento.errors import ConfigError, MusicError, NotSupported
 from partimento.music import Audio, Piece, Score
 from partimento.server.documents import ScoreDocument, document_of, score_of
-from partimento.server.engine import Engine
+from partimento.server.engine import Engine, check_installed
 from partimento.server.jobs import Job, Jobs
 from partimento.server.schemas import (
     AccompanyRequest,
@@ -52,7 +52,7 @@ class Service:
         self.engine = Engine(settings.idle_seconds)
         self.store = Store(settings.projects)
         self.turns = threading.Semaphore(settings.workers)  # of the streams, a bar each
-        self.places = threading.Semaphore(settings.streams)
+        self.playing: set[Any] = set()  # the streams
         self._pieces: OrderedDict[str, Kept] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -215,6 +215,8 @@ class Service:
     def humanize(self, request: HumanizeRequest) -> Job:
         """Start a ``humanize``."""
         prompt = self._score(request.piece, request.document)
+        if request.model is not None:
+            check_installed(request.model)
 
         def work(job: Job) -> None:
             result = api.humanize(

@@ -49,6 +49,7 @@ class _Stream:
         self.changed, self.stopped, self.running = (threading.Event() for _ in range(3))
         self.running.set()
         self.played: deque[Score | Audio] = deque(maxlen=_KEPT)
+        self.made = 0  # pieces so far
         self._model: Instrument | None = None
 
     def pieces(self, model: Instrument) -> Iterator[Score | Audio]:
@@ -81,6 +82,7 @@ class _Stream:
             self.running.wait()
 
     def _remember(self, piece: Piece) -> None:
+        self.made += 1
         self.played.append(piece)
         sounds = [each.duration_seconds for each in self.played if isinstance(each, Audio)]
         while sounds and sum(sounds) - sounds[0] > _KEPT_SECONDS:
@@ -139,13 +141,15 @@ async def serve_stream(socket: WebSocket, service: Service) -> None:
     except (ValidationError, ValueError, PartimentoError) as error:
         await _problem(socket, error)
         return
-    if not service.places.acquire(blocking=False):
+    if len(service.playing) >= service.settings.streams:
         await _problem(socket, Busy(30))
         return
+    stream = _Stream(request, service.turns)
+    service.playing.add(stream)
     try:
-        await _play(socket, service, name, _Stream(request, service.turns))
+        await _play(socket, service, name, stream)
     finally:
-        service.places.release()
+        service.playing.discard(stream)
 
 
 async def _play(socket: WebSocket, service: Service, name: str, stream: _Stream) -> None:

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 
 import partimento
 from partimento import api
-from partimento.server.routes.shared import PROBLEMS, ServiceOf
+from partimento.server.routes.shared import PROBLEMS, ServiceOf, missing
 from partimento.server.schemas import Health, ModelAnswer
 
 __all__ = ["router"]
@@ -43,15 +43,17 @@ def model(name: Annotated[str, Path(max_length=200)]) -> ModelAnswer:
 
 def _model(name: str, with_card: bool = False) -> ModelAnswer:
     info = next((each for each in api.models() if each.name == name), None)
-    told = api.describe(name)  # raises where there is none
+    if info is None:
+        raise missing("model")
+    told = api.describe(name)
     return ModelAnswer(
         name=name,
         system=told.system,
         makes=told.makes,
         tasks=list(told.tasks),
         summary=told.summary,
-        is_default=bool(info and info.is_default),
-        licence=info.licence if info else "",
+        is_default=info.is_default,
+        licence=info.licence,
         controls=dict(told.schema),
         defaults=dict(told.defaults),
         card=told.text if with_card else "",
