@@ -124,6 +124,7 @@ def _listening(host: str, port: int) -> socket.socket:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             made.bind((host, each))
+            made.listen(2048)  # whoever comes before the server is up waits
         except OSError as error:
             made.close()
             if each == 0 or error.errno in (13, 99):  # not permitted, not an address of ours

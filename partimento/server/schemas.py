@@ -25,6 +25,7 @@ __all__ = [
     "ProjectChange",
     "ProjectRequest",
     "RenderRequest",
+    "StreamRequest",
     "VersionAnswer",
     "VersionChange",
     "VersionRequest",
@@ -79,6 +80,14 @@ class _From(_Made):
 
 class GenerateRequest(_Made):
     """Music from nothing but wishes."""
+
+
+class StreamRequest(_Made):
+    """Music without an end; the first message of a stream, with the type ``start``."""
+
+    ahead_seconds: float = Field(
+        4.0, ge=0.5, le=600, description="how far the stream may run ahead of its own clock"
+    )
 
 
 class ContinueRequest(_From):

@@ -1,9 +1,11 @@
 """Endless music over a WebSocket: bars or sound, steered from the next bar on.
 
-The client sends JSON: ``start`` (model, wishes, controls, seed), ``set`` (key, chords, controls),
-``pause``, ``resume``, ``keep`` (the last N bars become a piece), ``stop``. The server sends a JSON
-message a bar (its notes and its MIDI bytes in base64), or for models that make sound binary
-messages of 16-bit stereo at 44,100 Hz.
+The client sends JSON: ``start`` (model, wishes, controls, seed, ahead_seconds), ``set`` (wishes and
+controls), ``pause``, ``resume``, ``keep`` (the last N bars become a piece), ``stop``. The server
+sends a JSON message a bar (its notes and its MIDI bytes in base64), or for models that make sound
+binary messages of 16-bit stereo at 44,100 Hz.
+
+A stream keeps time: it is made no more than ``ahead_seconds`` before it is heard.
 
 Back-pressure: at most ``_AHEAD`` bars wait for a client. The thread that makes them then stops
 until one was taken, so a client that does not read costs a constant amount of memory, and nothing
@@ -15,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -25,11 +28,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from partimento.api import Instrument, Task
 from partimento.errors import MusicError, PartimentoError
-from partimento.music import Audio, Piece, Score
+from partimento.music import Audio, Piece, Score, Timeline
 from partimento.music.transform import join
 from partimento.server.documents import document_of, rendered
 from partimento.server.jobs import Busy
-from partimento.server.schemas import GenerateRequest
+from partimento.server.schemas import StreamRequest
 from partimento.server.service import Service, given_to
 
 __all__ = ["serve_stream"]
@@ -44,12 +47,13 @@ _PATIENCE_SECONDS = 20.0  # in which a client says what it wants
 class _Stream:
     """One stream: what is asked of it, and what was played."""
 
-    def __init__(self, request: GenerateRequest, turns: threading.Semaphore) -> None:
+    def __init__(self, request: StreamRequest, turns: threading.Semaphore) -> None:
         self.request, self._turns = request, turns
         self.changed, self.stopped, self.running = (threading.Event() for _ in range(3))
         self.running.set()
         self.played: deque[Score | Audio] = deque(maxlen=_KEPT)
         self.made = 0  # pieces so far
+        self._starts: float | None = None  # when the next piece is heard, by the clock
         self._model: Instrument | None = None
 
     def pieces(self, model: Instrument) -> Iterator[Score | Audio]:
@@ -60,12 +64,15 @@ class _Stream:
             asked = given_to(model, self.request.wishes.given(), self.request.controls)
             asked.pop("bars", None)
             if model.makes == "audio":
-                yield from self._in_turns(model.stream(seed=seed, steer=self._steer, **asked))
+                for piece in self._in_turns(model.stream(seed=seed, steer=self._steer, **asked)):
+                    yield piece
+                    self._keep_time(piece)
                 return
             scores = [piece for piece in self.played if isinstance(piece, Score)]
             prompt = join(scores[-_CONTEXT:]) if scores else None
             for piece in self._in_turns(model.stream(prompt, seed=seed, **asked)):
                 yield piece
+                self._keep_time(piece)
                 if self.changed.is_set():
                     break
             seed = None if seed is None else seed + 1
@@ -79,7 +86,21 @@ class _Stream:
                 return
             self._remember(piece)
             yield piece
-            self.running.wait()
+
+    def _keep_time(self, piece: Piece) -> None:
+        """Wait while the stream is paused, or further ahead of its clock than is asked.
+
+        Nothing is made long before it is heard, so that a change is soon heard too, even where a
+        browser reads everything at once.
+        """
+        now = time.monotonic()
+        self._starts = now if self._starts is None else self._starts
+        self._starts += _seconds(piece)
+        paused = not self.running.is_set()
+        self.running.wait()
+        if paused:
+            self._starts += time.monotonic() - now
+        self.stopped.wait(max(0.0, self._starts - time.monotonic() - self.request.ahead_seconds))
 
     def _remember(self, piece: Piece) -> None:
         self.made += 1
@@ -89,7 +110,7 @@ class _Stream:
             self.played.popleft()
             del sounds[0]
 
-    def change(self, request: GenerateRequest) -> None:
+    def change(self, request: StreamRequest) -> None:
         """Ask for something else from the next bar on.
 
         Raises:
@@ -131,7 +152,7 @@ async def serve_stream(socket: WebSocket, service: Service) -> None:
     await socket.accept()
     try:
         first = await asyncio.wait_for(_message(socket, "start"), _PATIENCE_SECONDS)
-        request = GenerateRequest.model_validate(first)
+        request = StreamRequest.model_validate(first)
         name = request.model or service.default_model(Task.GENERATE)
     except WebSocketDisconnect:
         return
@@ -195,6 +216,12 @@ async def _play(socket: WebSocket, service: Service, name: str, stream: _Stream)
         await asyncio.to_thread(thread.join, 10)
 
 
+def _seconds(piece: Piece) -> float:
+    if isinstance(piece, Audio):
+        return piece.duration_seconds
+    return float(Timeline(piece).seconds(piece.length_ticks))
+
+
 def _encoded(index: int, piece: Score | Audio) -> dict[str, Any] | bytes:
     if isinstance(piece, Audio):
         samples = np.clip(np.rint(piece.samples.T * 32767), -32768, 32767).astype("<i2")
@@ -241,7 +268,7 @@ async def _receive(socket: WebSocket, stream: _Stream, service: Service) -> None
                     values[part] = {**values[part], **message.pop(part, {})}
                 if message:
                     raise ValueError(f"a set has wishes and controls, not {', '.join(message)}")
-                stream.change(GenerateRequest.model_validate(values))
+                stream.change(StreamRequest.model_validate(values))
             elif kind == "keep":
                 bars = max(1, min(_KEPT, int(message.get("bars", 8))))
                 kept = service.keep(stream.last(bars), f"the last {bars} bars of a stream")

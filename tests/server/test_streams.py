@@ -15,6 +15,8 @@ from partimento.server import streams
 
 from support.serving import Line, Served, served
 
+START = {"type": "start", "ahead_seconds": 600}
+
 
 def bar(line: Line) -> dict[str, Any]:
     """Return the next bar."""
@@ -31,7 +33,7 @@ def test_bars_come_in_order_and_repeat_by_seed(server: Served) -> None:
     runs = []
     for _ in range(2):
         with server.line() as line:
-            line.say({"type": "start", "seed": 4, "wishes": {"time_signature": "3/4"}})
+            line.say({**START, "seed": 4, "wishes": {"time_signature": "3/4"}})
             runs.append([bar(line) for _ in range(5)])
     assert [b["index"] for b in runs[0]] == list(range(5))
     assert {b["document"]["length_ticks"] for b in runs[0]} == {1440}
@@ -41,19 +43,29 @@ def test_bars_come_in_order_and_repeat_by_seed(server: Served) -> None:
 def test_a_change_acts_from_the_next_bar_that_is_made(server: Served) -> None:
     wanted = set(parse_key("C# major").pitch_classes)
     with server.line() as line:
-        line.say({"type": "start", "seed": 1, "wishes": {"key": "C"}})
+        line.say({**START, "seed": 1, "wishes": {"key": "C"}})
         assert not pitches(bar(line)) - set(parse_key("C").pitch_classes)
         line.say({"type": "set", "wishes": {"key": "C# major"}})
-        time.sleep(0.5)
-        made_before = streams._AHEAD + 3  # waiting in the queue, in the socket, in the making
-        later = [bar(line) for _ in range(made_before + 6)][made_before:]
-        for message in later:
-            assert not pitches(message) - wanted
+        while not pitches(bar(line)) <= wanted:
+            pass
+        for _ in range(6):
+            assert pitches(bar(line)) <= wanted
+
+
+def test_a_stream_keeps_time(server: Served) -> None:
+    wanted = set(parse_key("C# major").pitch_classes)
+    with server.line() as line:  # a bar takes 1.2 s
+        line.say({"type": "start", "ahead_seconds": 0.5, "wishes": {"key": "C", "tempo": 200}})
+        began = time.monotonic()
+        bar(line), bar(line)
+        line.say({"type": "set", "wishes": {"key": "C# major"}})
+        assert pitches(bar(line)) <= wanted
+        assert time.monotonic() - began >= 1.8
 
 
 def test_a_change_that_cannot_be_met_leaves_the_music_as_it_is(server: Served) -> None:
     with server.line() as line:
-        line.say({"type": "start", "seed": 1, "wishes": {"key": "C"}})
+        line.say({**START, "seed": 1, "wishes": {"key": "C"}})
         bar(line)
         line.say({"type": "set", "wishes": {"key": "H"}})
         line.say({"type": "set", "controls": {"loud": 3}})
@@ -73,7 +85,7 @@ def test_a_change_that_cannot_be_met_leaves_the_music_as_it_is(server: Served) -
 
 def test_keeping_the_last_bars_makes_a_piece(server: Served) -> None:
     with server.line() as line:
-        line.say({"type": "start", "seed": 1})
+        line.say({**START, "seed": 1})
         for _ in range(6):
             bar(line)
         line.say({"type": "keep", "bars": 4})
@@ -86,7 +98,7 @@ def test_keeping_the_last_bars_makes_a_piece(server: Served) -> None:
 
 def test_pause_and_resume(server: Served) -> None:
     with server.line() as line:
-        line.say({"type": "start"})
+        line.say(START)
         bar(line)
         line.say({"type": "pause"})
         time.sleep(0.3)
@@ -103,8 +115,8 @@ def test_a_client_that_does_not_read_stops_its_own_stream_alone(server: Served) 
     small = socket.socket()
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     small.connect(("127.0.0.1", int(server.address.rpartition(":")[2])))
-    with server.line(sock=small, max_queue=1) as idle, server.line() as line:
-        idle.say({"type": "start"})
+    with server.line(sock=small, max_queue=1) as idle:
+        idle.say(START)
         while not server.service.playing:
             time.sleep(0.01)
         (stalled,) = server.service.playing
@@ -112,9 +124,10 @@ def test_a_client_that_does_not_read_stops_its_own_stream_alone(server: Served) 
         while made != stalled.made:
             made = stalled.made
             time.sleep(0.5)
-        line.say({"type": "start"})
-        for _ in range(200):
-            bar(line)
+        with server.line() as line:
+            line.say(START)
+            for _ in range(100):
+                bar(line)
         assert stalled.made == made
 
 
@@ -122,11 +135,11 @@ def test_a_client_that_does_not_read_stops_its_own_stream_alone(server: Served) 
     "first",
     [
         {"type": "set"},
-        {"type": "start", "barz": 1},
-        {"type": "start", "wishes": {"key": "H"}},
-        {"type": "start", "model": "nobody"},
-        {"type": "start", "model": "models/humming"},
-        {"type": "start", "controls": {"loud": 1}},
+        {**START, "barz": 1},
+        {**START, "wishes": {"key": "H"}},
+        {**START, "model": "nobody"},
+        {**START, "model": "models/humming"},
+        {**START, "controls": {"loud": 1}},
         {},
         [],
         7,
@@ -150,10 +163,10 @@ def test_silence_is_not_waited_for(server: Served, monkeypatch: pytest.MonkeyPat
 
 def test_more_streams_than_there_is_room_for_are_refused(hum: ModelFolder, tmp_path: Path) -> None:
     with served(tmp_path, streams=1) as server, server.line() as first:
-        first.say({"type": "start"})
+        first.say(START)
         bar(first)
         with server.line() as second:
-            second.say({"type": "start"})
+            second.say(START)
             assert second.next()["error"] == "Busy"
         bar(first)
 
@@ -162,7 +175,7 @@ def test_a_place_is_free_again_when_a_client_goes(hum: ModelFolder, tmp_path: Pa
     with served(tmp_path, streams=1) as server:
         for _ in range(3):
             with server.line() as line:
-                line.say({"type": "start"})
+                line.say(START)
                 bar(line)
             for _ in range(100):
                 if not server.service.playing:
@@ -172,7 +185,7 @@ def test_a_place_is_free_again_when_a_client_goes(hum: ModelFolder, tmp_path: Pa
 
 def test_sound_streams_as_samples_and_is_kept(drone: ModelFolder, tmp_path: Path) -> None:
     with served(tmp_path) as server, server.line() as line:
-        line.say({"type": "start", "model": "droning", "seed": 1})
+        line.say({**START, "model": "droning", "seed": 1})
         assert len(line.next()) % 4 == 0
         line.say({"type": "keep", "bars": 2})
         while isinstance(message := line.next(), bytes):
@@ -182,5 +195,5 @@ def test_sound_streams_as_samples_and_is_kept(drone: ModelFolder, tmp_path: Path
 
 def test_a_bar_carries_its_midi(server: Served) -> None:
     with server.line() as line:
-        line.say({"type": "start", "seed": 3})
+        line.say({**START, "seed": 3})
         assert base64.b64decode(bar(line)["midi"])[:4] == b"MThd"

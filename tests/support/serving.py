@@ -92,7 +92,7 @@ class Line:
 
     def __init__(self, address: str, path: str = "/v1/stream", **options: Any) -> None:
         url = address.replace("http://", "ws://") + path
-        self._connecting = connect(url, max_size=None, compression=None, **options)
+        self._connecting = connect(url, max_size=None, compression=None, close_timeout=1, **options)
 
     def __enter__(self) -> Line:
         self.socket = self._connecting.__enter__()
@@ -127,6 +127,7 @@ class Served:
 def served(folder: Path, **settings: Any) -> Iterator[Served]:
     """Yield a server on a free port, whose projects are in a folder."""
     with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 14)
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
         values = {"port": port, "projects": folder / "projects.sqlite3", **settings}
