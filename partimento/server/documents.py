@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,6 +42,7 @@ MEDIA_TYPES = {
     "mp3": "audio/mpeg",
     "png": "image/png",
     "svg": "image/svg+xml",
+    "zip": "application/zip",
 }
 _MOST_NOTES = 100_000
 _MOST_TICKS = 1 << 26
@@ -179,8 +183,8 @@ def piece_of_upload(name: str, data: bytes) -> Piece:
             raise FileError("upload" + suffix, error.problem, error.remedy) from None
 
 
-def rendered(piece: Piece, kind: str, **options: Any) -> bytes:
-    """Return a piece in a format of ``MEDIA_TYPES``.
+def rendered(piece: Piece, kind: str) -> bytes:
+    """Return a piece in a format of ``MEDIA_TYPES``; ``zip`` holds the sound of each track.
 
     Raises:
         NotSupported: for another format, or sound that is asked for as notes.
@@ -188,8 +192,18 @@ def rendered(piece: Piece, kind: str, **options: Any) -> bytes:
     """
     if kind not in MEDIA_TYPES:
         raise NotSupported(f"no format is called {kind!r}; choose json, {', '.join(MEDIA_TYPES)}")
-    if isinstance(piece, Audio) and kind in ("mid", "musicxml", "mxl", "svg"):
+    if isinstance(piece, Audio) and kind in ("mid", "musicxml", "mxl", "svg", "zip"):
         raise NotSupported(f"sound cannot be written as {kind}; choose wav, flac, ogg, mp3 or png")
     with tempfile.TemporaryDirectory() as folder:
-        path = api.write(piece, Path(folder) / f"piece.{kind}", **options)
+        if isinstance(piece, Score) and kind == "zip":
+            return _packed(api.write_stems(piece, folder, "piece"))
+        path = api.write(piece, Path(folder) / f"piece.{kind}")
         return path.read_bytes()
+
+
+def _packed(paths: Iterable[Path]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in paths:
+            archive.write(path, path.name)
+    return packed.getvalue()

@@ -187,6 +187,7 @@ class Health(BaseModel):
     version: str
     models: int
     loaded: list[str]
+    upload_bytes: int
 
 
 class ModelAnswer(BaseModel):

@@ -57,7 +57,7 @@ def test_another_port_is_taken_where_one_is_in_use(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         base = tmp_path / "projects.sqlite3"
-        with running(base, "--port", str(port)) as (address, _process):
+        with running(base, port=str(port)) as (address, _process):
             assert not address.endswith(f":{port}")
             assert ask(address, "/health")["status"] == "ok"
 

@@ -55,10 +55,10 @@ def service_of(client: TestClient) -> Service:
 
 @contextmanager
 def running(
-    projects: Path, *options: str, verb: str = "serve", python: tuple[str, ...] = ()
+    projects: Path, *options: str, verb: str = "serve", port: str = "0"
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Yield the address and the process of a server that was started as a user starts it."""
-    command = [sys.executable, *python, "-m", "partimento", verb, "--port", "0"]
+    command = [sys.executable, "-m", "partimento", verb, "--port", port]
     process = subprocess.Popen(
         [*command, "--projects", str(projects), *options],
         stdout=subprocess.PIPE,
@@ -71,12 +71,12 @@ def running(
     assert process.stderr is not None
     errors: list[str] = []
     process.errors = errors  # type: ignore[attr-defined]
+    reader = threading.Thread(target=lambda: errors.extend(process.stderr or ()), daemon=True)
+    reader.start()
     try:
         line = process.stdout.readline()
         found = re.search(r"http://\S+", line)
-        assert found is not None, line + process.stderr.read()
-        reader = threading.Thread(target=lambda: errors.extend(process.stderr or ()), daemon=True)
-        reader.start()
+        assert found is not None, errors
         yield found[0].rstrip("/"), process
     finally:
         if process.poll() is None:

@@ -25,6 +25,7 @@ async def health(service: ServiceOf) -> Health:
         version=partimento.__version__,
         models=len(api.models()),
         loaded=list(service.engine.loaded),
+        upload_bytes=service.settings.upload_bytes,
     )
 
 

@@ -22,11 +22,12 @@ export class Ask {
     if (name) for (const [key, value] of Object.entries(this.controls)) out[key] = value;
     return { model: name, controls: out };
   }
-  document() { const { bars: _, duration_seconds: __, recipe: ___, ...body } = clone(this.store.doc); return { ...body, recipe: "" }; }
+  document() { const { bars: _, duration_seconds: __, ...body } = clone(this.store.doc); return { ...body, recipe: "" }; }
   locks() {
     const out = [], doc = this.store.doc, list = bars(doc);
     for (const lock of this.store.locks) {
-      if (typeof lock === "string" && doc.tracks[lock]) out.push(doc.tracks[lock].name);
+      if (typeof lock === "string" && lock.includes(":")) out.push(lock);
+      else if (typeof lock === "string" && doc.tracks[lock]) out.push(doc.tracks[lock].name);
       else if (Array.isArray(lock)) {
         const track = doc.tracks.find((each) => each.notes.includes(lock)), b = barAt(list, lock[0]);
         if (track) out.push(`${track.name} ${b + 1}.${+((lock[0] - list[b].at) / doc.ticks_per_quarter + 1).toFixed(4)} ${lock[1]}`);
@@ -35,7 +36,11 @@ export class Ask {
     return out;
   }
   async generate() { return this.start("generate", { ...this.given("generate"), wishes: this.wishes(), num_samples: 1 }); }
-  async continue() { return this.start("continue", { ...this.given("continue"), wishes: this.wishes(), document: this.document(), num_samples: this.samples }); }
+  async continue() {
+    const isSound = this.source && this.models.find((model) => model.name === this.model)?.makes === "audio";
+    const from = isSound ? { piece: this.source, num_samples: 1 } : { document: this.document(), num_samples: this.samples };
+    return this.start("continue", { ...this.given("continue"), wishes: this.wishes(), ...from });
+  }
   async accompany() { return this.start("accompany", { ...this.given("accompany"), wishes: this.wishes(true), document: this.document(), lock: this.locks(), num_samples: this.samples }); }
   async rewrite() {
     const region = this.roll.region;
@@ -54,21 +59,24 @@ export class Ask {
       await run(verb, body, (job) => {
         if (this.abort !== control) return;
         this.job = job;
-        this.alternatives = job.results.filter((result) => result.document).map((result) => ({ ...result, marked: difference(this.before, result.document) }));
+        this.alternatives = job.results.map((result) => this.alternative(result));
         this.changed();
       }, control.signal);
-      if (this.abort === control && verb === "generate" && this.alternatives.length) await this.takeOne(0);
+      if (this.abort === control && verb === "generate" && this.alternatives[0]?.document) await this.takeOne(0);
     } catch (problem) { if (this.abort === control) this.problem = problem.message; }
     if (this.abort === control) { this.job = null; this.abort = null; this.changed(); }
   }
+  alternative(result) { return { ...result, marked: result.document ? difference(this.before, result.document) : [] }; }
+  // A recording that was dropped on the page: it can be heard, and models of sound go on from it.
+  opened(piece) { this.verb = "opened"; this.source = piece.id; this.alternatives = [this.alternative(piece)]; this.changed(); }
   cancel() { this.abort?.abort(); }
-  show(index) { const one = this.alternatives[index]; this.roll.ghost = one ? { doc: one.document, marked: one.marked } : null; this.roll.draw(); }
+  show(index) { const one = this.alternatives[index]; this.roll.ghost = one?.document ? { doc: one.document, marked: one.marked } : null; this.roll.draw(); }
   async takeOne(index) {
     const one = this.alternatives[index];
-    if (!one) return;
-    this.roll.ghost = null; this.roll.selected.clear();
+    if (!one?.document) return;
+    this.alternatives = []; this.roll.ghost = null; this.roll.selected.clear();
+    this.changed();
     await this.store.take(one.document, `${this.verb} ${one.seed ?? ""}`);
     if (this.verb === "generate" || this.verb === "accompany") this.roll.fit();
-    this.alternatives = []; this.changed();
   }
 }

@@ -65,6 +65,12 @@ export function scaleOf(name) {
   return new Set(steps.map((step) => (tonic + step) % 12));
 }
 export const pitchName = (pitch) => `${NAMES[pitch % 12]}${Math.floor(pitch / 12) - 1}`;
+// Change metre or key from a tick on; an empty value takes the change away.
+export function setFrom(list, at, ...values) {
+  const kept = list.filter((each) => each[0] !== at);
+  return (values[0] ? [...kept, [at, ...values]] : kept).sort((a, b) => a[0] - b[0]);
+}
+export const lastBefore = (list, at) => list.filter((each) => each[0] <= at).at(-1);
 // The notes of `after` that `before` has not, by track: what an alternative changes.
 export function difference(before, after) {
   const key = (name, note) => `${name}|${note.slice(0, 3).join(",")}`;

@@ -23,6 +23,9 @@ export async function bytes(path, body) {
   const json = headers({ "Content-Type": "application/json" });
   return (await checked(await fetch(path, { method: "POST", headers: json, body: JSON.stringify(body) }))).arrayBuffer();
 }
+export async function fetched(path) {
+  return (await checked(await fetch(path, { headers: headers() }))).arrayBuffer();
+}
 export async function upload(file) {
   const form = new FormData();
   form.append("file", file);

@@ -1,15 +1,16 @@
 // Endless music: bars arrive over a WebSocket, are drawn as they come and heard without a gap.
-import { bytes, socket } from "./http.js";
+import { bytes, fetched, socket } from "./http.js";
+import { download } from "./parts.js";
 import { say } from "./texts.js";
 
 export class Live {
-  constructor(sound, store) { this.sound = sound; this.store = store; this.bar = 0; this.state = "off"; this.listeners = []; }
+  constructor(sound, store) { this.sound = sound; this.store = store; this.bar = 0; this.state = "off"; this.recent = []; this.listeners = []; }
   listen(call) { this.listeners.push(call); }
   changed() { for (const call of this.listeners) call(); }
   async start(request) {
     this.stop();
     await this.sound.stream();
-    this.problem = ""; this.bar = 0; this.state = "on"; this.queue = Promise.resolve();
+    this.problem = ""; this.bar = 0; this.recent = []; this.state = "on"; this.queue = Promise.resolve();
     const line = (this.line = socket("/v1/stream"));
     line.binaryType = "arraybuffer";
     line.onopen = () => line.send(JSON.stringify({ type: "start", ...request }));
@@ -22,17 +23,19 @@ export class Live {
     if (data instanceof ArrayBuffer) { this.pcm(new Int16Array(data)); return; }
     const message = JSON.parse(data);
     if (message.type === "error") { this.problem = message.message; this.changed(); }
-    else if (message.type === "kept") { await this.store.take(message.piece.document, say("liveKeep")); this.changed(); }
+    else if (message.type === "kept") {
+      if (message.piece.document) await this.store.take(message.piece.document, say("liveKeep"));
+      else download(await fetched(`/v1/pieces/${message.piece.id}?format=wav`), `${say("endlessFile")}.wav`);
+      this.changed();
+    }
     else if (message.type === "bar") {
       this.bar = message.index + 1;
       const { bars: _, duration_seconds: __, ...document } = message.document;
       const wav = await bytes("/v1/render", { document: { ...document, recipe: "" }, format: "wav" });
       const buffer = await this.sound.context.decodeAudioData(wav);
       this.mix(buffer, Math.round(message.seconds * 44100));
-      this.show?.(message.document);
+      this.recent = [...this.recent, message.document].slice(-8);
       this.changed();
-      // Do not run ahead of the ear by more than a few bars: an unread socket holds the server back.
-      while ((this.sound.waiting ?? 0) > 4 && this.line === line) await new Promise((resume) => setTimeout(resume, 100));
     }
   }
   // The tail of a bar's notes sounds into the next one.
@@ -57,4 +60,16 @@ export class Live {
   keep(bars) { this.tell({ type: "keep", bars }); }
   tell(message) { if (this.line?.readyState === WebSocket.OPEN) this.line.send(JSON.stringify(message)); }
   stop() { const line = this.line; this.line = null; this.tail = null; line?.close(); if (this.state !== "off") this.sound.stop(); this.state = "off"; this.changed(); }
+  // The last bars as one document, to be drawn as they pass.
+  get passing() {
+    const all = { length_ticks: 0, tracks: [] };
+    for (const doc of this.recent) {
+      for (const track of doc.tracks) {
+        const own = all.tracks.find((each) => each.name === track.name) ?? all.tracks[all.tracks.push({ name: track.name, notes: [] }) - 1];
+        own.notes.push(...track.notes.map((note) => [note[0] + all.length_ticks, ...note.slice(1)]));
+      }
+      all.length_ticks += doc.length_ticks;
+    }
+    return all;
+  }
 }

@@ -1,14 +1,14 @@
 // The page: everything is put together here, and the keyboard is heard.
 import { Ask } from "./ask.js";
-import { bars, clone, count, lastEnd, secondsAt } from "./document.js";
+import { bars, barAt, clone, count, lastEnd, secondsAt } from "./document.js";
 import { bytes, get, upload } from "./http.js";
 import { Live } from "./live.js";
 import { Panels } from "./panels.js";
-import { button, field, make } from "./parts.js";
+import { button, download, field, make, renew } from "./parts.js";
 import { Roll } from "./roll.js";
 import { Sound } from "./sound.js";
 import { Store } from "./store.js";
-import { keys, say } from "./texts.js";
+import { keys, say, texts } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const store = new Store(), sound = new Sound(store), roll = new Roll($("roll"), store), ask = new Ask(store, roll), live = new Live(sound, store);
@@ -31,7 +31,7 @@ function paintTransport() {
   const tempo = make("input", { type: "number", min: 20, max: 300, value: Math.round(store.doc.tempos[0]?.[1] ?? 120), "aria-label": say("tempo"), onchange: (event) => { store.doc.tempos = [[0, Math.max(20, Math.min(300, Number(event.target.value) || 120))], ...store.doc.tempos.slice(1)]; store.edited(); } });
   tempo.style.width = "4.6rem";
   const open = make("input", { type: "file", id: "file", className: "unseen", "aria-label": say("open"), onchange: (event) => take(event.target.files) });
-  $("transport").replaceChildren(
+  renew($("transport"), 
     button(sound.playing ? say("stop") : say("play"), toggle, { id: "play", className: "main", title: "Space" }),
     button(say("loop"), () => { sound.loop = !sound.loop; store.changed(); }, press(sound.loop)),
     button(say("metronome"), () => { sound.metronome = !sound.metronome; store.changed(); }, { className: "wide", ...press(sound.metronome) }),
@@ -45,7 +45,7 @@ function paintTransport() {
 }
 function paintStatus() {
   const doc = store.doc, seconds = secondsAt(doc, Math.max(doc.length_ticks, lastEnd(doc)));
-  $("status").replaceChildren(make("span", { className: store.isProblem ? "problem" : "", id: "saved", textContent: store.status }), make("span", { id: "counts", textContent: say("notes", { n: count(doc), bars: bars(doc).length, seconds: seconds.toFixed(0) }) }), make("span", { id: "dropouts", textContent: say("dropouts", { n: sound.dropouts }) }));
+  $("status").replaceChildren(make("span", { className: store.isUnsaved ? "problem" : "", id: "saved", textContent: store.status }), make("span", { className: store.isProblem ? "problem" : "", id: "notice", textContent: store.notice }), make("span", { id: "counts", textContent: say("notes", { n: count(doc), bars: bars(doc).length, seconds: seconds.toFixed(0) }) }), make("span", { id: "dropouts", textContent: say("dropouts", { n: sound.dropouts }) }));
 }
 function paintChords() {
   const place = $("chords"), doc = store.doc;
@@ -85,8 +85,9 @@ async function newProject() { await store.saving; await store.create(); store.do
 async function take(files) {
   for (const file of files) {
     try {
+      if (file.size > limit) { store.tell(say("tooLarge", { name: file.name, mb: Math.round(file.size / 1048576) }), true); continue; }
       const piece = await upload(file);
-      if (piece.document) { await store.take(piece.document, say("opened", { name: file.name })); roll.fit(); }
+      if (piece.document) { await store.take(piece.document, say("opened", { name: file.name })); roll.fit(); } else ask.opened({ ...piece, summary: file.name });
       store.tell(say("opened", { name: file.name }));
     } catch (problem) { store.tell(problem.status === 413 ? say("tooLarge", { name: file.name, mb: Math.round(file.size / 1048576) }) : say("failed", { why: problem.message }), true); }
   }
@@ -102,14 +103,9 @@ function exportSheet() {
   const name = make("input", { value: (store.doc.title || "piece").replace(/[^\w -]+/g, "") || "piece" });
   const save = async (kind) => {
     const { bars: _, duration_seconds: __, ...body } = store.heard();
-    try {
-      const data = await bytes("/v1/render", { document: body, format: kind });
-      const link = make("a", { href: URL.createObjectURL(new Blob([data])), download: `${name.value}.${kind}` });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-    } catch (problem) { store.tell(say("failed", { why: problem.message }), true); $("dialog").close(); }
+    try { download(kind === "recipe" ? body.recipe || "{}" : await bytes("/v1/render", { document: body, format: kind }), `${name.value}.${kind === "recipe" ? "json" : kind}`); } catch (problem) { store.tell(say("failed", { why: problem.message }), true); $("dialog").close(); }
   };
-  sheet(say("export"), field("Name", name), make("div", { className: "row" }, ...["mid", "wav", "flac", "mp3", "ogg", "musicxml", "png", "svg"].map((kind) => button(kind.toUpperCase(), () => save(kind), { "data-format": kind }))));
+  sheet(say("export"), field(say("fileName"), name), make("div", { className: "row" }, ...["mid", "wav", "flac", "mp3", "ogg", "musicxml", "png", "svg", "zip", "recipe"].map((kind) => button(texts.formats[kind] ?? kind.toUpperCase(), () => save(kind), { "data-format": kind }))));
 }
 
 let clipboard = [];
@@ -123,9 +119,16 @@ function paste() {
 }
 const quantise = () => edit(() => { for (const note of roll.selected) { note[0] = Math.round(note[0] / roll.grid) * roll.grid; note[2] = Math.max(roll.grid, Math.round(note[2] / roll.grid) * roll.grid); } });
 function all() { roll.selected = new Set(store.doc.tracks.flatMap((track) => track.notes)); roll.region = [0, bars(store.doc).reduce((end, bar) => bar.at + bar.length, 0)]; roll.draw(); }
-function lock() { const notes = [...roll.selected]; const on = notes.some((note) => !store.locks.has(note)); for (const note of notes) if (on) store.locks.add(note); else store.locks.delete(note); store.changed(); }
+function lock() {
+  if (!roll.selected.size && roll.region) {
+    const list = bars(store.doc), key = `${barAt(list, roll.region[0]) + 1}:${barAt(list, roll.region[1] - 1) + 1}`;
+    if (!store.locks.delete(key)) store.locks.add(key);
+    store.changed();
+    return;
+  }
+  const notes = [...roll.selected]; const on = notes.some((note) => !store.locks.has(note)); for (const note of notes) if (on) store.locks.add(note); else store.locks.delete(note); store.changed(); }
 
-const plain = { " ": toggle, r: () => ask.rewrite(), c: () => ask.continue(), a: () => ask.accompany(), g: () => ask.generate(), l: lock, d: () => { roll.mode = "draw"; store.changed(); }, s: () => { roll.mode = "select"; store.changed(); }, q: quantise, delete: remove, backspace: remove, "+": () => roll.zoom(1.25), "=": () => roll.zoom(1.25), "-": () => roll.zoom(0.8), "?": helpSheet, escape: () => { roll.selected.clear(); roll.region = null; roll.draw(); } };
+const plain = { " ": toggle, r: () => ask.rewrite(), c: () => ask.continue(), a: () => ask.accompany(), g: () => ask.generate(), l: lock, f: () => store.favour(store.head), d: () => { roll.mode = "draw"; store.changed(); }, s: () => { roll.mode = "select"; store.changed(); }, q: quantise, delete: remove, backspace: remove, "+": () => roll.zoom(1.25), "=": () => roll.zoom(1.25), "-": () => roll.zoom(0.8), "?": helpSheet, escape: () => { roll.selected.clear(); roll.region = null; roll.draw(); } };
 for (const n of [1, 2, 3, 4]) plain[n] = () => ask.takeOne(n - 1);
 const withControl = { z: () => store.undo(), y: () => store.redo(), c: copy, x: () => { copy(); remove(); }, v: paste, a: all };
 addEventListener("keydown", (event) => {
@@ -137,7 +140,7 @@ addEventListener("keydown", (event) => {
 });
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => { event.preventDefault(); take(event.dataTransfer.files); });
-addEventListener("beforeunload", (event) => { if (store.isProblem && store.status.startsWith("Not saved")) event.preventDefault(); });
+addEventListener("beforeunload", (event) => { if (store.isUnsaved) event.preventDefault(); });
 if (navigator.requestMIDIAccess) navigator.requestMIDIAccess().then((access) => {
   const held = new Map();
   for (const input of access.inputs.values()) input.onmidimessage = ({ data: [kind, pitch, velocity] }) => {
@@ -148,6 +151,7 @@ if (navigator.requestMIDIAccess) navigator.requestMIDIAccess().then((access) => 
 }).catch(() => {});
 
 await store.start();
+const limit = (await get("/health").catch(() => ({}))).upload_bytes ?? Infinity;
 ask.models = await get("/v1/models").catch(() => []);
 panels.paintAsk();
 roll.fit(); paint(); panels.later();

@@ -28,3 +28,17 @@ export function control(name, schema, value, change) {
   const bounds = low !== undefined && high !== undefined ? ` (${low} to ${high})` : "";
   return field(name, input, `${kind.description ?? ""}${bounds}`);
 }
+// Put other children into a place; the focus stays on the control at the same position.
+export function renew(place, ...children) {
+  const reachable = () => [...place.querySelectorAll("button, input, select, summary")];
+  const at = reachable().indexOf(document.activeElement), open = [...place.querySelectorAll("details")].map((each) => each.open);
+  place.replaceChildren(...children.filter(Boolean));
+  place.querySelectorAll("details").forEach((each, i) => { if (open[i]) each.open = true; });
+  if (at >= 0) reachable()[at]?.focus({ preventScroll: true });
+}
+// Hand bytes to the user as a file.
+export function download(data, name) {
+  const link = make("a", { href: URL.createObjectURL(new Blob([data])), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}

@@ -93,6 +93,7 @@ export class Roll {
         for (const [at, text] of track.lyrics) if (at >= from && at <= to) context.fillText(text, this.x(at), this.laneTop - 8);
       }
     });
+    context.save(); context.beginPath(); context.rect(KEYS, RULER, this.width, this.laneTop - RULER); context.clip();
     if (this.ghost) this.ghost.doc.tracks.forEach((track, t) => {
       for (const note of track.notes) {
         if (note[0] + note[2] < from || note[0] > to || !this.ghost.marked[t]?.has(note)) continue;
@@ -100,6 +101,7 @@ export class Roll {
         context.strokeRect(this.x(note[0]), this.y(note[1]) + 1, Math.max(2, note[2] * this.perTick - 1), this.rowHeight - 2);
       }
     });
+    context.restore();
     context.globalAlpha = 1; context.lineWidth = 1;
     context.fillStyle = colour("--line"); context.fillRect(0, this.laneTop - 1, this.width, 1); context.fillRect(0, RULER, this.width, 1);
     this.keyboard(context, colour, scale);
@@ -226,7 +228,7 @@ export class Roll {
     } else if (drag?.move && (drag.isNew || [...drag.from].some(([note, old]) => note.some((value, i) => value !== old[i])))) { this.store.sorted(); this.store.edited(); }
     else if (drag?.velocity) this.store.edited();
     else if (drag?.ruler !== undefined && this.region && Math.abs(this.tick(event.offsetX) - drag.ruler) * this.perTick < 4) { this.region = null; this.store.regionChanged(); }
-    this.draw();
+    this.store.changed();  // what shows the selection follows
   }
   pointercancel(event) { this.pointers.delete(event.pointerId); this.drag = null; }
   velocity(x, y) {

@@ -1,5 +1,5 @@
 // The one state of the page: the document, its project and tree of versions, and what listens.
-import { clone, count, empty, sort } from "./document.js";
+import { bars, clone, count, empty, sort } from "./document.js";
 import { get, send } from "./http.js";
 import { say } from "./texts.js";
 
@@ -8,7 +8,7 @@ const CHANNEL = "BroadcastChannel" in window ? new BroadcastChannel("partimento"
 export class Store {
   constructor() {
     this.doc = empty(); this.project = null; this.head = null; this.versions = []; this.track = 0;
-    this.mixer = []; this.locks = new Set(); this.promises = {}; this.listeners = []; this.status = say("save");
+    this.mixer = []; this.locks = new Set(); this.promises = {}; this.listeners = []; this.status = say("save"); this.notice = ""; this.isProblem = this.isUnsaved = false;
     this.documents = new Map();  // of versions, for thumbnails and undo without a request
     this.saving = Promise.resolve();
     CHANNEL?.addEventListener("message", ({ data }) => { if (data.project === this.project?.id && data.head !== this.head) this.follow(); });
@@ -17,7 +17,18 @@ export class Store {
   changed() { for (const call of this.listeners) call(); }
   sorted() { sort(this.doc); this.changed(); }
   choose(track) { if (track !== this.track) { this.track = track; this.changed(); } }
-  isLocked(track, note) { return this.locks.has(`${track}`) || this.locks.has(note); }
+  isLocked(track, note) { return this.locks.has(`${track}`) || this.locks.has(note) || this.spans().some(([from, to]) => note[0] >= from && note[0] < to); }
+  // The bars that are locked, in ticks.
+  spans() {
+    const list = bars(this.doc);
+    return [...this.locks].filter((each) => typeof each === "string" && each.includes(":")).map((each) => each.split(":").map(Number)).filter(([first]) => list[first - 1]).map(([first, last]) => { const end = list[Math.min(last, list.length) - 1]; return [list[first - 1].at, end.at + end.length]; });
+  }
+  async favour(id) {
+    const version = this.versions.find((each) => each.id === id);
+    if (!version) return;
+    version.is_favourite = !version.is_favourite; this.changed();
+    await send(`/v1/projects/${this.project.id}/versions/${id}`, { is_favourite: version.is_favourite }, "PATCH");
+  }
   // Replace the document by another, as a new version.
   take(doc, label) {
     this.doc = sort(clone(doc));
@@ -29,9 +40,10 @@ export class Store {
   // Save what the document is now; nothing is ever overwritten. Retries until it is on the disk.
   edited(label = say("edit")) {
     this.changed();
+    if (label === say("edit")) this.doc.recipe = "";  // what was edited is not what the recipe makes
     const doc = clone(this.doc);
     delete doc.bars; delete doc.duration_seconds;
-    this.tell(say("saving"));
+    this.notice = ""; this.noteSaving(say("saving"));
     this.saving = this.saving.then(() => this.write(doc, label));
     return this.saving;
   }
@@ -42,17 +54,19 @@ export class Store {
         const version = await send(`/v1/projects/${this.project.id}/versions`, { document: doc, parent: this.head, label });
         this.documents.set(version.id, doc); this.versions.push(version); this.head = version.id;
         CHANNEL?.postMessage({ project: this.project.id, head: this.head });
-        this.tell(say("save")); this.changed();
+        this.noteSaving(say("save"));
         return;
       } catch (problem) {
-        if (problem.status === 422 || problem.status === 404) { this.tell(say("failed", { why: problem.message }), true); return; }
-        this.tell(say("unsaved", { why: problem.message }), true);
+        if (problem.status === 422 || problem.status === 404) { this.noteSaving("", true); this.tell(say("failed", { why: problem.message }), true); return; }
+        this.noteSaving(say("unsaved", { why: problem.message }), true);
         await new Promise((resume) => setTimeout(resume, wait));
         wait = Math.min(wait * 2, 30_000);
       }
     }
   }
-  tell(text, isProblem = false) { this.status = text; this.isProblem = isProblem; this.changed(); }
+  // What was done or went wrong, beside whether everything is saved: neither hides the other.
+  tell(text, isProblem = false) { this.notice = text; this.isProblem = isProblem; this.changed(); }
+  noteSaving(text, isUnsaved = false) { this.status = text; this.isUnsaved = isUnsaved; this.changed(); }
   async create(name = new Date().toLocaleString()) {
     this.project = await send("/v1/projects", { name });
     this.versions = []; this.head = null;
