@@ -85,7 +85,9 @@ def test_an_answer_in_any_format(client: TestClient) -> None:
     assert (bad.status_code, bad.json()["error"]) == (422, "NotSupported")
 
 
-@pytest.mark.parametrize("kind", ["mid", "musicxml", "wav", "flac", "ogg", "mp3", "png", "zip", "json"])
+@pytest.mark.parametrize(
+    "kind", ["mid", "musicxml", "wav", "flac", "ogg", "mp3", "png", "zip", "json"]
+)
 def test_a_piece_in_each_format(client: TestClient, kind: str) -> None:
     kept = client.post("/v1/pieces", files={"file": ("my.mid", midi_of(client))}).json()
     assert [note[1] for note in kept["document"]["tracks"][0]["notes"]] == [60, 64, 67]

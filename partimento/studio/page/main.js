@@ -87,7 +87,7 @@ async function take(files) {
     try {
       if (file.size > limit) { store.tell(say("tooLarge", { name: file.name, mb: Math.round(file.size / 1048576) }), true); continue; }
       const piece = await upload(file);
-      if (piece.document) { await store.take(piece.document, say("opened", { name: file.name })); roll.fit(); } else ask.opened({ ...piece, summary: file.name });
+      if (piece.document) { store.take(piece.document, say("opened", { name: file.name })); roll.fit(); } else ask.opened({ ...piece, summary: file.name });
       store.tell(say("opened", { name: file.name }));
     } catch (problem) { store.tell(problem.status === 413 ? say("tooLarge", { name: file.name, mb: Math.round(file.size / 1048576) }) : say("failed", { why: problem.message }), true); }
   }
