@@ -10,6 +10,7 @@ from threading import Timer
 
 from partimento.cli import show
 from partimento.errors import MissingExtra, NotSupported
+from partimento.server.settings import Settings, projects_file
 from partimento.studio import PAGE
 
 __all__ = ["serve", "studio"]
@@ -84,7 +85,6 @@ def _run(
 ) -> int:
     try:
         from partimento.server.run import run_server
-        from partimento.server.settings import Settings, projects_file
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("partimento"):
             raise

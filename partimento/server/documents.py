@@ -30,7 +30,15 @@ from partimento.music import (
     parse_key,
 )
 
-__all__ = ["MEDIA_TYPES", "ScoreDocument", "document_of", "piece_of_upload", "rendered", "score_of"]
+__all__ = [
+    "MEDIA_TYPES",
+    "ScoreDocument",
+    "TrackDocument",
+    "document_of",
+    "piece_of_upload",
+    "rendered",
+    "score_of",
+]
 
 MEDIA_TYPES = {
     "mid": "audio/midi",

@@ -85,6 +85,7 @@ FACADE = ("", "__main__")
 EXTRAS = (
     "matplotlib",
     "music21",
+    "partimento.server.run",  # which needs the extra studio
     "sounddevice",
     "tensorboard",
     "torch.utils.tensorboard",

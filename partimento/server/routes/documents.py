@@ -27,7 +27,7 @@ from partimento.server.routes.shared import (
 from partimento.server.routes.uploads import MULTIPART, UploadRoute
 from partimento.server.schemas import EvaluateRequest, PieceAnswer, RenderRequest
 
-__all__ = ["router"]
+__all__ = ["evaluate", "keep_document", "piece", "render", "router", "upload"]
 
 router = APIRouter(prefix="/v1", tags=["pieces"], responses=PROBLEMS)
 verbs = APIRouter(route_class=UploadRoute)

@@ -13,7 +13,7 @@ from partimento import api
 from partimento.server.routes.shared import PROBLEMS, ServiceOf, missing
 from partimento.server.schemas import Health, ModelAnswer
 
-__all__ = ["router"]
+__all__ = ["docs", "health", "model", "models", "router"]
 
 router = APIRouter(tags=["models"])
 

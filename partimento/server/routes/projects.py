@@ -21,7 +21,18 @@ from partimento.server.schemas import (
 from partimento.server.service import Service
 from partimento.server.store import Project, Version
 
-__all__ = ["router"]
+__all__ = [
+    "change",
+    "create",
+    "delete",
+    "mark",
+    "project",
+    "projects",
+    "restore",
+    "router",
+    "save",
+    "version",
+]
 
 router = APIRouter(prefix="/v1/projects", tags=["projects"], responses=PROBLEMS)
 

@@ -36,7 +36,21 @@ from partimento.server.schemas import (
 from partimento.server.service import Service
 from partimento.server.streams import serve_stream
 
-__all__ = ["router"]
+__all__ = [
+    "Answering",
+    "accompany",
+    "answer_of",
+    "cancel",
+    "continue_",
+    "events",
+    "generate",
+    "humanize",
+    "infill",
+    "interpolate",
+    "job",
+    "router",
+    "stream",
+]
 
 router = APIRouter(prefix="/v1", tags=["verbs"], responses=PROBLEMS)
 verbs = APIRouter(route_class=UploadRoute)
