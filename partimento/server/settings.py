@@ -64,7 +64,7 @@ class Settings:
 
         A server with a token may stand behind any name: the token is what protects it.
         """
-        if not self.is_loopback:
+        if self.token or not self.is_loopback:
             return True
         name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
         name, port = (host, "") if not name else (name, port)

@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "http.md"
 HEAD = """# HTTP
 
-Made from the server's OpenAPI schema by `python tests/docs/test_http_reference.py`. How to use it is
-in [the guide](../guide/server.md), with the messages of `WS /v1/stream`. Every error is
+Made from the server's OpenAPI schema by `python tests/docs/test_http_reference.py`. How to use it
+is in [the guide](../guide/server.md), with the messages of `WS /v1/stream`. Every error is
 `{"error": name, "message": what to do}`, with status 401 (token), 403 (origin), 404, 413 (too
 large), 421 (host), 422 (cannot be served or read), 429 (busy; `Retry-After`), 501 (an extra is not
 installed) or 507 (a full disk).
