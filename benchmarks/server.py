@@ -97,7 +97,7 @@ def infill(server: Server, rounds: int) -> float:
 
 
 def slow_client(server: Server, seconds: float) -> float:
-    """Return by how many MB the server grows for a client that asks for ten minutes and never reads."""
+    """Return the MB that a client costs who asks for ten minutes of music and never reads."""
     with _stream(server) as line:  # the model is loaded, and the server warm
         line.send('{"type": "start"}')
         line.recv(60)
@@ -208,7 +208,7 @@ def _idle(server: Server, count: int) -> bool:
 
 
 def hostile(server: Server, idle: int) -> dict[str, Any]:
-    """Try what must be refused; return how much was tried, what was not refused, and what is after."""
+    """Try what must be refused; return what was tried, what came through, and what is after."""
     json_kind = {"Content_Type": "application/json"}
     attacks: dict[str, Callable[[], bool]] = {
         "host": lambda: _status(server, "/health", Host="evil.example") == 421,
