@@ -88,10 +88,11 @@ class Job:
 
 
 class Jobs:
-    """The worker pool. Every computation of the server goes through it."""
+    """The worker pool. Every computation of the server but the streams' goes through it."""
 
     def __init__(self, workers: int, queue: int) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="partimento")
+        self._short = ThreadPoolExecutor(workers, thread_name_prefix="partimento-short")
         self._workers, self._room = workers, queue
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
@@ -145,8 +146,8 @@ class Jobs:
         job.stop.set()
 
     def run(self, work: Callable[[], Any]) -> Future[Any]:
-        """Run something short beside the queue, in the same workers."""
-        return self._pool.submit(work)
+        """Run something short, such as rendering, which never waits for long work."""
+        return self._short.submit(work)
 
     def _forget(self) -> None:
         for key in [k for k, job in self._jobs.items() if job.is_over][: -_KEPT or None]:
@@ -159,4 +160,5 @@ class Jobs:
         with self._lock:
             for job in self._jobs.values():
                 job.stop.set()
+        self._short.shutdown(wait=True)
         self._pool.shutdown(wait=True)  # those that wait are cancelled as they come up
