@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from partimento import catalog, files, sound
 from partimento import training_runs as runs
-from partimento.catalog import describe, models, skipped_models, systems
+from partimento.catalog import default_model, describe, models, skipped_models, systems
 from partimento.config import read_config, validate_config
 from partimento.doctor import doctor
 from partimento.errors import FileError, ModelError, NotSupported
@@ -27,10 +28,13 @@ from partimento.generation import streaming as live
 from partimento.generation.humanize import humanize, humanize_again
 from partimento.generation.instrument import Instrument, Progress
 from partimento.generation.loading import PRECISIONS, load
+from partimento.generation.options import Wishes
 from partimento.generation.prompts import Sketch, piece_of, read_prompt, ready_sound
 from partimento.generation.result import Result
 from partimento.messages import shown
+from partimento.metrics.adherence import adherence
 from partimento.music import Audio, Piece, Score
+from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.playback.destinations import check_output
 from partimento.playback.sinks import Loudspeaker
 from partimento.recipe import PromptRecord, Recipe, file_sha256, parse_recipe
@@ -42,6 +46,9 @@ __all__ = [
     "Instrument",
     "Replay",
     "Result",
+    "Task",
+    "broken_promises",
+    "default_model",
     "describe",
     "doctor",
     "evaluate",
@@ -61,6 +68,22 @@ __all__ = [
     "write",
     "write_stems",
 ]
+
+
+def broken_promises(score: Score, **wishes: Any) -> dict[str, str | None]:
+    """Return for each wish (bars, key, chords, ...) None if the score keeps it, else where not.
+
+    Raises:
+        MusicError, CannotBeMet, ConfigError: for wishes that make no sense.
+    """
+    asked = validate_config(Wishes, wishes, "wishes")
+    promises = asked.promises(None, _tempo_of(score))
+    verdicts = adherence(score, promises).verdicts
+    return {v.promise: None if v.violation is None else v.violation.text for v in verdicts}
+
+
+def _tempo_of(score: Score) -> float:
+    return score.tempos[0].quarters_per_minute if score.tempos else DEFAULT_QUARTERS_PER_MINUTE
 
 
 def read(path: str | Path) -> Piece:

@@ -7,8 +7,9 @@ import importlib
 import os
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from partimento import systems as systems_package
 from partimento.errors import ModelError, NotSupported
@@ -94,6 +95,8 @@ class Description:
     facts: Mapping[str, str]
     text: str
     makes: Kind = "score"
+    schema: Mapping[str, Any] = field(default_factory=dict)  # of the controls, as JSON Schema
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # of the model
 
 
 def systems() -> tuple[str, ...]:
@@ -312,6 +315,8 @@ def _description(card: Card, folder: ModelFolder | None) -> Description:
         facts=facts,
         text="" if folder is None else folder.card(),
         makes=card.makes,
+        schema=card.controls.model_json_schema(),
+        defaults={} if folder is None else folder.config.get("defaults", {}),
     )
 
 

@@ -140,6 +140,24 @@ VERBS: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "",
         ("partimento export my-run -o my-model --precision int8",),
     ),
+    "studio": (
+        "serve:studio",
+        "Open the studio in the browser.",
+        "This needs the extra 'studio': pip install 'partimento[studio]'.",
+        ("partimento studio", "partimento studio --port 9000 --no-browser"),
+    ),
+    "serve": (
+        "serve:serve",
+        "Serve HTTP and WebSocket to other programs.",
+        "This needs the extra 'studio': pip install 'partimento[studio]'.",
+        ("partimento serve", "partimento serve --host 0.0.0.0 --token SECRET"),
+    ),
+    "projects": (
+        "projects:projects",
+        "Write the projects of the studio as files.",
+        "",
+        ("partimento projects export my-projects",),
+    ),
     "doctor": (
         "doctor:doctor",
         "Show what this machine can do.",

@@ -13,7 +13,8 @@ import pytest
 from support.source import MODULES, Module, targets
 
 LAYERS = (
-    ("cli", "studio"),
+    ("cli",),
+    ("studio",),
     ("server",),
     ("api",),
     ("doctor", "evaluation"),
@@ -84,6 +85,7 @@ FACADE = ("", "__main__")
 EXTRAS = (
     "matplotlib",
     "music21",
+    "partimento.server.run",  # which needs the extra studio
     "sounddevice",
     "tensorboard",
     "torch.utils.tensorboard",
