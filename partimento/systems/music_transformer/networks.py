@@ -12,7 +12,9 @@ What differs from the paper in the presets that ship: the last sixteen tokens en
 
 from __future__ import annotations
 
+from partimento.representations import token_representation
 from partimento.runtime.presets import TokenPreset, TransformerConfig
+from partimento.training.nn.relative_pitch import voice_pitches
 from partimento.training.nn.transformer import CausalTransformer
 
 __all__ = ["network"]
@@ -23,4 +25,6 @@ def network(
 ) -> CausalTransformer:
     """Return the network of a preset: columns (B, L, C) -> logits (B, L, V)."""
     assert isinstance(preset.network, TransformerConfig)
-    return CausalTransformer(preset.network, vocabulary, feature_sizes)
+    representation = token_representation(preset.representation)
+    pitches = voice_pitches(representation, preset.network)
+    return CausalTransformer(preset.network, vocabulary, feature_sizes, pitches)
