@@ -5,6 +5,7 @@ Equations and where they live::
     Eq. 1, scaled dot-product attention -> training/nn/attention.py  PlainAttention.mix
     Eq. 3, relative attention           -> training/nn/attention.py  RelativeAttention.mix
     section 3.4.1, skewing              -> training/nn/attention.py  relative_logits_skew
+    section 4.1.1, relative pitch       -> training/nn/relative_pitch.py  IntervalEmbedding
 
 What differs from the paper in the presets that ship: the last sixteen tokens enter together
 (training/nn/embedding.py), norms stand before the layers, voice and place in the bar are embedded.

@@ -2,7 +2,7 @@
 
 What is learnt of an interval holds in every key. The layers here see and score intervals alone, so
 transposing all pitches by k semitones leaves the inputs as they are and moves the logits by k.
-Huang et al. 2018 (arXiv 1809.04281, section 3.3) put relative pitch into the attention of their
+Huang et al. 2018 (arXiv 1809.04281, section 4.1.1) put relative pitch into the attention of their
 JSB models; here it stands in the first and the last layer, where a note meets its neighbours.
 
 Shapes: B batch, L length, w ``local_width``, V vocabulary, P pitches, R references.
