@@ -119,6 +119,14 @@ class TokenRepresentation(Protocol):
         ...
 
     @property
+    def pitch_span(self) -> slice | None:
+        """The tokens that are pitches, a semitone apart, where voices take turns token by token.
+
+        A voice's last token is then ``tokens_per_step`` back. None where they do not take turns.
+        """
+        ...
+
+    @property
     def hidden_features(self) -> int:
         """How many of the last features may be unknown (0); training hides them in half the crops.
 

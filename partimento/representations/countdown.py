@@ -113,6 +113,11 @@ class Countdown:
         return self.base.tokens_per_step
 
     @property
+    def pitch_span(self) -> slice | None:
+        """The base's pitches."""
+        return self.base.pitch_span
+
+    @property
     def hidden_features(self) -> int:
         """The countdown alone: the end may be unknown."""
         return 1

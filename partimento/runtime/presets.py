@@ -25,7 +25,7 @@ __all__ = [
 
 
 _MAX_STEP_TOKENS = 2**22
-_MAX_LAYERS, _MAX_WIDTH = 256, 32_768
+_MAX_LAYERS, _MAX_WIDTH, _MAX_VOICES = 256, 32_768, 64
 
 
 def current_name(name: str) -> str:
@@ -60,7 +60,18 @@ class TransformerConfig(Preset):
     max_distance: int = Field(512, ge=2, le=65_536)
     local_width: int = Field(16, ge=1, le=_MAX_WIDTH)
     token_width: int = Field(64, ge=1, le=_MAX_WIDTH)
+    relative_inputs: bool = Field(
+        False,
+        description="the last local_width tokens enter as intervals from their voice's last, too",
+    )
+    relative_outputs: int = Field(
+        0,
+        ge=0,
+        le=_MAX_VOICES,
+        description="last tokens from which the intervals to the next one are scored; 0: none",
+    )
     dropout: float = Field(0.2, ge=0, lt=1)
+    attention_dropout: float = Field(0.0, ge=0, lt=1, description="of the weights of attention")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:

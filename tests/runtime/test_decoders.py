@@ -27,6 +27,7 @@ from support.tiny_models import (
     decoder_of,
     grid_preset,
     lstm,
+    relative_pitch,
     roughen,
     torch_logits,
     training_task_of,
@@ -35,6 +36,7 @@ from support.tiny_models import (
 
 KINDS: dict[str, TransformerConfig | RecurrentConfig] = {
     **{kind: transformer(kind) for kind in ATTENTIONS},
+    "relative_pitch": relative_pitch(),
     "recurrent": lstm(),
 }
 Both = tuple[TokenTask, TokenDecoder[Any]]

@@ -45,6 +45,12 @@ def transformer(attention: str = "relative", **changes: Any) -> TransformerConfi
     return TransformerConfig.model_validate({**sizes, "attention": attention, **changes})
 
 
+def relative_pitch(attention: str = "relative", **changes: Any) -> TransformerConfig:
+    """Return such a network with intervals in its first and its last layer."""
+    relative = {"relative_inputs": True, "relative_outputs": 4, "local_width": 5}
+    return transformer(attention, **{**relative, **changes})
+
+
 def lstm(**changes: Any) -> RecurrentConfig:
     """Return an LSTM of two layers."""
     sizes = {"layers": 2, "width": 24, "local_width": 2, "token_width": 8, "dropout": 0.0}

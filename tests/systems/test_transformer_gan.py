@@ -26,7 +26,7 @@ from partimento.training.policy_gradient.game import GivenWalks, distinct_share
 from partimento.training.policy_gradient.reinforce import lagging_copy
 from partimento.training.policy_gradient.sample_metrics import MadeFigures
 
-from support.tiny_models import GRID, chorales, roughen, songs, transformer
+from support.tiny_models import GRID, chorales, relative_pitch, roughen, songs, transformer
 
 SMALL = TrainingConfig(
     steps=2, batch_size=2, length=32, learning_rate=1e-3, warmup_steps=1, validate_every=2, ema=0.5
@@ -97,6 +97,11 @@ def test_presets_that_do_not_fit_are_refused() -> None:
         )
     with pytest.raises(ConfigError, match=r"config\.route"):
         validate_config(GamePreset, {**values, "route": "wasserstein"})
+    heard = {"network": {**values["discriminator"]["network"], "relative_outputs": 1}}
+    with pytest.raises(ConfigError, match="leave relative_inputs and relative_outputs to"):
+        validate_config(
+            GamePreset, {**values, "discriminator": {**values["discriminator"], **heard}}
+        )
 
 
 def test_the_expected_gradient_is_that_of_the_expectation(tmp_path: Path) -> None:
@@ -253,6 +258,13 @@ def test_a_run_ends_in_a_model_that_plays(tmp_path: Path) -> None:
     folder = json.loads(text)
     assert folder["system"] == "transformer_gan"
     assert folder["preset"]["route"] == "expected_steps"
+
+
+def test_a_generator_of_relative_pitch_trains_and_plays(tmp_path: Path) -> None:
+    log = run(tmp_path / "run", network=relative_pitch())
+    assert log[-1]["stage"] == "adversarial"
+    folder = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert folder["preset"]["network"]["relative_outputs"] == 4
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not(tmp_path: Path) -> None:

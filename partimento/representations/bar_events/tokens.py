@@ -120,6 +120,7 @@ class BarEvents:
 
     feature_sizes: tuple[int, ...] = (POSITIONS + 1, len(METRES) + 1)
     tokens_per_step: int = 1
+    pitch_span: slice | None = None
     hidden_features: int = 0
 
     def __init__(self, track_names: Mapping[int, str] | None = None) -> None:

@@ -93,6 +93,7 @@ class FourVoiceGrid:
         self.lowest, self.highest, self.steps_per_bar = lowest, highest, steps_per_bar
         self.denominator = denominator
         self.vocabulary = Vocabulary({"pitch": highest - lowest + 1, "rest": 1, "start": 1})
+        self.pitch_span: slice | None = self.vocabulary.span("pitch")
         self.rest_token = self.vocabulary.first("rest")
         self.start_token = self.vocabulary.first("start")
 

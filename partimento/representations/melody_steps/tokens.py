@@ -68,6 +68,7 @@ class MelodySteps:
         self.metre = metre or TimeSignature(0, 4, 4)
         self.steps_per_bar = int(self.metre.quarters_per_bar * steps_per_quarter)
         self.vocabulary = Vocabulary({"pitch": highest - lowest + 1, "rest": 1, "start": 1})
+        self.pitch_span: slice | None = self.vocabulary.span("pitch")
         self.rest_token = self.vocabulary.first("rest")
         self.start_token = self.vocabulary.first("start")
         self._step_ticks = TICKS_PER_QUARTER // steps_per_quarter

@@ -52,6 +52,7 @@ class PerformanceEvents:
 
     feature_sizes: tuple[int, ...] = ()
     tokens_per_step: int = 1
+    pitch_span: slice | None = None
     hidden_features: int = 0
 
     def __init__(self) -> None:

@@ -45,6 +45,14 @@ PRESETS: Mapping[str, TokenPreset] = {
     "chorales_absolute": _CHORALES.model_copy(
         update={"network": _CHORALES.network.model_copy(update={"attention": "absolute"})}
     ),
+    # Intervals as well as pitches: what is learnt in one key holds in all.
+    "chorales_relative_pitch": _CHORALES.model_copy(
+        update={
+            "network": _CHORALES.network.model_copy(
+                update={"relative_inputs": True, "relative_outputs": 4}
+            )
+        }
+    ),
     # For streams: every token costs the same, however many came before.
     "chorales_sliding": _CHORALES.model_copy(
         update={"network": _CHORALES.network.model_copy(update={"attention": "sliding"})}

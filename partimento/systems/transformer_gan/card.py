@@ -81,6 +81,12 @@ class GamePreset(TokenPreset):
     def _is_fit(self) -> Self:
         if not isinstance(self.network, TransformerConfig):
             raise ValueError("the generator is a Transformer: network needs heads, feedforward")
+        own = self.discriminator.network
+        if own.relative_inputs or own.relative_outputs:
+            raise ValueError(
+                "the discriminator always has intervals; leave relative_inputs and "
+                "relative_outputs to the generator's network"
+            )
         if self.discriminator.training.batch_size > self.training.batch_size * self.served_in:
             raise ValueError(
                 "the discriminator's batch_size is at most training.batch_size x served_in"

@@ -8,8 +8,10 @@ Where they live::
 
 from __future__ import annotations
 
+from partimento.representations import token_representation
 from partimento.runtime.presets import TokenPreset, TransformerConfig
 from partimento.training.nn.discriminators.sequence import Intervals, SequenceDiscriminator
+from partimento.training.nn.relative_pitch import voice_pitches
 from partimento.training.nn.transformer import CausalTransformer
 
 __all__ = ["discriminator", "network"]
@@ -20,7 +22,9 @@ def network(
 ) -> CausalTransformer:
     """Return the generator of a preset: columns (B, L, C) -> logits (B, L, V)."""
     assert isinstance(preset.network, TransformerConfig)
-    return CausalTransformer(preset.network, vocabulary, feature_sizes)
+    representation = token_representation(preset.representation)
+    pitches = voice_pitches(representation, preset.network)
+    return CausalTransformer(preset.network, vocabulary, feature_sizes, pitches)
 
 
 def discriminator(

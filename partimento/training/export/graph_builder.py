@@ -25,6 +25,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from partimento.runtime.presets import RecurrentConfig, TransformerConfig
+from partimento.training.nn.relative_pitch import VoicePitches
 
 __all__ = ["MICROSOFT", "Graph", "Weights", "recurrent_graph", "transformer_graph"]
 
@@ -117,6 +118,30 @@ class Graph:
             table = self.weight(f"embedding.features.{index}.weight")
             x = self.op("Add", x, self.op("Gather", table, column, axis=0))
         return x
+
+    def intervals(self, local_width: int, pitches: VoicePitches, vocabulary: int) -> str:
+        """Return (B, S, width); see ``IntervalEmbedding`` (``training/nn/relative_pitch.py``)."""
+        recent = self.op("Slice", "columns", self.ints(0), self.ints(local_width), self.ints(2))
+        own = self.op("Gather", "columns", self.ints(pitches.voices - 1), axis=2)  # (B, S, 1)
+        # Row and column of the table of intervals as one index: a Gather has one.
+        pair = self.op("Add", self.op("Mul", own, self.ints(vocabulary)), recent)
+        flat = self.constant("interval_pairs", pitches.intervals(vocabulary).reshape(-1))
+        places = self.constant("interval_places", np.arange(local_width) * pitches.rows)
+        rows = self.op("Add", self.op("Gather", flat, pair, axis=0), places)
+        found = self.op("Gather", self.weight("intervals.table.weight"), rows, axis=0)
+        joined = self.op("Reshape", found, self.ints(0, 0, -1))
+        return self.linear(joined, "intervals.local", bias=False)
+
+    def relative_head(self, x: str, references: int, pitches: VoicePitches, vocabulary: int) -> str:
+        """Return (B, S, V); see ``RelativeHead`` (``training/nn/relative_pitch.py``)."""
+        scores = self.linear(x, "relative_head.linear")
+        scores = self.op("Reshape", scores, self.ints(0, 0, references, pitches.rows))
+        columns = self.ints(*pitches.references(references))
+        tokens = self.op("Gather", "columns", columns, axis=2)  # (B, S, R)
+        table = self.constant("intervals", pitches.intervals(vocabulary))
+        rows = self.op("Gather", table, tokens, axis=0)  # (B, S, R, V)
+        each = self.op("GatherElements", scores, rows, axis=3)
+        return self.op("ReduceSum", each, self.ints(2), keepdims=0)
 
     def model(self) -> onnx.ModelProto:
         """Return the whole as a model."""
@@ -228,9 +253,17 @@ class _Attention:
 
 
 def transformer_graph(
-    config: TransformerConfig, weights: Weights, features: int, window: int
+    config: TransformerConfig,
+    weights: Weights,
+    features: int,
+    window: int,
+    pitches: VoicePitches | None = None,
 ) -> onnx.ModelProto:
-    """Return the graph of a ``CausalTransformer``; ``window`` is the cache's size in tokens."""
+    """Return the graph of a ``CausalTransformer``; ``window`` is the cache's size in tokens.
+
+    ``pitches`` are those of its relative pitch, where it has that.
+    """
+    vocabulary = weights["head.weight"].shape[0]
     graph = Graph(weights)
     graph.input("columns", TensorProto.INT64, ["B", "S", config.local_width + features])
     graph.input("past", TensorProto.INT32, ["B"])
@@ -238,6 +271,8 @@ def transformer_graph(
     attention = _Attention(graph, config, window)
     attention.places()
     x = graph.embedding(config.local_width, features)
+    if pitches is not None and config.relative_inputs:
+        x = graph.op("Add", x, graph.intervals(config.local_width, pitches, vocabulary))
     if config.attention == "absolute":
         x = attention.absolute(x)
     for index in range(config.layers):
@@ -245,8 +280,11 @@ def transformer_graph(
         x = graph.op("Add", x, mixed)
         inner = graph.linear(graph.norm(x, f"blocks.{index}.norm2"), f"blocks.{index}.up")
         x = graph.op("Add", x, graph.linear(graph.op("Relu", inner), f"blocks.{index}.down"))
-    logits = graph.linear(graph.norm(x, "norm"), "head")
-    vocabulary = weights["head.weight"].shape[0]
+    x = graph.norm(x, "norm")
+    logits = graph.linear(x, "head")
+    if pitches is not None and config.relative_outputs:
+        relative = graph.relative_head(x, config.relative_outputs, pitches, vocabulary)
+        logits = graph.op("Add", logits, relative)
     graph.output("logits", logits, TensorProto.FLOAT, ["B", "S", vocabulary])
     return graph.model()
 

@@ -23,6 +23,7 @@ from partimento.runtime.model_folder import ModelFolder, write_model_folder
 from partimento.runtime.presets import RecurrentConfig, TokenPreset, TransformerConfig
 from partimento.training.export.graph_builder import recurrent_graph, transformer_graph
 from partimento.training.export.int8_weights import rounded, with_own_weights
+from partimento.training.nn.relative_pitch import voice_pitches
 
 __all__ = ["COPIES", "TokenModel", "export_token_model", "quantized", "token_graph", "write_model"]
 
@@ -122,7 +123,8 @@ def token_graph(training_task: TokenModel) -> tuple[onnx.ModelProto, dict[str, A
         "head_width": config.width // config.heads,
         "window": window,
     }
-    return transformer_graph(config, weights, features, window), facts
+    pitches = voice_pitches(training_task.representation, config)
+    return transformer_graph(config, weights, features, window, pitches), facts
 
 
 def export_token_model(

@@ -27,6 +27,7 @@ __all__ = ["begin_from"]
 
 _FEATURES = "embedding.features."
 _CALIBRATION = "calibration."
+_INTERVALS, _PROJECTION, _RELATIVE_HEAD = "intervals.", "intervals.local.", "relative_head."
 
 Spec = Mapping[str, Any]
 
@@ -37,9 +38,10 @@ def begin_from(training_task: TrainingTask, start: Path) -> None:
     The main network must have the same shape. The other parts are taken from a run where it has
     them by the same name and in the same shape; else they keep the weights they were drawn with.
 
-    The network may have feature tables that the other had not; they start at zero, so that it
-    begins as the very function that was learnt. A countdown may be longer or shorter. What
-    ``finish`` adds is left behind: it belongs to the weights that the other run ended with.
+    The network may have feature tables and relative pitch that the other had not; what they add
+    starts at zero, so that it begins as the very function that was learnt. A countdown may be
+    longer or shorter. What ``finish`` adds is left behind: it belongs to the weights that the other
+    run ended with.
 
     Raises:
         TrainingError: if there are no weights, they are of another representation, or the network
@@ -65,8 +67,10 @@ def begin_from(training_task: TrainingTask, start: Path) -> None:
     if theirs and ours:
         _count_down(weights, theirs, ours)
     for name, value in training_task.network.state_dict().items():
-        if name.startswith(_FEATURES) and name not in weights:
+        if name not in weights and name.startswith((_FEATURES, _PROJECTION, _RELATIVE_HEAD)):
             weights[name] = torch.zeros_like(value)
+        if name not in weights and name.startswith(_INTERVALS):
+            weights[name] = value  # were the table zero as well, neither would ever learn
         if name.startswith(_CALIBRATION):
             weights[name] = value
     load_module(training_task.network, weights, start)

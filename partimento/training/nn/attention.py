@@ -99,7 +99,9 @@ def apply_rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 class _Attention(nn.Module, ABC):
     """Projections to queries, keys, values and back; the kinds of attention fill ``mix``."""
 
-    def __init__(self, width: int, heads: int, kv_heads: int, max_distance: int) -> None:
+    def __init__(
+        self, width: int, heads: int, kv_heads: int, max_distance: int, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         if width % heads or heads % kv_heads:
             raise ValueError(
@@ -107,6 +109,7 @@ class _Attention(nn.Module, ABC):
             )
         self.heads, self.kv_heads, self.head_width = heads, kv_heads, width // heads
         self.max_distance = max_distance
+        self.dropout = nn.Dropout(dropout)  # of the weights of attention
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, kv_heads * self.head_width, bias=False)
         self.value = nn.Linear(width, kv_heads * self.head_width, bias=False)
@@ -122,6 +125,11 @@ class _Attention(nn.Module, ABC):
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, width))
         return out
 
+    @property
+    def dropped(self) -> float:
+        """The share of the weights that is dropped now: none but in training."""
+        return self.dropout.p if self.dropout.training else 0.0
+
     @abstractmethod
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Return the weighted values (B, H, L, D)."""
@@ -136,7 +144,9 @@ class PlainAttention(_Attention):
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Return softmax(QK^T / sqrt(D)) V, causal."""
-        return F.scaled_dot_product_attention(q, self.grouped(k), self.grouped(v), is_causal=True)
+        return F.scaled_dot_product_attention(
+            q, self.grouped(k), self.grouped(v), dropout_p=self.dropped, is_causal=True
+        )
 
 
 class RotaryAttention(_Attention):
@@ -147,14 +157,18 @@ class RotaryAttention(_Attention):
         cos, sin = rotary_tables(q.shape[2], self.head_width)
         cos, sin = cos.to(q), sin.to(q)
         q, k = apply_rotary(q, cos, sin), apply_rotary(k, cos, sin)
-        return F.scaled_dot_product_attention(q, self.grouped(k), self.grouped(v), is_causal=True)
+        return F.scaled_dot_product_attention(
+            q, self.grouped(k), self.grouped(v), dropout_p=self.dropped, is_causal=True
+        )
 
 
 class RelativeAttention(_Attention):
     """Relative global attention: softmax((QK^T + Skew(QE^T)) / sqrt(D)) V."""
 
-    def __init__(self, width: int, heads: int, kv_heads: int, max_distance: int) -> None:
-        super().__init__(width, heads, kv_heads, max_distance)
+    def __init__(
+        self, width: int, heads: int, kv_heads: int, max_distance: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__(width, heads, kv_heads, max_distance, dropout)
         self.distance = nn.Parameter(torch.randn(heads, max_distance, width // heads) * 0.02)
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -163,7 +177,7 @@ class RelativeAttention(_Attention):
             return self.plain(q, k, v)
         rows = _rows_for(self.distance, q.shape[2])
         mixed: Tensor = BlockedRelativeAttention.apply(  # type: ignore[no-untyped-call]
-            q, self.grouped(k), self.grouped(v), rows
+            q, self.grouped(k), self.grouped(v), rows, self.dropped
         )
         return mixed
 
@@ -180,7 +194,8 @@ class RelativeAttention(_Attention):
             alpha=scale,
         )  # (B H, L, L)
         hidden = self.hidden(length, q.device)
-        weights = torch.softmax(logits.masked_fill_(hidden, float("-inf")), dim=-1)
+        weights: Tensor = torch.softmax(logits.masked_fill_(hidden, float("-inf")), dim=-1)
+        weights = self.dropout(weights)
         return (weights.to(v.dtype).view(batch, heads, length, length)) @ self.grouped(v)
 
     def hidden(self, length: int, device: torch.device) -> Tensor:

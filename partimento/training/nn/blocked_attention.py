@@ -53,12 +53,17 @@ class BlockedRelativeAttention(torch.autograd.Function):
     """softmax((Q K^T + Skew(Q E^T)) / sqrt(D)) V, causal (Eq. 3); float32, differentiable once."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, rows: Tensor) -> Tensor:
-        """Return (B, H, L, D) of q, k, v (B, H, L, D) and the table's rows (H, L, D)."""
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, rows: Tensor, dropout: float = 0.0
+    ) -> Tensor:
+        """Return (B, H, L, D) of q, k, v (B, H, L, D) and the table's rows (H, L, D).
+
+        ``dropout`` is the share of the weights that is dropped, by torch's generator.
+        """
         heads, length, depth = q.shape[1:]
         scale = 1.0 / math.sqrt(depth)
         out = torch.empty_like(q)
-        kept = []
+        kept, masks = [], []
         future = q.new_full((length, length), float("-inf")).triu_(1)
         for head in range(heads):
             keys, values = k[:, head], v[:, head]
@@ -68,27 +73,35 @@ class BlockedRelativeAttention(torch.autograd.Function):
                 logits = _by_key(by_distance) + future[start:end, :end]
                 logits.baddbmm_(queries, keys[:, :end].transpose(1, 2), beta=scale, alpha=scale)
                 weights = torch.softmax(logits, dim=-1)
-                torch.bmm(weights, values[:, :end], out=out[:, head, start:end])
                 kept.append(weights)
-        ctx.save_for_backward(q, k, v, rows, *kept)
+                if dropout:
+                    masks.append(torch.empty_like(weights).bernoulli_(1 - dropout))
+                    weights = weights * masks[-1].div_(1 - dropout)
+                torch.bmm(weights, values[:, :end], out=out[:, head, start:end])
+        ctx.save_for_backward(q, k, v, rows, *kept, *masks)
         return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of q, k, v and rows."""
         q, k, v, rows, *kept = ctx.saved_tensors
         heads, length, depth = q.shape[1:]
         scale = 1.0 / math.sqrt(depth)
         of_q, of_k, of_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         of_rows = torch.zeros_like(rows)
-        blocks = iter(kept)
+        count = heads * len(list(_blocks(length)))
+        blocks, masks = iter(kept[:count]), iter(kept[count:])
         for head in range(heads):
             for start, end in _blocks(length):
                 weights, upper = next(blocks), gradient[:, head, start:end]
                 queries, keys = q[:, head, start:end], k[:, head, :end]
-                of_v[:, head, :end].baddbmm_(weights.transpose(1, 2), upper)
                 of_weights = upper @ v[:, head, :end].transpose(1, 2)
+                mask = next(masks, None)  # None without dropout
+                used = weights if mask is None else weights * mask
+                of_v[:, head, :end].baddbmm_(used.transpose(1, 2), upper)
+                if mask is not None:
+                    of_weights *= mask
                 of_logits = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
                 of_logits *= scale
                 of_k[:, head, :end].baddbmm_(of_logits.transpose(1, 2), queries)
@@ -99,4 +112,4 @@ class BlockedRelativeAttention(torch.autograd.Function):
                 of_rows[head, length - end :].addmm_(
                     by_distance.flatten(0, 1).T, queries.reshape(-1, depth)
                 )
-        return of_q, of_k, of_v, of_rows
+        return of_q, of_k, of_v, of_rows, None

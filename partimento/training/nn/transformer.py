@@ -16,6 +16,7 @@ from partimento.training.nn.attention import (
     SlidingAttention,
 )
 from partimento.training.nn.embedding import ColumnEmbedding, sinusoids
+from partimento.training.nn.relative_pitch import IntervalEmbedding, RelativeHead, VoicePitches
 
 __all__ = ["Block", "CausalTransformer"]
 
@@ -36,7 +37,7 @@ class Block(nn.Module):
         width = config.width
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = _ATTENTION[config.attention](
-            width, config.heads, config.kv_heads, config.max_distance
+            width, config.heads, config.kv_heads, config.max_distance, config.attention_dropout
         )
         self.up = nn.Linear(width, config.feedforward)
         self.down = nn.Linear(config.feedforward, width)
@@ -53,10 +54,17 @@ class Block(nn.Module):
 
 
 class CausalTransformer(nn.Module):
-    """Logits (B, L, V) of the token at each place, from columns (B, L, C) known before it."""
+    """Logits (B, L, V) of the token at each place, from columns (B, L, C) known before it.
+
+    ``pitches`` are needed where the config asks for relative pitch (``nn/relative_pitch.py``).
+    """
 
     def __init__(
-        self, config: TransformerConfig, vocabulary: int, feature_sizes: tuple[int, ...]
+        self,
+        config: TransformerConfig,
+        vocabulary: int,
+        feature_sizes: tuple[int, ...],
+        pitches: VoicePitches | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -67,17 +75,44 @@ class CausalTransformer(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, vocabulary)
+        self.intervals: IntervalEmbedding | None = None
+        self.relative_head: RelativeHead | None = None
+        if config.relative_inputs or config.relative_outputs:
+            if pitches is None:
+                raise ValueError("relative pitch needs to know which tokens are pitches")
+            if config.relative_inputs:
+                self.intervals = IntervalEmbedding(
+                    pitches, vocabulary, config.width, config.local_width, config.token_width
+                )
+            if config.relative_outputs:
+                self.relative_head = RelativeHead(
+                    pitches, vocabulary, config.width, config.relative_outputs
+                )
+
+    def embedded(self, columns: Tensor) -> Tensor:
+        """Return (..., width) of columns (..., C), without positions."""
+        x: Tensor = self.embedding(columns)
+        if self.intervals is not None:
+            x = x + self.intervals(columns[..., : self.config.local_width])
+        return x
+
+    def logits(self, x: Tensor, columns: Tensor) -> Tensor:
+        """Return (..., V) of the last block's (..., width)."""
+        x = self.norm(x)
+        logits: Tensor = self.head(x)
+        if self.relative_head is not None:
+            logits = logits + self.relative_head(x, columns[..., : self.config.local_width])
+        return logits
 
     def forward(self, columns: Tensor) -> Tensor:
         """Return logits; L is at most ``max_distance`` for absolute positions."""
-        x = self.embedding(columns)
+        x = self.embedded(columns)
         if self.config.attention == "absolute":
             x = x + sinusoids(x.shape[1], x.shape[2]).to(x)
         x = self.dropout(x)
         for block in self.blocks:
             x = block(x)
-        logits: Tensor = self.head(self.norm(x))
-        return logits
+        return self.logits(x, columns)
 
     @torch.no_grad()
     def parameter_count(self) -> int:

@@ -245,15 +245,14 @@ class CachedTransformer(CachedNetwork):
     def step(self, memory: Memory, columns: Tensor, at: int) -> Tensor:
         """Return logits (R, V)."""
         network = self.network
-        x = network.embedding(columns)  # (R, width)
+        x = network.embedded(columns)  # (R, width)
         if network.config.attention == "absolute":
             x = x + sinusoids(at + 1, x.shape[-1])[at].to(x)
         for block, (keys, values) in zip(network.blocks, memory, strict=True):
             assert isinstance(block, Block)
             x = x + self._attention(block, block.norm1(x), keys[: len(x)], values[: len(x)], at)
             x = x + block.down(torch.relu(block.up(block.norm2(x))))
-        logits: Tensor = network.head(network.norm(x))
-        return logits
+        return network.logits(x, columns)
 
     def _attention(self, block: Block, x: Tensor, keys: Tensor, values: Tensor, at: int) -> Tensor:
         """Return (R, width) of one place over keys and values (R, G, L, D), which it joins."""

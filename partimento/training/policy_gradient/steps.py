@@ -95,9 +95,7 @@ class GamePlay:
                 f"the generator has learnt nothing yet ({nll:.2f} nats a token): begin from a "
                 "trained model with --start-from, or take a preset that has a likelihood stage"
             )
-        head = self.network.head
-        assert isinstance(head, nn.Linear)
-        divide_head(head, self.preset.start_temperature)
+        divide_head(self.network, self.preset.start_temperature)
         follow(self.reference, self.network, 0.0)
         self.state.begun.fill_(1)
 

@@ -229,15 +229,13 @@ class TokenTask:
         Returns the temperature and the validation loss with it.
         """
         self.network.eval()
-        head = self.network.head
-        assert isinstance(head, nn.Linear)
         pairs = []
         with torch.no_grad():
             for batch in self._valid_batches():
                 logits = self.network(batch["columns"])
                 pairs.append((logits[batch["mask"]], batch["targets"][batch["mask"]]))
         temperature = best_temperature(pairs)
-        divide_head(head, temperature)
+        divide_head(self.network, temperature)
         loss = self.figures()["loss"]
         self.network.train()
         return {"temperature": temperature, "valid_loss": loss}

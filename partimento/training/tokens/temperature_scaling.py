@@ -17,6 +17,7 @@ from torch.nn import functional as F
 __all__ = ["best_temperature", "divide_head"]
 
 _LOWEST, _HIGHEST = 0.5, 2.0
+_HEADS = ("head", "relative_head")
 _HALVINGS = 30
 
 
@@ -44,7 +45,12 @@ def best_temperature(batches: Iterable[tuple[Tensor, Tensor]]) -> float:
 
 
 @torch.no_grad()
-def divide_head(head: nn.Linear, temperature: float) -> None:
-    """Divide a last layer's weights and bias, and so its logits, by a temperature."""
-    head.weight.div_(temperature)
-    head.bias.div_(temperature)
+def divide_head(network: nn.Module, temperature: float) -> None:
+    """Divide the last layers' weights and biases, and so the logits, by a temperature.
+
+    They are ``head`` and, where its logits are added to those of a ``relative_head``, that one too.
+    """
+    for name in _HEADS:
+        head = getattr(network, name, None)
+        for weight in head.parameters() if isinstance(head, nn.Module) else ():
+            weight.div_(temperature)

@@ -19,13 +19,14 @@ from support.tiny_models import (
     ATTENTIONS,
     grid_preset,
     lstm,
+    relative_pitch,
     roughen,
     training_task_of,
     transformer,
 )
 
-NETWORKS = [*(transformer(attention) for attention in ATTENTIONS), lstm()]
-NAMES = [*ATTENTIONS, "lstm"]
+NETWORKS = [*(transformer(attention) for attention in ATTENTIONS), relative_pitch(), lstm()]
+NAMES = [*ATTENTIONS, "relative_pitch", "lstm"]
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=NAMES)

@@ -16,6 +16,7 @@ from partimento.training.tokens.task import TokenTask
 from support.tiny_models import (
     GRID,
     grid_preset,
+    relative_pitch,
     roughen,
     system_task,
     training_task_of,
@@ -30,8 +31,10 @@ def model(representation: dict[str, Any], **changes: Any) -> TokenTask:
     return training_task_of(grid_preset(transformer(**changes), representation=representation))
 
 
-def exported(representation: dict[str, Any], folder: Path) -> tuple[Path, TokenTask]:
-    training_task = model(representation)
+def exported(
+    representation: dict[str, Any], folder: Path, **changes: Any
+) -> tuple[Path, TokenTask]:
+    training_task = model(representation, **changes)
     roughen(training_task.network)
     training_task.export(folder, {}, ("fp32",))
     return folder, training_task
@@ -108,6 +111,24 @@ def test_a_countdown_begins_at_a_model_without_one(tmp_path: Path) -> None:
     name = "embedding.features.2.weight"
     assert_same(later, training_task, but=name)
     assert not later.network.get_parameter(name).any()
+
+
+def test_relative_pitch_begins_at_a_model_without_it(tmp_path: Path) -> None:
+    folder, training_task = exported(GRID, tmp_path / "model", local_width=5)
+    later = training_task_of(grid_preset(relative_pitch()))
+    begin_from(later, folder)
+    columns = torch.randint(7, (2, 9, 5)), torch.arange(9).remainder(4).expand(2, 1, 9)
+    both = torch.cat([columns[0], columns[1].mT, torch.zeros(2, 9, 1, dtype=torch.long)], -1)
+    wanted = training_task.network.eval()(both)
+    torch.testing.assert_close(later.network.eval()(both), wanted, rtol=1e-4, atol=1e-5)
+    later.network(both).square().sum().backward()
+    for name, weight in later.network.named_parameters():
+        if "local" in name or "relative_head" in name:
+            assert weight.grad is not None, name
+            assert weight.grad.any(), name
+    later.export(tmp_path / "later", {}, ("fp32",))
+    with pytest.raises(TrainingError, match="another shape; use its preset"):
+        begin_from(training_task, tmp_path / "later")
 
 
 def test_a_network_of_another_shape_is_refused(tmp_path: Path) -> None:

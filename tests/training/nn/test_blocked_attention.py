@@ -8,6 +8,7 @@ from torch import Tensor
 
 from partimento.training.nn import blocked_attention
 from partimento.training.nn.attention import RelativeAttention
+from partimento.training.nn.blocked_attention import BlockedRelativeAttention
 
 
 def found(form: str, length: int, rows: int, kv_heads: int) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -36,3 +37,28 @@ def test_blocks_are_the_plain_form(
     torch.testing.assert_close(out, wanted, atol=1e-5, rtol=1e-5)
     for fast, slow in zip(gradients, plain, strict=True):
         torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["mix", "plain"])
+def test_dropout_of_weights(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its output is right on average, and its gradient is that of the weights that were kept."""
+    monkeypatch.setattr(blocked_attention, "_BLOCK", 4)
+    torch.manual_seed(0)
+    layer = RelativeAttention(8, 2, 2, 6, 0.4).double()
+    q, k, v = (torch.randn(1, 2, 6, 4).double().requires_grad_() for _ in range(3))
+    apply = BlockedRelativeAttention.apply if form == "mix" else None
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, table: Tensor) -> Tensor:
+        torch.manual_seed(3)  # the same weights are dropped each time
+        if apply is not None:
+            made: Tensor = apply(q, k, v, table, 0.4)  # type: ignore[no-untyped-call]
+            return made
+        return layer.plain(q, k, v)
+
+    assert torch.autograd.gradcheck(attend, (q, k, v, layer.distance))
+    assert not torch.allclose(attend(q, k, v, layer.distance), layer.eval().plain(q, k, v))
+    layer.train().float()
+    q, k, v = (x.detach().float() for x in (q, k, v))
+    torch.manual_seed(4)
+    mean = torch.stack([getattr(layer, form)(q, k, v) for _ in range(4000)]).mean(0)
+    torch.testing.assert_close(mean, getattr(layer.eval(), form)(q, k, v), atol=0.1, rtol=0)

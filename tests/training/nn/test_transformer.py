@@ -17,6 +17,7 @@ from support.tiny_models import (
     chorale,
     grid_preset,
     lstm,
+    relative_pitch,
     roughen,
     training_task_of,
     transformer,
@@ -26,6 +27,7 @@ LENGTH = 12
 NETWORKS: list[TransformerConfig | RecurrentConfig] = [
     *(transformer(kind) for kind in ATTENTIONS),
     transformer("relative", max_distance=5),  # places beyond the longest distance
+    relative_pitch(),
     lstm(),
 ]
 

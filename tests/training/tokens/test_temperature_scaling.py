@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
+from partimento.training.nn.relative_pitch import VoicePitches
+from partimento.training.nn.transformer import CausalTransformer
 from partimento.training.tokens.temperature_scaling import best_temperature, divide_head
+
+from support.tiny_models import relative_pitch
 
 
 @pytest.mark.parametrize("true", [0.7, 1.0, 1.5])
@@ -20,8 +23,11 @@ def test_the_temperature_of_the_labels_is_found(true: float) -> None:
 
 def test_a_divided_head_divides_its_logits() -> None:
     torch.manual_seed(0)
-    head = nn.Linear(4, 3)
-    x = torch.randn(5, 4)
-    before = head(x)
-    divide_head(head, 2.0)
-    assert torch.allclose(head(x), before / 2)
+    network = CausalTransformer(relative_pitch(), 9, (), VoicePitches(0, 7, 4)).eval()
+    columns = torch.randint(9, (2, 6, 5))
+    before = network(columns)
+    assert network.relative_head is not None
+    divide_head(network, 2.0)
+    torch.testing.assert_close(network(columns), before / 2)
+    network.relative_head = None
+    assert not torch.allclose(network(columns), before / 2, atol=1e-3)
