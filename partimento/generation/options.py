@@ -43,6 +43,8 @@ class Wishes(Config):
     - ``polyphony``: at most so many notes at once.
     - ``max_silence``: the longest rest of all tracks together, in quarter notes.
     - ``ending``: ``authentic`` (the default), ``plagal``, ``half``, ``open`` or ``fade``.
+    - ``humanize``: how much dynamics and timing the notes get, 0 (as written) to 1; of new pieces
+      alone, and not of streams.
     - ``loop``: sound whose end leads into its beginning.
     - ``conditions``: inputs of the network (``partimento.runtime.conditions``), of the types that
       the model's system takes.
@@ -61,6 +63,7 @@ class Wishes(Config):
     polyphony: int | None = None
     max_silence: float | None = None
     ending: str | None = None
+    humanize: float | None = Field(default=None, ge=0, le=1)
     loop: bool | None = None
     conditions: tuple[Condition, ...] | None = None
 

@@ -33,6 +33,7 @@ class Result:
     prompt_seconds: float = 0.0  # of sound that was gone on from
     codes: Codes | None = None  # the system's own, where it hands them out
     source: files.Source | None = None  # the file that was edited or continued
+    notated: Score | None = None  # the notes on their grid, for notation; None: as they are
 
     @property
     def score(self) -> Score:
@@ -117,6 +118,7 @@ class Result:
             self.recipe.model_copy(update={"soundfont": str(soundfont)}),
             self.seconds_taken,
             source=self.source,
+            notated=self.notated,
         )
 
     def save(self, path: str | Path) -> Path:
@@ -140,7 +142,9 @@ class Result:
             return save_sound([self.piece.samples], self.recipe, target, frames)
         is_sound = target.suffix.lower() in files.AUDIO_SUFFIXES
         if self.source is None or not self._is_patched(target):
-            files.write(self.audio if is_sound else self.score, target)
+            is_notation = target.suffix.lower() in files.NOTATION_SUFFIXES
+            score = self.notated if is_notation and self.notated is not None else self.score
+            files.write(self.audio if is_sound else score, target)
         return target
 
     def _is_patched(self, target: Path) -> bool:
