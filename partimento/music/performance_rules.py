@@ -33,7 +33,15 @@ import numpy.typing as npt
 from partimento.music.score import Note, Score, Tempo, Track
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE, Timeline, strong_beats
 
-__all__ = ["Performance", "Structure", "at_level", "end_tempo", "perform_score"]
+__all__ = [
+    "Performance",
+    "Structure",
+    "at_level",
+    "end_tempo",
+    "perform_score",
+    "phrase_arch",
+    "ritard_times",
+]
 
 # Of the phrase arch at amount 1: DM has durations .1 k, .2 k and levels .5 k amp, 1 k amp; k = 1.5.
 _ARCH_START_LENGTHENING, _ARCH_END_LENGTHENING = 0.15, 0.3
