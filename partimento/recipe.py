@@ -48,6 +48,7 @@ _YOUNGER = (
     "other_prompts",
     "conditions",
     "steps",
+    "humanize",
 )
 
 
@@ -91,6 +92,7 @@ class Recipe(Config):
     other_prompts: tuple[PromptRecord, ...] = ()  # the second and later ones
     conditions: dict[str, Any] = Field(default_factory=dict)  # values by name
     steps: int | None = None  # of an interpolation
+    humanize: float = 0.0  # how far the performance rules go (``music.performance_rules``)
     soundfont: str = ""
     stopped_after_bars: int | None = None  # of a stream without an end
     streamed: bool = False  # rendered piece by piece, at a fixed gain; sound without its prompt

@@ -20,9 +20,11 @@ from partimento.errors import (
     MusicError,
     NotSupported,
 )
+from partimento.generation.options import Wishes
 from partimento.music import KeySignature, Lyric, Note, Score, Tempo, Timeline, TimeSignature, Track
 from partimento.music.keys import parse_key
 from partimento.runtime.conditions import StyleCondition, TextCondition
+from partimento.runtime.contract import Task
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,7 +66,7 @@ def test_generate_is_the_stream_joined(instrument):
 
 
 def test_defaults_come_from_the_model(instrument):
-    result = instrument.generate(seed=1)
+    result = instrument.generate(seed=1, humanize=0)
     assert result.bar_count == 4
     assert result.score.tempos == (Tempo(0, 200.0),)
     assert result.recipe.controls["temperature"] == 0.9
@@ -73,7 +75,14 @@ def test_defaults_come_from_the_model(instrument):
 
 def test_wishes_are_written_into_the_score(instrument):
     result = instrument.generate(
-        bars=4, key="A minor", time_signature="3/4", tempo=132, chords="Am E", seed=1, loudness=33
+        bars=4,
+        key="A minor",
+        time_signature="3/4",
+        tempo=132,
+        chords="Am E",
+        humanize=0,
+        seed=1,
+        loudness=33,
     )
     score = result.score
     assert [str(t) for t in score.time_signatures] == ["3/4"]
@@ -88,6 +97,36 @@ def test_wishes_are_written_into_the_score(instrument):
     assert {n.velocity for n in score.notes} == {33}
     assert json.loads(score.recipe)["promises"]["key"] == "A minor"
     assert "in A minor" in result.summary()
+
+
+def test_new_pieces_are_played_unless_it_is_asked_that_they_are_not(instrument, tmp_path):
+    played = instrument.generate(bars=4, seed=7)
+    written = instrument.generate(bars=4, seed=7, humanize=0)
+    assert played.recipe.humanize == 0.5
+    assert "humanize" not in written.recipe.to_json()
+    assert len({n.velocity for n in played.score.notes}) > 1
+    assert played.score.length_ticks == written.score.length_ticks
+    assert played.score.tempos[-1] == Tempo(played.score.length_ticks, 200.0)  # a tempo
+    for name in ("a.mid", "a.musicxml"):
+        played.save(tmp_path / name)
+        assert api.replay(tmp_path / name).is_same()
+    notated = api.read_score(tmp_path / "a.musicxml")
+    assert [(n.onset_ticks, n.pitch, n.end_ticks) for n in notated.notes] == [
+        (n.onset_ticks, n.pitch, n.end_ticks) for n in written.score.notes
+    ]
+    with pytest.raises(ConfigError, match="humanize"):
+        instrument.generate(bars=1, humanize=1.5)
+
+
+def test_streams_and_answers_to_prompts_are_as_written(instrument):
+    piece = next(iter(instrument.stream(bars=1, seed=1)))
+    assert "humanize" not in piece.recipe
+    with pytest.raises(NotSupported, match="whole piece"):
+        list(instrument.stream(bars=1, humanize=0.5))
+    plan = instrument.plan(Task.CONTINUE, Wishes(bars=1), {}, prompt=piece)
+    assert plan.recipe.humanize == 0
+    with pytest.raises(NotSupported, match="new pieces"):
+        instrument.plan(Task.CONTINUE, Wishes(bars=1, humanize=0.5), {}, prompt=piece)
 
 
 def test_seconds_are_the_whole_bars_that_cover_them(instrument):

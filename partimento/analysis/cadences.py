@@ -10,7 +10,7 @@ from partimento.music.keys import Key
 from partimento.music.score import Note, Score
 from partimento.music.timeline import Timeline
 
-__all__ = ["Closing", "closing_of"]
+__all__ = ["Closing", "closing_of", "last_chord_onset"]
 
 _LEAST_SHARE = 0.5  # of the last bar that the final chord fills at least
 
@@ -48,6 +48,12 @@ def closing_of(score: Score, key: Key) -> Closing:
         return Closing(None, bass, quarters)
     kind = next((k for k in CADENCES if _is_cadence(cadence_in(key, k), final, before)), None)
     return Closing(kind, bass, quarters)
+
+
+def last_chord_onset(score: Score) -> int | None:
+    """Return where the last chord starts, in ticks, drums left out; None without notes."""
+    notes = [n for track in score.tracks if not track.is_drum for n in track.notes]
+    return _last_change(notes)[0] if notes else None
 
 
 def _is_cadence(cadence: Cadence, final: set[int], before: set[int]) -> bool:

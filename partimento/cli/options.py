@@ -88,6 +88,12 @@ class Sketch:
         str | None,
         Parameter(help="authentic (the default), plagal, half, open (no cadence) or fade."),
     ] = None
+    humanize: Annotated[
+        float | None,
+        Parameter(
+            help="Dynamics and timing of a hand: 0 as written, 1 strong; new pieces have .5."
+        ),
+    ] = None
     loop: Annotated[
         bool | None, Parameter(help="Make a loop without a seam; for models that make sound.")
     ] = None

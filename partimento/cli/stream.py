@@ -21,6 +21,7 @@ from partimento.files import AUDIO_SUFFIXES
 from partimento.generation import streaming as live
 from partimento.generation.instrument import Instrument, Plan
 from partimento.generation.prompts import read_sketch
+from partimento.generation.requests import as_written
 from partimento.playback.destinations import check_new, check_output
 from partimento.playback.sinks import Loudspeaker, Sink, WavPipe, sink_of
 from partimento.recipe import Recipe
@@ -116,7 +117,7 @@ def _prepare(settings: Settings, prompt: Path | None) -> tuple[Instrument, Plan]
         for path in settings.out:
             if path != _PIPE:
                 check_output(path, "audio")
-    wishes = settings.wishes
+    wishes = as_written(settings.wishes)
     with settings.placed():
         plan = instrument.plan(
             task,

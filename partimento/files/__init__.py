@@ -6,6 +6,7 @@ from partimento.files.corpora.hold_out import Together, together
 from partimento.files.corpora.items import CorpusItem
 from partimento.files.formats import (
     AUDIO_SUFFIXES,
+    NOTATION_SUFFIXES,
     PICTURE_SUFFIXES,
     SCORE_SUFFIXES,
     SOUND_SUFFIXES,
@@ -25,6 +26,7 @@ from partimento.files.recipes import read_recipe
 
 __all__ = [
     "AUDIO_SUFFIXES",
+    "NOTATION_SUFFIXES",
     "PICTURE_SUFFIXES",
     "SCORE_SUFFIXES",
     "SOUND_SUFFIXES",

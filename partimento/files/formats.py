@@ -18,6 +18,7 @@ from partimento.music import Audio, Piece, Score
 
 __all__ = [
     "AUDIO_SUFFIXES",
+    "NOTATION_SUFFIXES",
     "PICTURE_SUFFIXES",
     "SCORE_SUFFIXES",
     "SOUND_SUFFIXES",
@@ -47,6 +48,7 @@ SOUND_SUFFIXES = (
 )  # fmt: skip
 _SOUND = ".wav"  # stands for all kinds of sound
 PICTURE_SUFFIXES = (".png", ".svg")
+NOTATION_SUFFIXES = (".musicxml", ".mxl", ".svg", ".xml")  # of note values, not of times
 # Suffix -> (module, function of (data, path)), loaded once a file of it is met, so that a program
 # that only reads MIDI does not wait for libraries of sound and pictures.
 _READERS = {

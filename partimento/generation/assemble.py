@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from partimento.analysis.phrases import structure_of
 from partimento.errors import CannotBeMet, MusicError, NotSupported
 from partimento.generation.editing import bar_counter, rewritten
 from partimento.generation.prompts import places
@@ -24,9 +25,11 @@ from partimento.generation.requests import (
     with_key,
 )
 from partimento.generation.result import Result
-from partimento.music import Audio, KeySignature, Piece, Score, Tempo
+from partimento.music import Audio, KeySignature, Piece, Promises, Score, Tempo
+from partimento.music.performance_rules import Performance, perform_score
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.music.transform import concatenate, join
+from partimento.recipe import Recipe
 from partimento.runtime.codes import Codes
 from partimento.runtime.contract import (
     AUDIO_CHANNELS,
@@ -37,6 +40,7 @@ from partimento.runtime.contract import (
     Streamed,
     Task,
 )
+from partimento.seeds import generator
 
 __all__ = [
     "Extras",
@@ -58,6 +62,7 @@ __all__ = [
 Progress = Callable[[int, int], None]  # (done, asked), bars of notes or seconds of sound
 OnDraft = Callable[[Draft], None]
 
+_HAND = 1  # the stream of a piece's seed that its performance draws from
 _PROMPT_FRAMES = 2**18  # of a prompt that are passed on in one block
 
 F32 = npt.NDArray[np.float32]
@@ -193,7 +198,20 @@ def whole_score(
         made = with_key(replace(made, title=f"{name}, seed {plan.recipe.seed}"), promises)
     made = replace(made, recipe=inside)
     kept = pieces if plan.recipe.streamed else ()
-    return Result(made, recipe, seconds_taken, kept, source=plan.source)
+    both = _performed(made, recipe, promises)
+    return Result(
+        both.played, recipe, seconds_taken, kept, source=plan.source, notated=both.notated
+    )
+
+
+def _performed(made: Score, recipe: Recipe, promises: Promises) -> Performance:
+    """Return a piece as its recipe has it played; what fades out has no ritardando."""
+    if not recipe.humanize:
+        return Performance(made, made)
+    structure = structure_of(made)
+    if promises.ending == "fade":
+        structure = replace(structure, last_chord_ticks=None)
+    return perform_score(made, structure, recipe.humanize, generator(recipe.seed, _HAND))
 
 
 def sound_of(pieces: Iterator[Piece], plan: Plan) -> Generator[Audio]:

@@ -31,7 +31,9 @@ from partimento.generation.requests import (
     REWRITES,
     Plan,
     Steer,
+    as_written,
     bar_count,
+    humanize_amount,
     made_again,
     made_of,
     plan_of,
@@ -115,6 +117,7 @@ class Instrument:
         polyphony: int | None = None,
         max_silence: float | None = None,
         ending: str | None = None,
+        humanize: float | None = None,
         loop: bool = False,
         conditions: Sequence[Condition] | None = None,
         seed: int | None = None,
@@ -192,6 +195,7 @@ class Instrument:
         asked = {k: v for k, v in wishes_and_controls.items() if k in fields}
         controls = {k: v for k, v in wishes_and_controls.items() if k not in fields}
         wishes = validate_config(Wishes, {"bars": bars, "seconds": seconds, **asked}, "stream")
+        wishes = as_written(wishes)
         task = Task.GENERATE if prompt is None else Task.CONTINUE
         plan = self.plan(
             task, wishes, controls, seed=seed, prompt=prompt, endless=wishes.is_endless, steer=steer
@@ -389,6 +393,7 @@ class Instrument:
             other_prompts=tuple(each.record for each in given[1:]),
             conditions=conditions_to_record(conditions),
             steps=steps,
+            humanize=humanize_amount(self.card, self.folder.config, task, wishes),
             rewrite=asked,
             seconds=made.request.duration_seconds,
             loop=made.request.is_loop,

@@ -44,6 +44,8 @@ class Wishes(Config):
     - ``polyphony``: the maximum number of notes that sound at once.
     - ``max_silence``: the longest rest of all tracks together, in quarter notes.
     - ``ending``: ``authentic`` (the default), ``plagal``, ``half``, ``open`` or ``fade``.
+    - ``humanize``: how much dynamics and timing the notes get, 0 (as written) to 1; of new pieces
+      alone, and not of streams.
     - ``loop``: sound whose end leads into its beginning.
     - ``conditions``: inputs of the network (``partimento.runtime.conditions``), of the types that
       the model's system takes.
@@ -62,6 +64,7 @@ class Wishes(Config):
     polyphony: StrictInt | None = None
     max_silence: StrictFloat | None = Field(default=None, ge=0, le=16384)
     ending: str | None = None
+    humanize: StrictFloat | None = Field(default=None, ge=0, le=1)
     loop: StrictBool | None = None
     conditions: tuple[Condition, ...] | None = None
 

@@ -46,7 +46,9 @@ __all__ = [
     "NewMusic",
     "Plan",
     "Steer",
+    "as_written",
     "bar_count",
+    "humanize_amount",
     "made_again",
     "made_of",
     "new_from_prompts",
@@ -83,6 +85,7 @@ _PROMPTS = {Task.INTERPOLATE: (2, 2), Task.RENDER: (1, 1), Task.TRANSFER: (1, 2)
 _DEFAULT_BARS = 16
 _DEFAULT_ADDED_BARS = 8
 _DEFAULT_SECONDS = 30.0
+_DEFAULT_HUMANIZE = 0.5
 _TRIAD, _OCTAVE = 3, 11  # notes of a closing chord; semitones of a range that holds every tone
 _FADE_BARS, _FADE = 4, 0.8  # over which an ending fades, and by how much
 _MOST_SAMPLES = 10_000
@@ -268,6 +271,39 @@ def _closing(request: Request, config: Mapping[str, Any]) -> Request:
     if promises.ending is None and promises.bars and not promises.chords and closes and has_room:
         promises = replace(promises, ending="authentic")
     return replace(request, promises=promises)
+
+
+def as_written(wishes: Wishes) -> Wishes:
+    """Return the wishes of a stream, whose notes come as the model writes them.
+
+    Raises:
+        NotSupported: if dynamics and timing are asked.
+    """
+    if wishes.humanize:
+        raise NotSupported("humanize needs the whole piece, so a stream has none; use generate")
+    return wishes.model_copy(update={"humanize": 0.0})
+
+
+def humanize_amount(card: Card, config: Mapping[str, Any], task: Task, wishes: Wishes) -> float:
+    """Return how far the performance rules go: by default half way, for a new piece of notes.
+
+    What is written into or after a prompt gets none, and neither do models of performance events,
+    whose notes are played already; ``config`` is the model's.
+
+    Raises:
+        NotSupported: if it is asked where there is none.
+    """
+    if task is Task.GENERATE and card.makes == "score":
+        if wishes.humanize is not None:
+            return wishes.humanize
+        spec = config.get("representation", {})
+        is_performed = spec.get("base", spec).get("name") == "performance_events"
+        return 0.0 if is_performed else _DEFAULT_HUMANIZE
+    if wishes.humanize:
+        raise NotSupported(
+            "humanize is for new pieces of notes; use 'partimento humanize' on what was made"
+        )
+    return 0.0
 
 
 def new_music_again(recipe: Recipe, prompt: Score | None, defaults: Mapping[str, Any]) -> NewMusic:

@@ -36,6 +36,7 @@ class Result:
     prompt_seconds: float = 0.0  # length of the sound that was continued
     codes: Codes | None = None  # the system's own, where it returns them
     source: files.Source | None = None  # the file that was edited or continued
+    notated: Score | None = None  # the notes on their grid, for notation; None: as they are
 
     def __repr__(self) -> str:
         if isinstance(self.piece, Audio):
@@ -179,7 +180,9 @@ class Result:
             return save_sound([self.piece.samples], self.recipe, target, frames)
         is_sound = target.suffix.lower() in files.AUDIO_SUFFIXES
         if self.source is None or not self._is_patched(target):
-            files.write(self.audio if is_sound else self.score, target)
+            is_notation = target.suffix.lower() in files.NOTATION_SUFFIXES
+            score = self.notated if is_notation and self.notated is not None else self.score
+            files.write(self.audio if is_sound else score, target)
         return target
 
     def _is_patched(self, target: Path) -> bool:

@@ -51,8 +51,8 @@ def test_generate_takes_all_its_options(hum, capsys):
     command = (
         "generate --bars 4 --tempo 100 --key Am --time-signature 3/4 --range C3-C5 "
         "--range Hum=C3-C6 --polyphony 4 --max-silence 2 --seed 7 --temperature 0.8 --top-p 0.9 "
-        "--top-k 5 --min-p 0.1 --set loudness=44 --model humming --precision fp32 --threads 1 "
-        "-o a.mid --out a.png --chords 'Am E'"
+        "--top-k 5 --min-p 0.1 --humanize 0 --set loudness=44 --model humming --precision fp32 "
+        "--threads 1 -o a.mid --out a.png --chords 'Am E'"
     )
     assert run(command) == 0
     assert made() == ["a.mid", "a.png"]
