@@ -53,6 +53,9 @@ class TransformerConfig(Preset):
     width: int = Field(256, ge=8, le=_MAX_WIDTH)
     heads: int = Field(8, ge=1, le=_MAX_WIDTH)
     kv_heads: int = Field(8, ge=1, le=_MAX_WIDTH)
+    attention_width: int | None = Field(
+        None, ge=8, le=_MAX_WIDTH, description="of all heads together; if not set, the width"
+    )
     feedforward: int = Field(1024, ge=8, le=_MAX_WIDTH)
     attention: Literal["relative", "sliding", "rotary", "absolute"] = Field(
         "relative", description="sliding: relative, and each layer sees max_distance places alone"
@@ -62,14 +65,25 @@ class TransformerConfig(Preset):
     token_width: int = Field(64, ge=1, le=_MAX_WIDTH)
     dropout: float = Field(0.2, ge=0, lt=1)
 
+    @property
+    def query_width(self) -> int:
+        """The width of all heads' queries together."""
+        return self.attention_width or self.width
+
+    @property
+    def head_width(self) -> int:
+        """The width of one head."""
+        return self.query_width // self.heads
+
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
-        if self.width % self.heads or self.heads % self.kv_heads:
+        if self.query_width % self.heads or self.heads % self.kv_heads:
+            of = "width" if self.attention_width is None else "attention_width"
             raise ValueError(
-                f"{self.heads} heads must divide the width {self.width}, and {self.kv_heads} "
+                f"{self.heads} heads must divide the {of} {self.query_width}, and {self.kv_heads} "
                 f"kv_heads the heads"
             )
-        if self.attention == "rotary" and self.width // self.heads % 16:
+        if self.attention == "rotary" and self.head_width % 16:
             # A limit of the kernel that plays the exported graph.
             raise ValueError("rotary attention needs heads whose width is a multiple of 16")
         return self

@@ -35,6 +35,8 @@ from support.tiny_models import (
 
 KINDS: dict[str, TransformerConfig | RecurrentConfig] = {
     **{kind: transformer(kind) for kind in ATTENTIONS},
+    "narrow": transformer(attention_width=32),
+    "wide": transformer(attention_width=128),
     "recurrent": lstm(),
 }
 Both = tuple[TokenTask, TokenDecoder[Any]]

@@ -24,8 +24,12 @@ from support.tiny_models import (
     transformer,
 )
 
-NETWORKS = [*(transformer(attention) for attention in ATTENTIONS), lstm()]
-NAMES = [*ATTENTIONS, "lstm"]
+NETWORKS = [
+    *(transformer(attention) for attention in ATTENTIONS),
+    transformer(attention_width=32),
+    lstm(),
+]
+NAMES = [*ATTENTIONS, "narrow", "lstm"]
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=NAMES)
