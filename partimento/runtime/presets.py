@@ -138,7 +138,7 @@ class TrainingConfig(Config):
     length: int = Field(512, ge=4, le=65_536, description="tokens a sequence")
     learning_rate: float = Field(1e-3, gt=0, le=10)
     warmup_steps: int = Field(100, ge=0, le=10**9)
-    schedule: Literal["cosine", "constant", "inverse_sqrt"] = "cosine"
+    schedule: Literal["cosine", "constant", "inverse_sqrt", "linear"] = "cosine"
     weight_decay: float = Field(0.1, ge=0, le=10)
     beta1: float = Field(0.9, ge=0, lt=1, description="memory of the direction; games: 0 to 0.5")
     beta2: float = Field(0.98, gt=0, lt=1)
@@ -195,6 +195,10 @@ class GridPreset(Preset):
     network: GridConfig = GridConfig()
     training: TrainingConfig = TrainingConfig(length=256, batch_size=8)
     transpose: int = Field(6, ge=0, le=12, description="augmentation, semitones up and down")
+    loss: Literal["masked", "published"] = Field(
+        "masked",
+        description="published: cells are also replaced by others, and conditions count by half",
+    )
     shares: dict[str, float] = Field(
         default_factory=dict, description="how often a corpus is drawn beside the others; 1 if not"
     )

@@ -3,9 +3,9 @@
 The sizes below are those of Huang et al. 2018, arXiv 1809.04281v3, written as the tables of
 section 4 write them (L layers, hs hidden size, att attention width, ff feed-forward, r relative
 distances, h heads); the counts are derived from them here, not read from the code. A network has L
-layers, each with projections hs x att (three) and att x hs without bias, a feed-forward network with
-biases, two norms, and h tables of r distances by att / h; a last norm, an output layer with bias, and an
-embedding of V tokens.
+layers, each with projections hs x att (three) and att x hs without bias, a feed-forward network
+with biases, two norms, and h tables of r distances by att / h; a last norm, an output layer with
+bias, and an embedding of V tokens.
 
 Ours on top, in every preset: the projection of the joined token embeddings (``local``, W x W where
 one token is seen), and a table for each known feature (voice, place in the bar).

@@ -54,7 +54,16 @@ PRESETS: Mapping[str, TokenPreset] = {
         representation=_EVENTS,
         network=RecurrentConfig(layers=3, width=512, local_width=1, token_width=512, dropout=0.0),
         training=TrainingConfig(
-            steps=100_000, batch_size=64, length=512, learning_rate=1e-3, clip=3.0
+            steps=100_000,
+            batch_size=64,
+            length=512,
+            learning_rate=1e-3,
+            warmup_steps=0,
+            schedule="constant",
+            weight_decay=0.0,
+            beta2=0.999,
+            clip=3.0,
+            ema=0.0,
         ),
         transpose=3,
         stretches=(0.95, 0.975, 1.0, 1.025, 1.05),
