@@ -13,11 +13,12 @@ The oracle's NLL alone can be lowered by saying less. So two controls are told a
 ``nll_cooler``, likelihood sampled at temperature 0.9; and the generator's NLL of the oracle's
 held-out sequences (``heldout_*``), which rises where it says less.
 
-Keys: ``nll_mle``, ``nll_seqgan`` (means over three seeds, each with an oracle of its own, the last
-weights of the game, nothing chosen), ``nll_mle_seeds``, ``nll_seqgan_seeds``, ``nll_cooler``,
-``nll_oracle`` (the oracle's own sequences), ``nll_random``, ``heldout_mle``, ``heldout_seqgan``,
-``gain`` (``nll_mle`` less ``nll_seqgan``), ``belief_r`` (the correlation, over what the learner makes after the game, of the discriminator's
-belief with the oracle's log-likelihood).
+Keys: ``nll_mle``, ``nll_seqgan`` (means over three seeds, each with an oracle of its own, the
+last weights of the game, nothing chosen), ``nll_mle_seeds``, ``nll_seqgan_seeds``,
+``nll_cooler``, ``nll_oracle`` (the oracle's own sequences), ``nll_random``, ``heldout_mle``,
+``heldout_seqgan``, ``gain`` (``nll_mle`` less ``nll_seqgan``), ``belief_r`` (the correlation,
+over what the learner makes after the game, of the discriminator's belief with the oracle's log-
+likelihood).
 """
 
 from __future__ import annotations
