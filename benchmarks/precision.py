@@ -121,7 +121,7 @@ def recorded() -> Iterator[dict[str, list[Feed]]]:
 
 def feeds_of(folder: ModelFolder) -> dict[str, list[Feed]]:
     """Return what each graph of a model gets while it plays, by the name of its file."""
-    precision = "int8" if "int8" in folder.config["graphs"] else "fp32"
+    precision = "int8" if "int8" in folder.precisions else "fp32"
     instrument = api.load(str(folder.path), precision=precision)
     performer: Any = instrument._performer
     with recorded() as feeds:
@@ -134,7 +134,7 @@ def feeds_of(folder: ModelFolder) -> dict[str, list[Feed]]:
             api.humanize(api.load().generate(bars=BARS, seed=1).score, model=folder.name, seed=1)
     decoder = getattr(performer, "decoder", None)
     if isinstance(decoder, AttentionDecoder):
-        feeds[folder.graph(precision).name] = cached_feeds(decoder, made.score)
+        feeds[folder.part("decoder", precision).name] = cached_feeds(decoder, made.score)
     return {
         name: [calls[at] for at in sorted({0, len(calls) // 2, len(calls) - 1})]
         for name, calls in feeds.items()
