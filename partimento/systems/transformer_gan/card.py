@@ -157,18 +157,9 @@ def _by(route: str, **changes: Any) -> GamePreset:
 def _published(rate: float, warmup: int) -> TrainingConfig:
     """Return a training of Muhamed et al.: Adam, a warm-up, then the inverse root of the step."""
     return TrainingConfig(
-        steps=100_000,
-        batch_size=512,
-        length=128,
-        learning_rate=rate,
-        warmup_steps=warmup,
-        schedule="inverse_sqrt",
-        weight_decay=0.0,
-        beta2=0.999,
-        clip=1.0,
-        ema=0.0,
-        validate_every=1000,
-    )
+        steps=100_000, batch_size=512, length=128, learning_rate=rate, warmup_steps=warmup,
+        schedule="inverse_sqrt", weight_decay=0.0, beta2=0.999, clip=1.0, ema=0.0, validate_every=1000,
+    )  # fmt: skip
 
 
 PRESETS: Mapping[str, GamePreset] = {
@@ -193,10 +184,11 @@ PRESETS: Mapping[str, GamePreset] = {
     # is missing. Of Zhang 2020 only the abstract was read, which gives no sizes.
     "paper": GamePreset(
         representation={"name": "performance_events"},
+        # 500 wide attention is published; what plays wants heads of a multiple of 8.
         network=TransformerConfig(
             layers=6,
             width=500,
-            attention_width=480,  # 500 is published; what plays wants heads of a multiple of 8
+            attention_width=480,
             heads=10,
             kv_heads=10,
             feedforward=1000,
@@ -204,7 +196,7 @@ PRESETS: Mapping[str, GamePreset] = {
             local_width=1,
             token_width=500,
             dropout=0.1,
-        ),
+        ),  # fmt: skip
         likelihood=_published(4e-3, warmup=4000),
         training=_published(2e-3, warmup=1000),
         discriminator=SequenceDiscriminatorConfig(
@@ -232,7 +224,7 @@ PRESETS: Mapping[str, GamePreset] = {
             local_width=4,
             token_width=16,
             dropout=0.1,
-        ),
+        ),  # fmt: skip
         training=TrainingConfig(
             steps=4, batch_size=4, length=32, warmup_steps=2, validate_every=2, ema=0.9
         ),
