@@ -99,6 +99,12 @@ def counted(call: Callable[[], Any]) -> float:
     return float(counter.total)
 
 
+# No stage costs more than the published game of 479 GFLOP a step.
+TARGETS: dict[str, Callable[[Any], bool]] = {
+    "stages": lambda stages: all(0 < each["gflop_per_step"] < 479 for each in stages.values())
+}
+
+
 def cost(stage: Stage, steps: int) -> dict[str, float]:
     """Return what a stage costs."""
     device = best_device()
@@ -126,10 +132,10 @@ def cost(stage: Stage, steps: int) -> dict[str, float]:
         "gflop_per_step": round(flop / 1e9, 2),
         "gflop_per_s": round(flop / 1e9 / seconds, 2),
     }
-    if stage.recipe.steps:
-        out["steps"] = stage.recipe.steps
-        out["hours_here"] = round(stage.recipe.steps * seconds / 3600, 2)
-        out["gpu_hours"] = round(stage.recipe.steps * flop / GPU_FLOP_PER_SECOND / 3600, 3)
+    if stage.training.steps:
+        out["steps"] = stage.training.steps
+        out["hours_here"] = round(stage.training.steps * seconds / 3600, 2)
+        out["gpu_hours"] = round(stage.training.steps * flop / GPU_FLOP_PER_SECOND / 3600, 3)
     say(f"{stage.name}: {out}")
     return out
 
@@ -169,6 +175,7 @@ if __name__ == "__main__":
     start(
         __doc__,
         run,
+        TARGETS,
         more={
             "preset": "whose stages are measured; default where not given",
             "steps": f"steps that are timed; {STEPS} where not given",

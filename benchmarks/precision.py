@@ -4,7 +4,8 @@
 
 A processor without VNNI adds pairs of 8-bit products with saturation: large sums are clipped,
 unless ONNX Runtime takes other kernels, as `runtime/sessions.py` asks. Every int8 graph of every
-shipped model, and the LSTM of ``benchmarks/models``, gets the inputs that it gets while it plays:
+shipped model, and an LSTM of random weights (no recurrent model ships), gets the inputs that it
+gets while it plays:
 
 - ``saturation``: each int8 product against the same product in exact arithmetic, on the same
   inputs; the largest difference over the largest exact value, 0 where it is within what float32
@@ -42,11 +43,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime as ort
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.exact_products import EXACT, PRODUCTS, beside, exact
 from benchmarks.harness import Options, say, start
-from benchmarks.rivals import rival
 from partimento import api
 from partimento.catalog import models, open_model
 from partimento.representations.base import input_columns
@@ -54,12 +55,14 @@ from partimento.runtime.contract import Task
 from partimento.runtime.decoders import AttentionDecoder
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import session_of
+from partimento.systems.performance_rnn import PRESETS
+from partimento.systems.performance_rnn.training import training_task as lstm_task
 from partimento.training.export.writer import quantized
 
 Feed = dict[str, npt.NDArray[Any]]
 Open = Callable[[bytes], ort.InferenceSession]
 EMULATED = "Haswell"
-RECURRENT = "jsb-lstm"  # of benchmarks/models: no recurrent model ships
+RECURRENT = "untrained-lstm"  # no recurrent model ships; saturation does not ask for training
 QUICK = "musika-chorales"
 GRAPH, UNROUNDED = "int8.onnx", "fp32.onnx"  # files of what is recorded
 QEMU = "qemu-x86_64"
@@ -118,7 +121,7 @@ def recorded() -> Iterator[dict[str, list[Feed]]]:
 
 def feeds_of(folder: ModelFolder) -> dict[str, list[Feed]]:
     """Return what each graph of a model gets while it plays, by the name of its file."""
-    precision = "int8" if "int8" in folder.config["graphs"] else "fp32"
+    precision = "int8" if "int8" in folder.precisions else "fp32"
     instrument = api.load(str(folder.path), precision=precision)
     performer: Any = instrument._performer
     with recorded() as feeds:
@@ -131,7 +134,7 @@ def feeds_of(folder: ModelFolder) -> dict[str, list[Feed]]:
             api.humanize(api.load().generate(bars=BARS, seed=1).score, model=folder.name, seed=1)
     decoder = getattr(performer, "decoder", None)
     if isinstance(decoder, AttentionDecoder):
-        feeds[folder.graph(precision).name] = cached_feeds(decoder, made.score)
+        feeds[folder.part("decoder", precision).name] = cached_feeds(decoder, made.score)
     return {
         name: [calls[at] for at in sorted({0, len(calls) // 2, len(calls) - 1})]
         for name, calls in feeds.items()
@@ -205,10 +208,17 @@ def measured(graph: Path, feeds: Sequence[Feed]) -> dict[str, float]:
     return {name: float(f"{value:.3g}") for name, value in figures.items()}
 
 
+def untrained(place: Path) -> ModelFolder:
+    """Return the LSTM of the preset ``chorales`` with random weights, as a model folder."""
+    torch.manual_seed(0)
+    made: ModelFolder = lstm_task(PRESETS["chorales"]).export(place, {})
+    return made
+
+
 def record(names: Sequence[str], place: Path) -> None:
     """Play models, and keep their int8 graphs and what those were given."""
     for name in names:
-        folder = ModelFolder.open(rival(name)) if name == RECURRENT else open_model(name)
+        folder = untrained(place.parent / name) if name == RECURRENT else open_model(name)
         for file, feeds in sorted(feeds_of(folder).items()):
             inside = place / name / file.split(".")[0]
             inside.mkdir(parents=True)
@@ -254,7 +264,7 @@ def run(options: Options) -> dict[str, Any]:
         return measure(Path(str(options.more["recorded"])), calls=1)  # emulation is slow
     names = [QUICK] if options.quick else [each.name for each in models() if each.is_shipped]
     with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
+        place = Path(name) / "recorded"
         record([*names, RECURRENT], place)
         figures = measure(place)
         cpu = options.more.get("emulate") or ("none" if options.quick else EMULATED)

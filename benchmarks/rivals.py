@@ -3,6 +3,9 @@
 A model that was trained on from a shipped one is kept as its difference from that, byte by byte;
 the file ``against`` names the shipped model. A difference from another version of it is found out,
 since model folders have hashes.
+
+Rivals that a command trains again are not kept: they are looked for under ``runs/NAME``, where
+their command (``COMMANDS``) puts them, and a benchmark without one says which command to run.
 """
 
 from __future__ import annotations
@@ -15,11 +18,23 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.harness import say
 from partimento import catalog
 
-__all__ = ["RIVALS", "pack", "rival"]
+__all__ = ["COMMANDS", "RIVALS", "RUNS", "found", "pack", "rival"]
 
 RIVALS = Path(__file__).resolve().parent / "models"
+RUNS = Path(__file__).resolve().parent.parent / "runs"
+_CHORALES = "jsb_chorales js_fakes"
+_PIANO = "chopin_first_editions:one_edition openscore_lieder:part=piano"
+# Steps are those of the presets: as many tokens as the Music Transformer of the same task.
+COMMANDS = {
+    "jsb-relative": "music_transformer jsb_chorales --preset chorales",
+    "jsb-absolute": "music_transformer jsb_chorales --preset chorales_absolute",
+    "jsb-lstm": "performance_rnn jsb_chorales --preset chorales",
+    "chorales-lstm": f"performance_rnn {_CHORALES} --preset chorale_pieces",
+    "piano-lstm": f"performance_rnn {_PIANO} --preset piano",
+}
 _PACKED = ".xz"
 _AGAINST = "against"
 
@@ -27,6 +42,18 @@ _AGAINST = "against"
 @lru_cache(maxsize=1)
 def _room() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="partimento-rivals-")
+
+
+def found(name: str) -> Path | None:
+    """Return the finished run ``runs/NAME``, or None after saying how it is made."""
+    if (RUNS / name / "config.json").exists():
+        return RUNS / name
+    say(f"{name} is not there and left out; train it: {_command(name)}")
+    return None
+
+
+def _command(name: str) -> str:
+    return f"python -m partimento train {COMMANDS[name]} -o {RUNS.name}/{name}"
 
 
 @lru_cache

@@ -13,14 +13,19 @@ The oracle's NLL alone can be lowered by saying less. So two controls are told a
 ``nll_cooler``, likelihood sampled at temperature 0.9; and the generator's NLL of the oracle's
 held-out sequences (``heldout_*``), which rises where it says less.
 
-Keys: ``nll_mle``, ``nll_seqgan`` (means over three seeds, each with an oracle of its own, the last
-weights of the game, nothing chosen), ``nll_mle_seeds``, ``nll_seqgan_seeds``, ``nll_cooler``,
-``nll_oracle`` (the oracle's own sequences), ``nll_random``, ``heldout_mle``, ``heldout_seqgan``.
+Keys: ``nll_mle``, ``nll_seqgan`` (means over three seeds, each with an oracle of its own, the
+last weights of the game, nothing chosen), ``nll_mle_seeds``, ``nll_seqgan_seeds``,
+``nll_cooler``, ``nll_oracle`` (the oracle's own sequences), ``nll_random``, ``heldout_mle``,
+``heldout_seqgan``, ``gain`` (``nll_mle`` less ``nll_seqgan``), ``belief_r`` (the correlation,
+over what the learner makes after the game, of the discriminator's belief with the oracle's log-
+likelihood).
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -51,6 +56,7 @@ _SIZES = Sizes(
     batch=64, mle_steps=2000, mle_rate=1e-2, discriminator_steps=300, discriminator_turns=5,
     game_steps=100, game_rate=1e-3, judge_every=20,
 )  # fmt: skip
+TARGETS: dict[str, Callable[[Any], bool]] = {"gain": lambda nats: nats > 0}
 _QUICK = Sizes(
     batch=8, mle_steps=4, discriminator_steps=2, discriminator_turns=1, game_steps=2, judge_every=1
 )
@@ -78,6 +84,14 @@ def nll(judge: TokenPolicy, tokens: Tensor) -> float:
     """Return what tokens (B, L) cost a policy, nats a token."""
     parts = [float(likelihood(judge, tokens[at : at + 500])) for at in range(0, len(tokens), 500)]
     return float(np.mean(parts))
+
+
+@torch.no_grad()
+def belief_r(opponent: ConvOpponent, truth: TokenPolicy, tokens: Tensor) -> float:
+    """Return the correlation of the discriminator's belief with the oracle's log-likelihood."""
+    logs = truth.log_probabilities(tokens).gather(-1, tokens[..., None])[..., 0].sum(-1)
+    belief = opponent.belief(tokens)
+    return float(np.corrcoef(belief.numpy(), logs.numpy())[0, 1])
 
 
 def one(seed: int, sizes: Sizes, count: int) -> dict[str, float]:
@@ -109,6 +123,7 @@ def one(seed: int, sizes: Sizes, count: int) -> dict[str, float]:
     play(learner, opponent, train, turn, sizes, draw, judge, after)
     found["nll_seqgan"] = nll(truth, learner.sample(HELD_OUT, LENGTH))
     found["heldout_seqgan"] = nll(learner, test)
+    found["belief_r"] = belief_r(opponent, truth, learner.sample(HELD_OUT, LENGTH))
     say(f"  {found}")
     return found
 
@@ -116,14 +131,16 @@ def one(seed: int, sizes: Sizes, count: int) -> dict[str, float]:
 def run(options: Options) -> dict[str, Any]:
     """Run the seeds."""
     sizes, count = (_QUICK, 200) if options.quick else (_SIZES, DATA)
+    sizes = replace(sizes, game_rate=float(options.more.get("rate") or sizes.game_rate))
     seeds = [one(seed, sizes, count) for seed in range(1 if options.quick else SEEDS)]
     out: dict[str, Any] = {
         key: round(float(np.mean([seed[key] for seed in seeds])), 4) for key in seeds[0]
     }
+    out["gain"] = round(out["nll_mle"] - out["nll_seqgan"], 4)
     for key in ("nll_mle", "nll_seqgan"):
         out[f"{key}_seeds"] = [round(seed[key], 4) for seed in seeds]
     return out
 
 
 if __name__ == "__main__":
-    start(__doc__, run)
+    start(__doc__, run, TARGETS, {"rate": "of the generator in the game (1e-3)"})

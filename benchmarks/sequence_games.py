@@ -246,7 +246,7 @@ def play(
     generator = torch.optim.Adam(policy.network.parameters(), lr=sizes.game_rate)
     discriminator = torch.optim.Adam(opponent.network.parameters(), lr=sizes.discriminator_rate)
 
-    def judge(steps: int) -> None:
+    def learn(steps: int) -> None:
         opponent.network.train()
         for _ in range(steps):
             real = _batch(train, 2 * sizes.batch, draw)
@@ -255,7 +255,7 @@ def play(
             )
         opponent.network.eval()
 
-    judge(sizes.discriminator_steps)
+    learn(sizes.discriminator_steps)
     said = [judge()]
     kept = copy.deepcopy(policy.network.state_dict())
     mean = lagging_copy(policy.network)  # steps are noisy: what counts is their moving average
@@ -263,7 +263,7 @@ def play(
         _descend(generator, turn(step), policy.network)
         follow(mean, policy.network, _AVERAGED)
         after()
-        judge(sizes.discriminator_turns)
+        learn(sizes.discriminator_turns)
         if (step + 1) % sizes.judge_every == 0:
             now = copy.deepcopy(policy.network.state_dict())
             policy.network.load_state_dict(mean.state_dict())

@@ -53,6 +53,9 @@ class TransformerConfig(Preset):
     width: int = Field(256, ge=8, le=_MAX_WIDTH)
     heads: int = Field(8, ge=1, le=_MAX_WIDTH)
     kv_heads: int = Field(8, ge=1, le=_MAX_WIDTH)
+    attention_width: int | None = Field(
+        None, ge=8, le=_MAX_WIDTH, description="of all heads together; if not set, the width"
+    )
     feedforward: int = Field(1024, ge=8, le=_MAX_WIDTH)
     attention: Literal["relative", "sliding", "rotary", "absolute"] = Field(
         "relative", description="sliding: relative, and each layer sees max_distance places alone"
@@ -73,14 +76,25 @@ class TransformerConfig(Preset):
     dropout: float = Field(0.2, ge=0, lt=1)
     attention_dropout: float = Field(0.0, ge=0, lt=1, description="of the weights of attention")
 
+    @property
+    def query_width(self) -> int:
+        """The width of all heads' queries together."""
+        return self.attention_width or self.width
+
+    @property
+    def head_width(self) -> int:
+        """The width of one head."""
+        return self.query_width // self.heads
+
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
-        if self.width % self.heads or self.heads % self.kv_heads:
+        if self.query_width % self.heads or self.heads % self.kv_heads:
+            of = "width" if self.attention_width is None else "attention_width"
             raise ValueError(
-                f"{self.heads} heads must divide the width {self.width}, and {self.kv_heads} "
+                f"{self.heads} heads must divide the {of} {self.query_width}, and {self.kv_heads} "
                 f"kv_heads the heads"
             )
-        if self.attention == "rotary" and self.width // self.heads % 16:
+        if self.attention == "rotary" and self.head_width % 16:
             # A limit of the kernel that plays the exported graph.
             raise ValueError("rotary attention needs heads whose width is a multiple of 16")
         return self
@@ -135,7 +149,7 @@ class TrainingConfig(Config):
     length: int = Field(512, ge=4, le=65_536, description="tokens a sequence")
     learning_rate: float = Field(1e-3, gt=0, le=10)
     warmup_steps: int = Field(100, ge=0, le=10**9)
-    schedule: Literal["cosine", "constant", "inverse_sqrt"] = "cosine"
+    schedule: Literal["cosine", "constant", "inverse_sqrt", "linear"] = "cosine"
     weight_decay: float = Field(0.1, ge=0, le=10)
     beta1: float = Field(0.9, ge=0, lt=1, description="memory of the direction; games: 0 to 0.5")
     beta2: float = Field(0.98, gt=0, lt=1)
@@ -192,6 +206,10 @@ class GridPreset(Preset):
     network: GridConfig = GridConfig()
     training: TrainingConfig = TrainingConfig(length=256, batch_size=8)
     transpose: int = Field(6, ge=0, le=12, description="augmentation, semitones up and down")
+    loss: Literal["masked", "published"] = Field(
+        "masked",
+        description="published: cells are also replaced by others, and conditions count by half",
+    )
     shares: dict[str, float] = Field(
         default_factory=dict, description="how often a corpus is drawn beside the others; 1 if not"
     )

@@ -37,6 +37,8 @@ from support.tiny_models import (
 KINDS: dict[str, TransformerConfig | RecurrentConfig] = {
     **{kind: transformer(kind) for kind in ATTENTIONS},
     "relative_pitch": relative_pitch(),
+    "narrow": transformer(attention_width=32),
+    "wide": transformer(attention_width=128),
     "recurrent": lstm(),
 }
 Both = tuple[TokenTask, TokenDecoder[Any]]

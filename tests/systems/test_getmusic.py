@@ -17,6 +17,7 @@ from partimento.systems.getmusic.training import training_task
 from partimento.training.export.grid_graph import grid_graph
 from partimento.training.export.writer import quantized
 from partimento.training.grids.task import GridTask, draw_task, known
+from partimento.training.loop.optimizer import learning_rate_at
 
 from support.tiny_models import chorale, corpus, roughen
 
@@ -97,14 +98,22 @@ def test_padding_is_silent_and_no_time() -> None:
 
 
 def test_every_task_asks_for_something() -> None:
+    """The one exception: the only part that is asked for may be the one that is left out."""
     draw = np.random.default_rng(0)
-    kinds = set()
+    kinds, empty, silent_asked = set(), 0, 0
     for _ in range(400):
         wanted = draw_task(draw, [True, True, False, True], 64)
         columns = [part.mean() for part in wanted if part is not None]
         kinds.add(tuple(round(float(share), 2) for share in columns))
-        assert any(share > 0 for share in columns) or wanted[2] is None
+        nothing = not any(share > 0 for share in columns)
+        assert not nothing or any(part is None for part in wanted)
+        empty += nothing
+        silent_asked += wanted[2] is not None and bool(wanted[2].any())
+        if wanted[2] is not None:  # a part without notes is there only to be written
+            assert wanted[2].any()
     assert len(kinds) > 20
+    assert empty < 0.05 * 400
+    assert silent_asked > 40
 
 
 def test_cells_to_be_found_are_cells_that_can_sound(tmp_path: Path) -> None:
@@ -159,6 +168,66 @@ def test_the_bound_falls(tmp_path: Path) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         adam.step()
     assert losses[-1] < 0.1 * losses[0]
+
+
+def published(folder: Path) -> GridTask:
+    folder.mkdir(parents=True, exist_ok=True)
+    made = training_task(TINY.model_copy(update={"loss": "published"}))
+    made.prepare([corpus([_duet(seed) for seed in range(4)])], folder, lambda text: None)
+    return made
+
+
+def test_the_published_loss_can_be_trained_with(tmp_path: Path) -> None:
+    made = published(tmp_path)
+    made.network.eval()
+    batch = made._batch(np.random.default_rng(0))
+    adam = torch.optim.Adam(made.network.parameters(), lr=1e-2)
+    torch.manual_seed(0)
+    t = torch.full((len(batch["cells"]),), 60)
+    losses: list[float] = []
+    while len(losses) < 300 and not (losses and losses[-1] < 0.3 * losses[0]):
+        loss = sum(part.mean() for part in made._terms(batch, t))
+        losses.append(float(loss.detach()))
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    assert losses[-1] < 0.3 * losses[0]
+    step = made._loss(batch)
+    assert torch.isfinite(step.total)
+    with torch.no_grad():
+        assert made._validate()["loss"] > 0
+
+
+def test_the_published_loss_is_the_masked_one_and_the_conditions(tmp_path: Path) -> None:
+    """Where no condition counts and nothing is replaced, the two differ in the scope of lengths."""
+    made, plain = published(tmp_path / "a"), prepared(tmp_path / "b")
+    plain.network.load_state_dict(made.network.state_dict())
+    made.schedule = plain.schedule
+    for task in (made, plain):
+        task.network.eval()
+    batch = made._batch(np.random.default_rng(3))
+    t = torch.tensor([20, 50, 70, 99])
+    given = batch["given"].clone()
+    batch["given"] = torch.where(given == 2, 0, given)
+    (ours, _), (theirs, _) = (task._terms(batch, t) for task in (made, plain))
+    assert torch.allclose(ours, theirs, atol=1e-4)
+    batch["given"] = given
+    assert (given == 2).any()
+    assert not torch.allclose(made._terms(batch, t)[0], plain._terms(batch, t)[0], atol=1e-6)
+
+
+def test_paper_trains_as_published() -> None:
+    """Lv et al. 2023, section 3.2, and the published configs/train.yaml."""
+    preset = PRESETS["paper"]
+    assert preset.loss == "published"
+    assert preset.transpose == 0
+    training = preset.training
+    assert (training.beta1, training.beta2, training.weight_decay) == (0.9, 0.999, 1e-2)
+    assert (training.batch_size, training.length, training.clip) == (3, 512, 0.5)
+    rates = [learning_rate_at(training, step, 300_000) for step in (999, 150_500, 299_999)]
+    assert rates == pytest.approx([1e-4, 0.5e-4, 0.0], abs=1e-8)
+    keep = training_task(TINY.model_copy(update={"loss": "published"})).schedule.keep
+    assert [float(keep[1]), float(keep[-1])] == pytest.approx([0.99999, 9e-6])
 
 
 def test_data_are_encoded_once(tmp_path: Path) -> None:

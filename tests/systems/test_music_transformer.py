@@ -1,9 +1,11 @@
 """Music Transformer: the sizes of the paper.
 
-Huang et al. 2018 give the networks of section 4; the counts below are derived from their sizes.
-Theirs are: L layers, each with four W x W projections without bias, a feed-forward network of
-width F with biases, two norms, and H tables of M distances by W / H; a last norm, an output layer
-with bias, and an embedding of V tokens.
+The sizes below are those of Huang et al. 2018, arXiv 1809.04281v3, written as the tables of
+section 4 write them (L layers, hs hidden size, att attention width, ff feed-forward, r relative
+distances, h heads); the counts are derived from them here, not read from the code. A network has L
+layers, each with projections hs x att (three) and att x hs without bias, a feed-forward network
+with biases, two norms, and h tables of r distances by att / h; a last norm, an output layer with
+bias, and an embedding of V tokens.
 
 Ours on top, in every preset: the projection of the joined token embeddings (``local``, W x W where
 one token is seen), and a table for each known feature (voice, place in the bar).
@@ -20,18 +22,26 @@ from partimento.representations import token_representation
 from partimento.runtime.presets import TransformerConfig
 from partimento.systems.music_transformer import PRESETS
 from partimento.systems.music_transformer.networks import network
+from partimento.training.loop.optimizer import learning_rate_at
 from partimento.training.nn.attention import PlainAttention, RelativeAttention
+
+# Table of section 4.1 (JSB), "Transformer with efficient relative attention".
+PAPER_JSB = {"layers": 5, "hs": 512, "att": 512, "ff": 512, "r": 256, "heads": 8}
+# Table of section 4.2 (piano performances), the Transformer with relative attention.
+PAPER_PIANO = {"layers": 6, "hs": 256, "att": 512, "ff": 2048, "r": 1024, "heads": 8}
+# The hyperparameters of Magenta's published piano checkpoints.
+PUBLISHED_PIANO = {"layers": 8, "hs": 384, "att": 512, "ff": 1024, "r": 1024, "heads": 8}
 
 
 def paper_count(
-    layers: int, width: int, feedforward: int, heads: int, distances: int, vocabulary: int
+    vocabulary: int, *, layers: int, hs: int, att: int, ff: int, r: int, heads: int
 ) -> int:
     """Return the weights of the paper's network."""
-    projections = 4 * width * width
-    feed = 2 * width * feedforward + feedforward + width
-    norms = 2 * 2 * width
-    tables = heads * distances * (width // heads)
-    embedding, last_norm, output = vocabulary * width, 2 * width, vocabulary * width + vocabulary
+    projections = 4 * hs * att
+    feed = 2 * hs * ff + ff + hs
+    norms = 2 * 2 * hs
+    tables = heads * r * (att // heads)
+    embedding, last_norm, output = vocabulary * hs, 2 * hs, vocabulary * hs + vocabulary
     return layers * (projections + feed + norms + tables) + embedding + last_norm + output
 
 
@@ -52,20 +62,40 @@ def built(preset: str) -> tuple[int, int, tuple[int, ...]]:
 
 
 def test_paper_jsb_has_the_size_of_the_paper() -> None:
-    """Five layers of 512, feed-forward 512, 8 heads; the grid of 46 pitches, rest and start."""
+    """The grid of 46 pitches, rest and start."""
     count, vocabulary, features = built("paper_jsb")
     assert (vocabulary, features) == (48, (4, 16))
-    theirs = paper_count(5, 512, 512, 8, distances=1024, vocabulary=48)
-    assert count == theirs + our_count(512, features)
-    assert count == 10_823_728  # the same, said once as a number
+    assert count == paper_count(48, **PAPER_JSB) + our_count(512, features)
 
 
-def test_paper_piano_has_the_size_of_the_published_code() -> None:
-    """Magenta's piano model: 8 layers of 384, feed-forward 1024, 8 heads; 388 events and two."""
-    count, vocabulary, features = built("paper_piano")
-    assert (vocabulary, features) == (388 + 2, ())  # ours: the start and the end
-    theirs = paper_count(8, 384, 1024, 8, distances=1024, vocabulary=390)
-    assert count == theirs + our_count(384, features)
+@pytest.mark.parametrize(
+    ("preset", "sizes"), [("paper_piano", PAPER_PIANO), ("published_piano", PUBLISHED_PIANO)]
+)
+def test_piano_presets_have_the_published_sizes(preset: str, sizes: dict[str, int]) -> None:
+    """Section 4.2: 128 on, 128 off, 100 shifts, 32 velocities; ours on top: start and end."""
+    count, vocabulary, features = built(preset)
+    assert (vocabulary, features) == (128 + 128 + 100 + 32 + 2, ())
+    assert count == paper_count(390, **sizes) + our_count(sizes["hs"], features)
+
+
+@pytest.mark.parametrize(
+    ("preset", "hidden"), [("paper_jsb", 512), ("paper_piano", 256), ("published_piano", 384)]
+)
+def test_published_presets_learn_at_the_published_rate(preset: str, hidden: int) -> None:
+    """Tensor2Tensor's transformer_base: 2.0 hidden^-.5 min(step / 8000, 1) max(step, 8000)^-.5."""
+    training = PRESETS[preset].training
+    for step in (1, 4000, 8000, 100_000):
+        published = 2.0 * hidden**-0.5 * min(step / 8000, 1) * max(step, 8000) ** -0.5
+        assert learning_rate_at(training, step - 1, 10**6) == pytest.approx(published)
+    assert (training.beta1, training.beta2, training.weight_decay) == (0.9, 0.997, 0.0)
+
+
+def test_augmentation_is_the_published_one() -> None:
+    """Section 4.2: up to a minor third either way, and five tempi; the chorales have none."""
+    assert PRESETS["paper_jsb"].transpose == 0
+    for name in ("paper_piano", "published_piano"):
+        assert PRESETS[name].transpose == 3
+        assert PRESETS[name].stretches == (0.95, 0.975, 1.0, 1.025, 1.05)
 
 
 def test_relative_attention_costs_its_tables_alone() -> None:
@@ -94,6 +124,7 @@ def test_kinds_of_attention_are_sibling_classes() -> None:
     ("values", "problem"),
     [
         ({"width": 30, "heads": 4}, "heads must divide the width"),
+        ({"attention_width": 30, "heads": 4}, "heads must divide the attention_width"),
         ({"heads": 8, "kv_heads": 3}, "kv_heads the heads"),
         ({"attention": "rotary", "width": 64, "heads": 8}, "a multiple of 16"),
         ({"attention": "linear"}, "config.attention"),

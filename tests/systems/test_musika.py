@@ -26,6 +26,7 @@ from partimento.training.loop.progress import Progress
 from partimento.training.loop.run import load_best, train
 from partimento.training.loop.trainer import BEST, all_modules
 
+from support.doc_pages import ROOT, rows
 from support.tiny_models import corpus, song
 from support.two_ranks import run_two_ranks
 
@@ -175,6 +176,16 @@ def test_the_sizes_of_the_presets() -> None:
     assert round(published / 1e6, 1) == 28.1  # 4.8 + 12.7 + 4.0 + 6.6
     with pytest.raises(ConfigError, match="flowing"):
         paper.stages()
+
+
+def test_the_page_has_the_generators_sizes() -> None:
+    """The third column of the presets' table; the codec's is held by the tests of all pages."""
+    page = (ROOT / "docs" / "systems" / "musika.md").read_text()
+    told = {row[0].strip("`"): row[2] for row in rows(page) if len(row) == 5}
+    for name, preset in PRESETS.items():
+        with torch.device("meta"):
+            network = training_task(preset).game.network
+        assert told[name] == f"{sum(weight.numel() for weight in network.parameters()):,}"
 
 
 def test_the_card() -> None:

@@ -71,6 +71,7 @@ PRESETS: dict[str, GridPreset] = {
         shares={"jsb_chorales": 3.0},
         defaults=_DEFAULTS,
     ),
+    # Training as in the published configs/train.yaml.
     "paper": GridPreset(
         representation=_BAND,
         network=GridConfig(
@@ -87,14 +88,18 @@ PRESETS: dict[str, GridPreset] = {
             dropout=0.1,
         ),
         training=TrainingConfig(
-            steps=100_000,
+            steps=300_000,
             batch_size=3,
             length=512,
             learning_rate=1e-4,
             warmup_steps=1000,
-            schedule="constant",
+            schedule="linear",
+            weight_decay=0.01,
+            beta2=0.999,
+            clip=0.5,
             ema=0.9,
         ),
+        loss="published",
         transpose=0,
     ),
     "tiny": GridPreset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from partimento.runtime.contract import Card, Paper, SamplingControls, Task
@@ -31,7 +32,29 @@ _PIANO = TokenPreset(
     defaults={"bars": 16, "temperature": 0.95, "top_p": 0.97},
 )
 
-# The networks of the paper see one token, not the last sixteen; its sizes are those of section 4.
+
+def _as_published(width: int, steps: int, batch_size: int, length: int) -> TrainingConfig:
+    """Return the training of Tensor2Tensor's ``transformer_base``, which the paper builds on.
+
+    Its rate is 2 / sqrt(width) min(step / 8000, 1) / sqrt(max(step, 8000)); Adam's betas are .9 and
+    .997; there is no weight decay, no clipping and no average of the weights.
+    """
+    warmup = 8000
+    return TrainingConfig(
+        steps=steps,
+        batch_size=batch_size,
+        length=length,
+        learning_rate=2.0 / math.sqrt(width * warmup),
+        warmup_steps=warmup,
+        schedule="inverse_sqrt",
+        weight_decay=0.0,
+        beta2=0.997,
+        clip=1e9,
+        ema=0.0,
+    )
+
+
+# The networks of the paper see one token, not the last sixteen.
 PRESETS: Mapping[str, TokenPreset] = {
     # For a folder of one's own: half an hour, or less if the pieces are soon known by heart;
     # the sizes are the largest that are chosen from (training/tokens/fitting.py).
@@ -67,6 +90,8 @@ PRESETS: Mapping[str, TokenPreset] = {
     "piano": _PIANO.model_copy(
         update={"instruments": (0,), "defaults": {**_PIANO.defaults, "max_silence": 4.0}}
     ),
+    # The row of the JSB table with relative attention: 5 layers, hidden 512, attention 512,
+    # feed-forward 512, 256 relative distances, 8 heads.
     "paper_jsb": TokenPreset(
         representation=_GRID,
         network=TransformerConfig(
@@ -74,18 +99,41 @@ PRESETS: Mapping[str, TokenPreset] = {
             width=512,
             heads=8,
             feedforward=512,
-            max_distance=1024,
+            max_distance=256,
             local_width=1,
             token_width=512,
             dropout=0.1,
         ),
-        training=TrainingConfig(steps=300_000, batch_size=1, length=1024, schedule="inverse_sqrt"),
+        training=_as_published(512, steps=300_000, batch_size=1, length=1024),
+        transpose=0,
     ),
+    # The paper's row of piano performances: 6 layers, hidden 256, attention 512, feed-forward 2048,
+    # 1024 relative distances, 8 heads.
     "paper_piano": TokenPreset(
+        representation=_EVENTS,
+        network=TransformerConfig(
+            layers=6,
+            width=256,
+            attention_width=512,
+            heads=8,
+            feedforward=2048,
+            max_distance=1024,
+            local_width=1,
+            token_width=256,
+            dropout=0.1,
+        ),
+        training=_as_published(256, steps=1_000_000, batch_size=3, length=2048),
+        transpose=3,
+        stretches=(0.95, 0.975, 1.0, 1.025, 1.05),
+    ),
+    # Magenta's published piano model is another: 8 layers, hidden 384, attention 512,
+    # feed-forward 1024, dropout .2.
+    "published_piano": TokenPreset(
         representation=_EVENTS,
         network=TransformerConfig(
             layers=8,
             width=384,
+            attention_width=512,
             heads=8,
             feedforward=1024,
             max_distance=1024,
@@ -93,7 +141,7 @@ PRESETS: Mapping[str, TokenPreset] = {
             token_width=384,
             dropout=0.2,
         ),
-        training=TrainingConfig(steps=300_000, batch_size=1, length=2048, schedule="inverse_sqrt"),
+        training=_as_published(384, steps=1_000_000, batch_size=3, length=2048),
         transpose=3,
         stretches=(0.95, 0.975, 1.0, 1.025, 1.05),
     ),

@@ -160,6 +160,26 @@ def _by(route: str, **changes: Any) -> GamePreset:
     return _CHORALES.model_copy(update={**shared, **own, **changes})
 
 
+# Published is attention of 500; what plays wants heads of a multiple of 8.
+_PUBLISHED = TransformerConfig(
+    layers=6, width=500, attention_width=480, heads=10, kv_heads=10, feedforward=1000,
+    max_distance=1152, local_width=1, token_width=500, dropout=0.1,
+)  # fmt: skip
+_TINY = TransformerConfig(
+    layers=2, width=32, heads=4, kv_heads=2, feedforward=64, max_distance=64, local_width=4,
+    token_width=16, dropout=0.1,
+)  # fmt: skip
+
+
+def _published(rate: float, warmup: int) -> TrainingConfig:
+    """Return a training of Muhamed et al.: Adam, a warm-up, then the inverse root of the step."""
+    return TrainingConfig(
+        steps=100_000, batch_size=512, length=128, learning_rate=rate, warmup_steps=warmup,
+        schedule="inverse_sqrt", weight_decay=0.0, beta2=0.999, clip=1.0, ema=0.0,
+        validate_every=1000,
+    )  # fmt: skip
+
+
 PRESETS: Mapping[str, GamePreset] = {
     # For a folder of one's own: likelihood first, then the game.
     "default": _PIANO.model_copy(
@@ -178,19 +198,29 @@ PRESETS: Mapping[str, GamePreset] = {
     "chorales_monte_carlo": _by("monte_carlo"),
     "chorales_terminal": _by("terminal"),
     "chorales_gumbel": _by("gumbel"),
+    # Muhamed et al. 2021, their model/training_config/experiment_spanbert.yml; the page lists what
+    # is missing. Of Zhang 2020 only the abstract was read, which gives no sizes.
+    "paper": GamePreset(
+        representation={"name": "performance_events"},
+        network=_PUBLISHED,
+        likelihood=_published(4e-3, warmup=4000),
+        training=_published(2e-3, warmup=1000),
+        discriminator=SequenceDiscriminatorConfig(
+            network=_EAR.model_copy(update={"layers": 5, "max_distance": 128, "dropout": 0.1}),
+            training=_published(2e-3, warmup=1000).model_copy(update={"steps": 100}),
+            updates=1,
+        ),
+        route="gumbel",
+        teacher_weight=1.0,
+        served_in=1,
+        kept=1,
+        from_nothing=0.0,
+        transpose=3,
+        stretches=(0.95, 0.975, 1.0, 1.025, 1.05),
+    ),
     "tiny": GamePreset(
         representation=_BARS,
-        network=TransformerConfig(
-            layers=2,
-            width=32,
-            heads=4,
-            kv_heads=2,
-            feedforward=64,
-            max_distance=64,
-            local_width=4,
-            token_width=16,
-            dropout=0.1,
-        ),
+        network=_TINY,
         training=TrainingConfig(
             steps=4, batch_size=4, length=32, warmup_steps=2, validate_every=2, ema=0.9
         ),

@@ -162,7 +162,7 @@ class _Attention:
 
     def __init__(self, graph: Graph, config: TransformerConfig, window: int) -> None:
         self.graph, self.config, self.window = graph, config, window
-        self.head_width = config.width // config.heads
+        self.head_width = config.head_width
         self.step: str = ""  # S, as (1,) int64
         self.total: str = ""  # T, as (1,) int64
 
@@ -236,7 +236,8 @@ class _Attention:
             cos = graph.constant("cos", np.cos(angle).astype(np.float32))
             sin = graph.constant("sin", np.sin(angle).astype(np.float32))
         elif config.attention in ("relative", "sliding"):
-            q = graph.op("Slice", packed, graph.ints(0), graph.ints(config.width), graph.ints(2))
+            end = graph.ints(config.query_width)
+            q = graph.op("Slice", packed, graph.ints(0), end, graph.ints(2))
             bias = self.relative_bias(q, name)
         # Inputs in order: packed q k v, two empty (k and v apart), the cache, its lengths, rotary
         # tables, no position ids, the bias. The kernel is causal and appends S places to the cache;

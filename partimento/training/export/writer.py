@@ -120,7 +120,7 @@ def token_graph(training_task: TokenModel) -> tuple[onnx.ModelProto, dict[str, A
     facts |= {
         "layers": config.layers,
         "kv_heads": config.kv_heads,
-        "head_width": config.width // config.heads,
+        "head_width": config.head_width,
         "window": window,
     }
     pitches = voice_pitches(training_task.representation, config)

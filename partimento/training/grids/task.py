@@ -30,11 +30,14 @@ from partimento.training.export.writer import COPIES, write_model
 from partimento.training.grids import data as grid_data
 from partimento.training.grids.data import GridPiece, GridSet
 from partimento.training.objectives.absorbing import (
+    PUBLISHED_UNIFORM,
     Times,
+    cell_weights,
     importance_loss,
     linear_schedule,
     masked_terms_of,
     q_sample,
+    variational_terms,
 )
 
 __all__ = ["GridNetwork", "GridTask", "draw_task", "known"]
@@ -44,6 +47,7 @@ _CACHE = "grids.npz"
 _VALID_BATCHES = 6
 _VALID_SIZE = 8
 _LENGTH_SHARE = 0.5  # what a note's length counts beside what it is
+_VALUES = (129, 65)  # of what starts, of how long it lasts; without MASK
 _UNUSED, _WRITTEN, _GIVEN = 0, 1, 2
 
 
@@ -75,7 +79,9 @@ class GridTask:
         self.grid = TrackGrid.from_spec(preset.representation["tracks"])
         self.network = factory(preset, self.grid)
         self.times = Times(TIMES)
-        self.schedule = linear_schedule(TIMES)
+        published = preset.loss == "published"
+        self.schedule = linear_schedule(TIMES, PUBLISHED_UNIFORM if published else 0.0)
+        self._of_length = 1.0 if published else _LENGTH_SHARE
         self.sets: dict[str, GridSet] = {}
         self.facts: dict[str, Any] = {}
 
@@ -222,13 +228,16 @@ class GridTask:
         """Return the terms (B,) of the bound at times t: of what starts, of how long it lasts."""
         x0, target = batch["cells"], batch["target"]
         what, length = (
-            q_sample(x0[..., half], t, self.schedule, 130, target, batch["noise"][:, half])
-            for half in (0, 1)
+            q_sample(x0[..., half], t, self.schedule, values, target, batch["noise"][:, half])
+            for half, values in enumerate(_VALUES)
         )
         seen = known(torch.stack([what, length], dim=-1), batch["features"])
         context = torch.stack([t, batch["ensemble"]], dim=1)
+        if self.preset.loss == "published":
+            x_t, logits = (what, length), self.network(*seen, *self._sides(batch), context)
+            return self._published_terms(batch, t, x_t, logits)
         network = cast("GridNetwork", self.network)
-        described = network.described(*seen, batch["features"], batch["given"], context)
+        described = network.described(*seen, *self._sides(batch), context)
         slots = torch.arange(self.grid.slots, device=t.device)[:, None].expand_as(target)
         flat = described.flatten(1, 3), slots.flatten()
 
@@ -245,10 +254,30 @@ class GridTask:
             masked_terms_of(length_of, x0[..., 1], length, t, sounds, self.schedule),
         )
 
+    def _sides(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return batch["features"], batch["given"]
+
+    def _published_terms(
+        self, batch: Batch, t: Tensor, x_t: Sequence[Tensor], logits: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return the terms (B,) of the loss as published: every cell by its posterior.
+
+        Targets count 1, cells that are given 0.5, parts that are not there nothing.
+        """
+        features = batch["features"]
+        inside = (features[..., 1] > 0) & (features[..., 0] < (features[..., 1] - 1) % 64 + 1)
+        condition = (batch["given"] == _GIVEN)[..., None] & inside[:, None]
+        weight = cell_weights(batch["target"], condition)
+        what, length = (
+            variational_terms(made, batch["cells"][..., half], seen, t, weight, self.schedule)
+            for half, (made, seen) in enumerate(zip(logits, x_t, strict=True))
+        )
+        return what, length
+
     def _loss(self, batch: Batch) -> Loss:
         t, probability = self.times.draw(len(batch["cells"]))
         what, length = self._terms(batch, t)
-        terms = what + _LENGTH_SHARE * length
+        terms = what + self._of_length * length
         self.times.record(t, terms)
         return importance_loss(terms, probability)
 
@@ -264,7 +293,7 @@ class GridTask:
             t = torch.from_numpy((at * TIMES).astype(np.int64) + 1).to(device)
             sums += [float(part.mean()) for part in self._terms(there, t)]
         what, length = (sums / _VALID_BATCHES * TIMES).tolist()
-        return {"loss": what + _LENGTH_SHARE * length, "what": what, "length": length}
+        return {"loss": what + self._of_length * length, "what": what, "length": length}
 
     def finish(self) -> dict[str, float]:
         """Nothing is left to do."""

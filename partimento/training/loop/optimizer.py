@@ -23,6 +23,9 @@ def learning_rate_at(training: TrainingConfig, step: int, total_steps: int) -> f
         shape = 1.0
     elif training.schedule == "inverse_sqrt":
         shape = math.sqrt(max(1, training.warmup_steps) / max(step + 1, training.warmup_steps, 1))
+    elif training.schedule == "linear":  # after the warm-up, to nothing at the last step
+        left = (total_steps - step) / max(1, total_steps - training.warmup_steps)
+        shape = min(1.0, max(0.0, left))
     else:
         shape = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, total_steps))))
     return training.learning_rate * warm * shape

@@ -100,29 +100,36 @@ class _Attention(nn.Module, ABC):
     """Projections to queries, keys, values and back; the kinds of attention fill ``mix``."""
 
     def __init__(
-        self, width: int, heads: int, kv_heads: int, max_distance: int, dropout: float = 0.0
+        self,
+        width: int,
+        heads: int,
+        kv_heads: int,
+        max_distance: int,
+        dropout: float = 0.0,
+        attention_width: int | None = None,
     ) -> None:
         super().__init__()
-        if width % heads or heads % kv_heads:
+        inner = attention_width or width  # of all heads together: H D
+        if inner % heads or heads % kv_heads:
             raise ValueError(
-                f"{heads} heads must divide {width}, and {kv_heads} must divide {heads}"
+                f"{heads} heads must divide {inner}, and {kv_heads} must divide {heads}"
             )
-        self.heads, self.kv_heads, self.head_width = heads, kv_heads, width // heads
+        self.heads, self.kv_heads, self.head_width = heads, kv_heads, inner // heads
         self.max_distance = max_distance
         self.dropout = nn.Dropout(dropout)  # of the weights of attention
-        self.query = nn.Linear(width, width, bias=False)
+        self.query = nn.Linear(width, inner, bias=False)
         self.key = nn.Linear(width, kv_heads * self.head_width, bias=False)
         self.value = nn.Linear(width, kv_heads * self.head_width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        self.out = nn.Linear(inner, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return attention over (B, L, width), each place seeing itself and the past."""
-        batch, length, width = x.shape
+        batch, length, _ = x.shape
         q = self.query(x).view(batch, length, self.heads, -1).transpose(1, 2)  # (B, H, L, D)
         k = self.key(x).view(batch, length, self.kv_heads, -1).transpose(1, 2)  # (B, G, L, D)
         v = self.value(x).view(batch, length, self.kv_heads, -1).transpose(1, 2)
         mixed = self.mix(q, k, v)  # (B, H, L, D)
-        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, -1))
         return out
 
     @property
@@ -166,10 +173,16 @@ class RelativeAttention(_Attention):
     """Relative global attention: softmax((QK^T + Skew(QE^T)) / sqrt(D)) V."""
 
     def __init__(
-        self, width: int, heads: int, kv_heads: int, max_distance: int, dropout: float = 0.0
+        self,
+        width: int,
+        heads: int,
+        kv_heads: int,
+        max_distance: int,
+        dropout: float = 0.0,
+        attention_width: int | None = None,
     ) -> None:
-        super().__init__(width, heads, kv_heads, max_distance, dropout)
-        self.distance = nn.Parameter(torch.randn(heads, max_distance, width // heads) * 0.02)
+        super().__init__(width, heads, kv_heads, max_distance, dropout, attention_width)
+        self.distance = nn.Parameter(torch.randn(heads, max_distance, self.head_width) * 0.02)
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Return the weighted values (B, H, L, D), causal; the faster form of the two."""

@@ -37,7 +37,12 @@ class Block(nn.Module):
         width = config.width
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = _ATTENTION[config.attention](
-            width, config.heads, config.kv_heads, config.max_distance, config.attention_dropout
+            width,
+            config.heads,
+            config.kv_heads,
+            config.max_distance,
+            config.attention_dropout,
+            config.attention_width,
         )
         self.up = nn.Linear(width, config.feedforward)
         self.down = nn.Linear(config.feedforward, width)

@@ -239,7 +239,7 @@ class CachedTransformer(CachedNetwork):
     def begin(self, rows: int, length: int) -> Memory:
         """Return empty caches."""
         config, weight = self.network.config, self.network.head.weight
-        shape = (rows, config.kv_heads, length, config.width // config.heads)
+        shape = (rows, config.kv_heads, length, config.head_width)
         return [(weight.new_zeros(shape), weight.new_zeros(shape)) for _ in self.network.blocks]
 
     def step(self, memory: Memory, columns: Tensor, at: int) -> Tensor:

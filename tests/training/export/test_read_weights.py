@@ -25,8 +25,13 @@ from support.tiny_models import (
     transformer,
 )
 
-NETWORKS = [*(transformer(attention) for attention in ATTENTIONS), relative_pitch(), lstm()]
-NAMES = [*ATTENTIONS, "relative_pitch", "lstm"]
+NETWORKS = [
+    *(transformer(attention) for attention in ATTENTIONS),
+    transformer(attention_width=32),
+    relative_pitch(),
+    lstm(),
+]
+NAMES = [*ATTENTIONS, "narrow", "relative_pitch", "lstm"]
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=NAMES)

@@ -44,6 +44,7 @@ NETWORKS: dict[str, TransformerConfig | RecurrentConfig] = {
     "lstm": lstm(),
     "relative": transformer("relative", max_distance=6),
     "sliding": transformer("sliding", max_distance=6),
+    "narrow": transformer("relative", max_distance=6, attention_width=32),
     "rotary": transformer("rotary"),
     "absolute": transformer("absolute"),
     "relative pitch": relative_pitch(),
