@@ -232,7 +232,7 @@ def _export_run(run: Path, target: Path, precision: str | None) -> Path:
     workshop, training_task = runs.workshop(card, chosen)
     training_task.recall(
         run / "training"
-    )  # first: what it measures anew gives way to what was learnt
+    )  # first: what it measures again gives way to what was learnt
     state = workshop.load_best(training_task, run)
     facts = {**training_task.facts, "steps": state["step"], **workshop.told(state)}
     training_task.export(target, facts, (precision or "int8",), run)

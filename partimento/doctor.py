@@ -150,7 +150,7 @@ def _versions() -> dict[str, str]:
 
 
 def _generates(system: str) -> bool:
-    """Return whether a system makes music from nothing; one that is not here is told of later."""
+    """Return whether a system makes music from nothing; one that is not installed is reported later."""
     try:
         return Task.GENERATE in catalog.find_card(system).tasks
     except PartimentoError:

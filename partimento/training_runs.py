@@ -76,7 +76,7 @@ class _Record(Config):
 
 
 def is_begun(out: Path) -> bool:
-    """Return whether a folder holds a run with a checkpoint to go on from."""
+    """Return whether a folder holds a run with a checkpoint to continue from."""
     return (out / CHECKPOINT).is_file()
 
 

@@ -28,7 +28,7 @@ __all__ = [
     "recognise_spans",
 ]
 
-# The qualities that are told apart, the likelier first: a tie goes to the first.
+# The qualities that are distinguished, the likelier first: a tie goes to the first.
 FOUND_QUALITIES = ("", "m", "7", "m7", "dim", "m7b5", "maj7", "sus4", "aug")
 
 _Ints = npt.NDArray[np.int64]
@@ -188,7 +188,7 @@ def recognise_bars(score: Score) -> tuple[Chord | None, ...]:
 
 
 def recognise(score: Score, window_quarters: float = 1.0) -> tuple[ChordSymbol, ...]:
-    """Return a chord symbol wherever the chord changes, heard in windows from each bar line.
+    """Return a chord symbol wherever the chord changes, estimated in windows from each bar line.
 
     The last window of a bar is cut by the bar line. A silent window changes nothing.
 

@@ -40,7 +40,7 @@ __all__ = [
 
 SCORE_SUFFIXES = (".abc", ".kar", ".krn", ".mid", ".midi", ".musicxml", ".mxl", ".rmi", ".xml")
 AUDIO_SUFFIXES = (".flac", ".mp3", ".ogg", ".wav")  # of sound that is written, and read
-# Of all sound that is read; which kind it is libsndfile tells by the content.
+# Of all sound that is read; libsndfile recognises the kind by the content.
 SOUND_SUFFIXES = (
     *AUDIO_SUFFIXES, ".aif", ".aifc", ".aiff", ".au", ".caf", ".oga", ".opus", ".rf64", ".snd",
     ".voc", ".w64", ".wave",
@@ -178,7 +178,7 @@ def read(path: str | PathLike[str]) -> Piece:
 def read_with_source(path: str | PathLike[str]) -> tuple[Piece, Source | None]:
     """Return the piece in a file, and of notes their source, for ``patch``.
 
-    What the notes do not hold is not yet lost, so that no warning tells of it; ``left_out`` does.
+    What the notes do not hold is not yet lost, so that no warning reports it; ``left_out`` does.
 
     Raises:
         FileError, MissingExtra: as ``read``.

@@ -1,4 +1,4 @@
-"""What reading leaves out of a piece, told as a warning, so that nothing goes silently."""
+"""What reading leaves out of a piece, reported as a warning, so that nothing is lost silently."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def band_of_bin(bins: int, bands: int) -> npt.NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Steps:
-    """Of T frames, (T, C bins): which bin each follows, and by how much it goes on from there."""
+    """Of T frames, (T, C bins): which bin each follows, and by how much it continues from there."""
 
     owner: npt.NDArray[np.intp]
     turn: Turns

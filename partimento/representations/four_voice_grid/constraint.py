@@ -129,7 +129,7 @@ class GridConstraint:
         return GridState(tokens + 1, 0, 0 if sounding or tokens < 0 else silent + 1)
 
     def after_prompt(self, state: GridState) -> GridState:
-        """Return the state in which all promises start anew at the next bar line."""
+        """Return the state in which all promises start again at the next bar line."""
         return GridState(-(-state.tokens % self._bar_tokens))
 
     def written(self, state: GridState, token: int) -> int:

@@ -29,7 +29,7 @@ _ONE_BY_ONE = 0.3  # weight of latents at their places beside their statistics
 
 @dataclass(frozen=True, eq=False)
 class FoundPath(LatentCoordinates):
-    """A path that stands at found coordinates and style up to place 0, and goes on from there."""
+    """A path that stands at found coordinates and style up to place 0, and continues from there."""
 
     found: tuple[F32, F32] | None = None
 

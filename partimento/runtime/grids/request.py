@@ -230,7 +230,7 @@ def sheet_of(request: Request, parts: Parts, window: int) -> Sheet:
 def _continued_sheet(request: Request, prompt: Score, parts: Parts, window: int) -> Sheet:
     played = [i for i, t in enumerate(prompt.tracks) if t.notes and not t.is_drum]
     if not played:
-        raise NotSupported("the prompt has drums alone; this model goes on from pitched parts")
+        raise NotSupported("the prompt has drums alone; this model continues from pitched parts")
     heights = {i: prompt.tracks[i].mean_pitch for i in played}
     found = seats([track.name for track in parts.grid.tracks], prompt, played, heights)
     if request.promises.chords and not prompt.chords:

@@ -58,7 +58,7 @@ class MusikaTask:
         self.facts: dict[str, Any] = {}
 
     def fresh(self) -> MusikaTask:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
         return MusikaTask(self.preset)
 
     @property

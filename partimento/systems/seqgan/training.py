@@ -60,7 +60,7 @@ class SeqGan(TokenTask):
         self.say: Callable[[str], None] = print
 
     def fresh(self) -> SeqGan:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
         return type(self)(self.preset)
 
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:

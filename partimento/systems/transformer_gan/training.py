@@ -73,7 +73,7 @@ class TransformerGan(GamePlay):
         return route_of(preset.route, self.baseline, preset.rollouts, preset.spacing)
 
     def fresh(self) -> TransformerGan:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
         return type(self)(self.preset)
 
     @property

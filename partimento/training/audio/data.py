@@ -1,7 +1,7 @@
 """Sound to learn from: corpora as shards of 16-bit stereo beside the run, drawn as random crops.
 
 Recordings are resampled and folded to stereo, scores are played with variation; both in as many
-processes as there are cores, each shard whole or not at all. A run that was stopped goes on from
+processes as there are cores, each shard whole or not at all. A run that was stopped continues from
 the shards that are there. Nothing is held in memory but the conditions.
 """
 
@@ -308,7 +308,7 @@ def _make_all(
                 if result.is_fatal:
                     raise TrainingError(
                         f"{place}: {result.problem}; {len(made)} of {len(parts)} parts of sound "
-                        f"are kept, the same command goes on from them"
+                        f"are kept, the same command continues from them"
                     )
                 made[result.key] = result
                 done += lengths[result.key]
@@ -322,7 +322,7 @@ def _make_all(
     except BrokenProcessPool:
         raise TrainingError(
             f"a process that made sound was ended from outside, perhaps for memory; {len(made)} of "
-            f"{len(parts)} parts are kept, the same command goes on from them"
+            f"{len(parts)} parts are kept, the same command continues from them"
         ) from None
     return made
 

@@ -65,7 +65,7 @@ class CurveTask(ABC):
 
     @abstractmethod
     def fresh(self) -> Self:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
 
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:

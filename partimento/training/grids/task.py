@@ -80,7 +80,7 @@ class GridTask:
         self.facts: dict[str, Any] = {}
 
     def fresh(self) -> GridTask:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
         return type(self)(self.system, self.preset, self.factory)
 
     @property

@@ -76,7 +76,7 @@ class Schedule:
 
     @property
     def masks_only(self) -> bool:
-        """Whether no cell is ever drawn anew, so that the closed form holds."""
+        """Whether no cell is ever redrawn, so that the closed form holds."""
         return not bool(self.uniform.any())
 
     def at(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -55,7 +55,7 @@ class TokenTask:
         self.facts: dict[str, Any] = {}
 
     def fresh(self) -> TokenTask:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
         return type(self)(self.system, self.preset, self.factory)
 
     def of_preset(self, preset: TokenPreset) -> TokenTask:
