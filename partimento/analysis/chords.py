@@ -118,12 +118,12 @@ def _find(
     lowest = np.full(count, 128, dtype=np.int64)
     at_once = begin == earliest[span]
     np.minimum.at(lowest, span[at_once], pitch[note][at_once])
-    heard = np.flatnonzero(lowest < 128)
+    sounding = np.flatnonzero(lowest < 128)
     # Beats are counted where they are struck: a beat holds one, a bar several.
-    is_long = (np.searchsorted(beats, ends) - np.searchsorted(beats, starts) > 1)[heard]
+    is_long = (np.searchsorted(beats, ends) - np.searchsorted(beats, starts) > 1)[sounding]
     out: list[Chord | None] = [None] * count
-    rows = _best(weights[heard], lowest[heard] % 12, is_long)
-    for place, row in zip(heard.tolist(), rows, strict=True):
+    rows = _best(weights[sounding], lowest[sounding] % 12, is_long)
+    for place, row in zip(sounding.tolist(), rows, strict=True):
         out[place] = _CHORDS[row]
     return tuple(out)
 

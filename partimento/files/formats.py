@@ -185,11 +185,11 @@ def read_with_source(path: str | PathLike[str]) -> tuple[Piece, Source | None]:
     """
     known = (*SCORE_SUFFIXES, *SOUND_SUFFIXES)
     data = _bytes_of(path, known, "read")
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         piece: Piece = _read(data, path, known, "read")
     left_out: LeftOut | None = None
-    for each in told:
+    for each in caught:
         if isinstance(each.message, LeftOut):
             left_out = each.message
             if not left_out.remarks:

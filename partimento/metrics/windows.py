@@ -228,7 +228,7 @@ def window_vectors(score: Score, bars: int) -> WindowVectors:
         MusicError: if ``bars`` is below 2.
     """
     if bars < 2:
-        raise MusicError(f"a judge hears windows of 2 bars or more, not {bars}")
+        raise MusicError(f"a judge needs windows of 2 bars or more, not {bars}")
     table = note_table(score)
     lines = voices(score, table)
     # Lines from high to low, so that the order of tracks in a file does not matter.

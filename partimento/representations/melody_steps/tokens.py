@@ -2,8 +2,8 @@
 
 SeqGAN's form of music (Yu et al. 2016, section 5.2: "one of 88 pitches" every 0.4 seconds); at 75
 quarters a minute an eighth lasts that long. A held note is its pitch again, so a repeated note
-cannot be told from a held one; ``quantize`` joins them inside a bar and strikes them again at each
-bar line.
+cannot be distinguished from a held one; ``quantize`` joins them inside a bar and strikes them
+again at each bar line.
 """
 
 from __future__ import annotations

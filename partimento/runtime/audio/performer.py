@@ -35,7 +35,7 @@ from partimento.runtime.threads import cores
 __all__ = ["LatentAudioPerformer", "MusikaControls"]
 
 F32 = npt.NDArray[np.float32]
-_STEERED = 4  # latents a piece where controls may change: a wish is heard within half a second
+_STEERED = 4  # latents a piece where controls may change: a change sounds within half a second
 _LONGEST_LOOP_SECONDS = 300
 _HEARD = 256  # latents of the prompt that are listened to: 24 s
 _LEFT = 2.0**-6  # of a difference that is left after a hop
@@ -44,11 +44,11 @@ _CARRIED = 3.0  # latents after which a third of what the prompt had of its own 
 
 @dataclass(frozen=True)
 class _Scene:
-    """What a request means: a path, what is told along it, and what came before it."""
+    """What a request means: a path, its conditioning, and what came before it."""
 
     path: LatentCoordinates
     conditions: Conditions
-    heard: Mapping[str, float]  # of the prompt: controls that are so where nothing is wished
+    heard: Mapping[str, float]  # of the prompt: controls that are so where nothing is asked
     before: F32  # latents of the prompt, (n, width)
     gap: F32  # (width,): the prompt's last latent less what the generator would have made there
 
@@ -185,7 +185,7 @@ class LatentAudioPerformer:
         return latents
 
     def _made(self, path: LatentCoordinates, told: Conditioning, start: int, stop: int) -> F32:
-        """Return what the generator makes of the places, given what is told around them."""
+        """Return what the generator makes of the places, given the conditioning around them."""
         margin = self.generator.margin
         inputs = path.inputs(
             start - margin, stop + margin, told.conditions, told.variation, told.movement, told.mix
@@ -232,7 +232,7 @@ class LatentAudioPerformer:
         codec, step = self.codec, self.codec.latent_samples
         if not np.isfinite(prompt.samples).all():
             raise MusicError("the sound to continue has samples that are not numbers")
-        # Beyond full scale nothing is heard, and squares of what is far beyond are no numbers.
+        # Nothing sounds beyond full scale, and squares of what is far beyond are no numbers.
         heard = np.clip(prompt.samples[:, -_HEARD * step :], -1, 1)
         last = heard[:, -1:]
         heard = np.pad(heard, ((0, 0), (-heard.shape[1] % step, 0)))
@@ -265,7 +265,7 @@ class _Steered:
         self._beat = Beat()
 
     def latents(self, start: int, stop: int) -> F32:
-        """Return the latents of the places: what was told before stays told."""
+        """Return the latents of the places: earlier conditioning stays as it was."""
         performer, scene = self._performer, self._scene
         margin = performer.generator.margin
         assert self._request.steer is not None

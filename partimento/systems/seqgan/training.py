@@ -186,8 +186,8 @@ class SeqGan(TokenTask):
             ]
         figures = windows.figures(made.cpu().numpy())
         figures |= {"score_real": beliefs[0], "score_made": beliefs[1]}
-        told = "  ".join(f"{name} {figures[name]:.3f}" for name in figures if name != "loss")
-        self.say(f"made music: {told}")
+        shown = "  ".join(f"{name} {figures[name]:.3f}" for name in figures if name != "loss")
+        self.say(f"generated music: {shown}")
         if figures["diversity"] < COLLAPSED:
             self.say(
                 f"the generator collapsed: its diversity is {figures['diversity']:.2f} of the "
