@@ -71,8 +71,8 @@ class Scope:
         """(S, N): how many columns a note that starts in a cell may last."""
         count = self.is_open.shape[1]
         here = np.arange(count)
-        # closed (S, N): the own column of a closed cell, N of an open one; the minimum from the right
-        # is the next closed column, read one column further on.
+        # closed (S, N): the own column of a closed cell, N of an open one; the minimum from the
+        # right is the next closed column, read one column further on.
         closed = np.where(self.is_open, count, here[None])
         next_closed = np.full(self.is_open.shape, count, dtype=np.int64)
         backwards = np.minimum.accumulate(closed[:, :0:-1], axis=1)

@@ -95,7 +95,7 @@ class TransformerGan(GamePlay):
         """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.
 
         Raises:
-            TrainingError: if nothing can be learnt from, or there is too little for a discriminator.
+            TrainingError: if nothing can be learnt from, or too little for a discriminator.
         """
         self.model.prepare(corpora, folder, say)
         self.game.check()

@@ -239,7 +239,7 @@ class LatentGame:
         return figures
 
     def _verdicts(self, real: Tensor, made: Tensor, conditions: Tensor) -> dict[str, float]:
-        """Return the discriminator's means, and how well conditions are predicted from made latents."""
+        """Return the discriminator's means, and how well made latents show their conditions."""
         count = len(real)
         seen, told_seen = self._spread("train", count)
         groups = {

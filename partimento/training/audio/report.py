@@ -101,8 +101,8 @@ def expectation(seconds: float) -> str:
     much = _minutes(seconds)
     if seconds < 15 * 60:
         return (
-            f"{much} to train on: the codec learns this sound, and the generator soon memorises the "
-            "pieces: expect their textures again in another order, not new music"
+            f"{much} to train on: the codec learns this sound, and the generator soon memorises "
+            "the pieces: expect their textures again in another order, not new music"
         )
     if seconds < 2 * 3600:
         return f"{much} to train on: enough for one instrument or one kind of texture"
