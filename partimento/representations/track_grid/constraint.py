@@ -3,9 +3,9 @@
 Cells are drawn all over a window at once, so a promise becomes a mask over cells that is known
 before the first draw: key and ranges everywhere, the tones of the chord where a strong beat stands,
 lengths that reach no cell which is not to be written. What hangs on several cells together is put
-right when all are drawn (``CellConstraint.mend``): a note held over a strong beat on which it would
-be wrong is cut there, where too many sound at once inner voices are cut or left out, and a silence
-that is too long is filled with the pitch that the model finds the likeliest.
+right when all are drawn (``CellConstraint.repair``): a note held over a strong beat on which it
+would be wrong is cut there, where too many sound at once inner voices are cut or left out, and a
+silence that is too long is filled with the pitch that the model finds the likeliest.
 
 Time is counted here in sounding columns: the padding at the ends of bars is left out.
 """

@@ -138,8 +138,8 @@ class Conditions:
             quantiles = self._known.get("tempo") or [tempo_condition(NEUTRAL_TEMPO).item()]
             if np.ptp(quantiles) == 0 and quantiles[0] == tempo_condition(NEUTRAL_TEMPO):
                 return None
-            told = self._along(controls) or float(self._drawn("tempo", self._fixed, 0.0)[0])
-            wished = 60.0 + 120.0 * told
+            tempo = self._along(controls) or float(self._drawn("tempo", self._fixed, 0.0)[0])
+            wished = 60.0 + 120.0 * tempo
         if self._period is None:
             return float(wished)
         minutes = self._period * self._seconds / 60
@@ -158,7 +158,7 @@ class Conditions:
         share = float(np.interp(float(density_condition(density)), among, shares))
         return float(np.interp(np.clip(share, _LEAST, _MOST), np.linspace(0, 1, len(tempi)), tempi))
 
-    def told(self, controls: Controls, start: int, stop: int, beat: Beat) -> Conditioning:
+    def conditioning(self, controls: Controls, start: int, stop: int, beat: Beat) -> Conditioning:
         """Return the conditioning of the places ``start`` to ``stop``."""
         middles = np.arange(start, stop, dtype=np.float64) + 0.5
         wander = self._path.coordinates(start, stop).astype(np.float64)

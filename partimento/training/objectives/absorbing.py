@@ -57,7 +57,7 @@ class Schedule:
     """What has become of a cell at each time 0..T; float64, (T + 1,).
 
     ``keep`` (alpha-bar) is the share that is as it was, ``uniform`` (V beta-bar) the share drawn
-    anew from all values, and the rest (gamma-bar) is MASK. ``keep`` falls and stays above 0
+    again from all values, and the rest (gamma-bar) is MASK. ``keep`` falls and stays above 0
     before T.
     """
 
@@ -105,7 +105,7 @@ class Schedule:
 def linear_schedule(steps: int = TIMES, uniform: float = 0.0) -> Schedule:
     """Return alpha-bar linear from .99999 at time 1 to 9e-6 at the last, as published.
 
-    The published chain also draws 1e-6 of the cells anew (``uniform=PUBLISHED_UNIFORM``), which
+    The published chain also draws 1e-6 of the cells again (``uniform=PUBLISHED_UNIFORM``), which
     changes nothing to speak of and costs the closed form; it is left out by default.
     """
     keep = 1.0 - torch.from_numpy(masked_shares("linear", steps))
@@ -238,7 +238,7 @@ def masked_terms(
     """Return the same as ``variational_terms`` for a chain that only masks, in closed form.
 
     Raises:
-        ValueError: for a schedule that also draws cells anew.
+        ValueError: for a schedule that also draws cells again.
     """
 
     def rows(cells: Tensor) -> Tensor:
@@ -264,7 +264,7 @@ def masked_terms_of(
     and returns (n, V).
 
     Raises:
-        ValueError: for a schedule that also draws cells anew.
+        ValueError: for a schedule that also draws cells again.
     """
     if not schedule.masks_only:
         raise ValueError("the closed form is of chains that only mask; use variational_terms")
