@@ -252,12 +252,12 @@ def _export_run(run: Path, target: Path, precision: str | None) -> Path:
     card = catalog.find_card(values["system"])
     base = next(iter(card.presets.values()))
     chosen = validate_config(type(base), values["preset"], "preset")
-    workshop, training_task = runs.workshop(card, chosen)
+    loop, training_task = runs.load_training(card, chosen)
     training_task.recall(
         run / "training"
-    )  # first: what it measures anew gives way to what was learnt
-    state = workshop.load_best(training_task, run)
-    facts = {**training_task.facts, "steps": state["step"], **workshop.told(state)}
+    )  # first: what it measures again gives way to what was learnt
+    state = loop.load_best(training_task, run)
+    facts = {**training_task.facts, "steps": state["step"], **loop.recorded(state)}
     training_task.export(target, facts, (precision or "int8",), run)
     return target
 

@@ -149,7 +149,7 @@ def user_models_folder() -> Path:
 def models() -> tuple[ModelInfo, ...]:
     """Return every model that can be opened by name, the shipped ones first.
 
-    A folder that holds no model is left out; `skipped_models` tells why.
+    A folder that holds no model is left out; `skipped_models` says why.
     """
     infos: dict[str, ModelInfo] = {}
     for found in _found():

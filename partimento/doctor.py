@@ -150,7 +150,7 @@ def _versions() -> dict[str, str]:
 
 
 def _generates(system: str) -> bool:
-    """Return whether a system makes music from nothing; one that is not here is told of later."""
+    """Return whether a system makes music from nothing; a missing one is reported later."""
     try:
         return Task.GENERATE in catalog.find_card(system).tasks
     except PartimentoError:
@@ -211,7 +211,7 @@ def _training_speed(system: str) -> TrainingSpeed:
     """Time a training step of the default preset of a system, on made-up tokens."""
     try:
         card = catalog.find_card(system)
-        _, task = runs.workshop(card, card.presets["default"])
+        _, task = runs.load_training(card, card.presets["default"])
         step_seconds, number_format = task.cost()
     except (PartimentoError, ImportError) as error:
         return TrainingSpeed(system, problem=str(error))

@@ -60,7 +60,7 @@ class PromptRecord(Config):
 
 
 class RewriteRecord(Config):
-    """What is to be written anew in a piece, in the words in which it was asked.
+    """What is to be regenerated in a piece, in the words in which it was asked.
 
     - ``bars``: ``"9:12,20:24"``; None for all.
     - ``tracks``: names or numbers of tracks; None for all, or for those that are to be added.
@@ -114,7 +114,7 @@ class Recipe(Config):
 
     @property
     def is_sound(self) -> bool:
-        """Whether it is of a model that makes sound, and tells where that ends."""
+        """Whether it is of a model that makes sound, and records where that ends."""
         is_round = self.loop and self.streamed
         return self.stopped_after_frames is not None or (self.seconds is not None and not is_round)
 

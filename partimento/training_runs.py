@@ -2,7 +2,7 @@
 
 It needs little of the package, so that ``partimento train`` says within a second what it does.
 
-``OUT/training/preset.json`` holds system and preset in full, written by the workshop;
+``OUT/training/preset.json`` holds system and preset in full, written by the training loop;
 ``OUT/training/run.json`` the name of the preset, the data, the seed and the threads.
 """
 
@@ -31,13 +31,13 @@ __all__ = [
     "Run",
     "begun",
     "is_begun",
+    "load_training",
     "new_folder",
     "open_data",
     "preset_of",
     "remember",
     "resumed",
     "train",
-    "workshop",
 ]
 
 _PRESET, _RECORD = Path("training", "preset.json"), Path("training", "run.json")
@@ -76,7 +76,7 @@ class _Record(Config):
 
 
 def is_begun(out: Path) -> bool:
-    """Return whether a folder holds a run with a checkpoint to go on from."""
+    """Return whether a folder holds a run with a checkpoint to continue from."""
     return (out / CHECKPOINT).is_file()
 
 
@@ -112,7 +112,7 @@ def resumed(
     """Return the run that a folder remembers, what is given here laid over what it remembers.
 
     Data may be given again, and must be where the run's data have moved; another preset is left
-    to the workshop, which names what differs.
+    to the training loop, which names what differs.
 
     Raises:
         TrainingError: if there is no run, or it was begun with another system or other data, or
@@ -146,7 +146,7 @@ def resumed(
 
 
 def _remembered(path: Path) -> dict[str, Any]:
-    """Return what a file of a run's folder tells; nothing where it is not there."""
+    """Return what a file of a run's folder holds; nothing where it is not there."""
     return read_config(path) if path.is_file() else {}
 
 
@@ -209,7 +209,7 @@ def new_folder(out: Path, keeps_data: bool) -> Iterator[None]:
         raise
 
 
-def workshop(card: Card, preset: Config) -> tuple[Any, Any]:
+def load_training(card: Card, preset: Config) -> tuple[Any, Any]:
     """Return the module that trains and the training task of a preset.
 
     Raises:
@@ -388,7 +388,7 @@ def _train(
     # torch takes seconds to import: what is going to be done is said first.
     places = ", ".join(f"{corpus.name} ({len(corpus)} pieces)" for corpus in opened)
     progress.say(f"training {card.name}, preset {run.preset}, on {places}")
-    loop, training_task = workshop(card, preset)
+    loop, training_task = load_training(card, preset)
     with new_folder(folder, keeps_data=card.makes == "audio"):
         if not resume:
             remember(folder, run)
@@ -411,8 +411,8 @@ def _usable(
 ) -> Sequence[files.Corpus]:
     """Return a run's data, what cannot be used left out.
 
-    Data for a system that makes sound are all left in: the workshop reads them part by part,
-    damaged ones as far as can be, and tells what it leaves out. Hours of sound fit no memory.
+    Data for a system that makes sound are all left in: the training task reads them part by part,
+    damaged ones as far as can be, and reports what it leaves out. Hours of sound fit no memory.
     """
     if makes == "audio":
         return opened

@@ -1,1 +1,1 @@
-"""What is heard in music: keys, chords, voice leading, and features of sound."""
+"""What is measured in music: keys, chords, voice leading, and features of sound."""

@@ -1,4 +1,4 @@
-"""What is heard in a sound, measured: pitch classes, onsets, tempo, loudness.
+"""What is measured in a sound: pitch classes, onsets, tempo, loudness.
 
 Sounds are arrays (channels, samples) in float32. Times are in seconds from the first sample.
 """
@@ -93,7 +93,7 @@ def onset_strength(samples: F32, sample_rate_hz: int) -> tuple[F32, float]:
     """Return (frames,): how much louder the bands grow, in nepers; and how many frames a second.
 
     Spectral flux: the mean over mel bands of what their logarithms rise by in 46 ms, which is
-    long enough for the soft attacks of strings and voices. Frame ``t`` tells of the time
+    long enough for the soft attacks of strings and voices. Frame ``t`` describes the time
     ``t / (frames a second)``, the middle of the rise.
     """
     size = _power_of_two(_ONSET_SECONDS, sample_rate_hz)

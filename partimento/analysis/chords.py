@@ -28,7 +28,7 @@ __all__ = [
     "recognise_spans",
 ]
 
-# The qualities that are told apart, the likelier first: a tie goes to the first.
+# The qualities that are distinguished, the likelier first: a tie goes to the first.
 FOUND_QUALITIES = ("", "m", "7", "m7", "dim", "m7b5", "maj7", "sus4", "aug")
 
 _Ints = npt.NDArray[np.int64]
@@ -118,12 +118,12 @@ def _find(
     lowest = np.full(count, 128, dtype=np.int64)
     at_once = begin == earliest[span]
     np.minimum.at(lowest, span[at_once], pitch[note][at_once])
-    heard = np.flatnonzero(lowest < 128)
+    sounding = np.flatnonzero(lowest < 128)
     # Beats are counted where they are struck: a beat holds one, a bar several.
-    is_long = (np.searchsorted(beats, ends) - np.searchsorted(beats, starts) > 1)[heard]
+    is_long = (np.searchsorted(beats, ends) - np.searchsorted(beats, starts) > 1)[sounding]
     out: list[Chord | None] = [None] * count
-    rows = _best(weights[heard], lowest[heard] % 12, is_long)
-    for place, row in zip(heard.tolist(), rows, strict=True):
+    rows = _best(weights[sounding], lowest[sounding] % 12, is_long)
+    for place, row in zip(sounding.tolist(), rows, strict=True):
         out[place] = _CHORDS[row]
     return tuple(out)
 
@@ -188,7 +188,7 @@ def recognise_bars(score: Score) -> tuple[Chord | None, ...]:
 
 
 def recognise(score: Score, window_quarters: float = 1.0) -> tuple[ChordSymbol, ...]:
-    """Return a chord symbol wherever the chord changes, heard in windows from each bar line.
+    """Return a chord symbol wherever the chord changes, estimated in windows from each bar line.
 
     The last window of a bar is cut by the bar line. A silent window changes nothing.
 

@@ -74,7 +74,7 @@ def estimate_key(score: Score) -> Key | None:
 
     A piece closes in its key: where the last chord is a triad over its root, the key of that root
     is taken if its profile fits nearly as well (`_CLOSING_MARGIN`) as the best. Drums are left
-    out. None where there is nothing to tell it by.
+    out. None where nothing indicates it.
     """
     weights = _weights(score)
     notes = [note for track in score.tracks if not track.is_drum for note in track.notes]

@@ -33,7 +33,7 @@ def hann(size: int) -> F32:
 def short_time_spectra(samples: F32, size: int, hop: int) -> Spectra:
     """Return the spectra (channels, T + size // hop - 1, size // 2 + 1) of samples (channels, N).
 
-    T is N / hop, rounded up: what lacks of the last block is silence, as are the ends. Spectra are
+    T is N / hop, rounded up: the last block and both ends are zero-padded. Spectra are
     not scaled: a full sine reaches size / 4.
     """
     channels, length = samples.shape
@@ -53,7 +53,7 @@ def short_time_spectra(samples: F32, size: int, hop: int) -> Spectra:
 def mel_matrix(
     sample_rate_hz: int, size: int, mels: int, low_hz: float = 20.0, high_hz: float = 20_000.0
 ) -> F32:
-    """Return (mels, size // 2 + 1): how much each band hears of each bin; not to be written to.
+    """Return (mels, size // 2 + 1): the weight of each bin in each band; not to be written to.
 
     Bands are triangles of height 1, evenly spaced in mel from ``low_hz`` to ``high_hz`` (half the
     rate at most), none narrower than a bin to either side, so that none is deaf.

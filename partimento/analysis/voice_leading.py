@@ -8,7 +8,7 @@ change of the sonority, that is at every tick where a note of any voice starts o
 - parallel fifths: two voices a perfect fifth apart (or a twelfth, ...) move in the same direction
   and are a perfect fifth apart again at once;
 - parallel octaves: the same with octaves and unisons;
-- crossing: a voice lies below the next lower one; it counts anew as either voice moves;
+- crossing: a voice lies below the next lower one; it counts again as either voice moves;
 - out of range: a note outside the range of its track's name.
 """
 

@@ -46,13 +46,13 @@ def play_to_files(instrument: Instrument, plan: Plan, paths: list[Path]) -> int:
 
 
 def _progress(
-    plan: Plan, tell: Callable[[int, int], None] | None
+    plan: Plan, report: Callable[[int, int], None] | None
 ) -> Callable[[float], None] | None:
     asked = plan.request.duration_seconds
-    if tell is None or asked is None:
+    if report is None or asked is None:
         return None
     whole = math.ceil(asked)
-    return lambda seconds: tell(min(whole, math.ceil(seconds)), whole)
+    return lambda seconds: report(min(whole, math.ceil(seconds)), whole)
 
 
 def stream_sound(

@@ -83,7 +83,7 @@ def score_of_chart(text: str, path: str | PathLike[str] = "chart") -> Score:
             elif "|" in line:
                 _read_line(chart, line)
             elif chart.first_second is not None and (seconds := _seconds(line)) is not None:
-                # The first line without bars after the music tells where it ended.
+                # The first line without bars after the music marks where it ended.
                 chart.last_second = seconds
                 if "end" in line or "silence" in line:
                     break

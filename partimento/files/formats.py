@@ -41,7 +41,7 @@ __all__ = [
 
 SCORE_SUFFIXES = (".abc", ".kar", ".krn", ".mid", ".midi", ".musicxml", ".mxl", ".rmi", ".xml")
 AUDIO_SUFFIXES = (".flac", ".mp3", ".ogg", ".wav")  # of sound that is written, and read
-# Of all sound that is read; which kind it is libsndfile tells by the content.
+# Of all sound that is read; libsndfile recognises the kind by the content.
 SOUND_SUFFIXES = (
     *AUDIO_SUFFIXES, ".aif", ".aifc", ".aiff", ".au", ".caf", ".oga", ".opus", ".rf64", ".snd",
     ".voc", ".w64", ".wave",
@@ -180,18 +180,18 @@ def read(path: str | PathLike[str]) -> Piece:
 def read_with_source(path: str | PathLike[str]) -> tuple[Piece, Source | None]:
     """Return the piece in a file, and of notes their source, for ``patch``.
 
-    What the notes do not hold is not yet lost, so that no warning tells of it; ``left_out`` does.
+    What the notes do not hold is not yet lost, so that no warning reports it; ``left_out`` does.
 
     Raises:
         FileError, MissingExtra: as ``read``.
     """
     known = (*SCORE_SUFFIXES, *SOUND_SUFFIXES)
     data = _bytes_of(path, known, "read")
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         piece: Piece = _read(data, path, known, "read")
     left_out: LeftOut | None = None
-    for each in told:
+    for each in caught:
         if isinstance(each.message, LeftOut):
             left_out = each.message
             if not left_out.remarks:

@@ -1,4 +1,4 @@
-"""Names of tracks: each its own, so that parts can be told apart and joined by name."""
+"""Names of tracks: each its own, so that parts can be distinguished and joined by name."""
 
 from __future__ import annotations
 

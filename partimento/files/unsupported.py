@@ -1,4 +1,4 @@
-"""What reading leaves out of a piece, told as a warning, so that nothing goes silently."""
+"""What reading leaves out of a piece, reported as a warning, so that nothing is lost silently."""
 
 from __future__ import annotations
 
@@ -44,6 +44,6 @@ def tell_left_out(
     remarks: Sequence[str] = (),
 ) -> None:
     """Warn once of all that was left out of a file; where that is nothing, say nothing."""
-    told = LeftOut(path, notes, signs, remarks)
-    if told.notes or told.signs or told.remarks:
-        warnings.warn(told, stacklevel=3)
+    found = LeftOut(path, notes, signs, remarks)
+    if found.notes or found.signs or found.remarks:
+        warnings.warn(found, stacklevel=3)

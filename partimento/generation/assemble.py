@@ -51,8 +51,8 @@ __all__ = [
     "part_of",
     "prompt_frames",
     "prompt_pieces",
+    "reported_pieces",
     "sound_of",
-    "told_pieces",
     "whole_frames",
     "whole_of",
     "whole_score",
@@ -116,7 +116,7 @@ def whole_of(
         raise MusicError("an endless stream is no whole piece; ask for bars or seconds")
     with _closed(stream):  # also where ``progress`` raises to cancel
         if makes == "audio":
-            heard = list(told_pieces(sound_of(stream, plan), plan, progress))
+            heard = list(reported_pieces(sound_of(stream, plan), plan, progress))
             return whole_sound(heard, plan, time.perf_counter() - started)
         pieces = _all_notes(notes_of(stream, plan), plan, name, progress)
     if plan.request.task is not Task.INFILL and not any(piece.notes for piece in pieces):
@@ -282,7 +282,9 @@ def whole_frames(plan: Plan) -> int | None:
     return None if seconds is None else prompt_frames(plan) + round(seconds * AUDIO_RATE_HZ)
 
 
-def told_pieces(pieces: Iterable[Audio], plan: Plan, progress: Progress | None) -> Iterator[Audio]:
+def reported_pieces(
+    pieces: Iterable[Audio], plan: Plan, progress: Progress | None
+) -> Iterator[Audio]:
     """Yield the pieces of sound and report progress: (seconds done, seconds asked)."""
     frames = _made_frames(plan)
     asked = math.ceil((frames or 0) / AUDIO_RATE_HZ)

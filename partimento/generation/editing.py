@@ -92,9 +92,9 @@ def rewrite_request(
         config: the model's; ``config["tracks"]`` lists the parts that it writes.
 
     Raises:
-        MusicError: for bars, tracks or locks that do not exist, or wishes that are invalid.
-        CannotBeMet: if the locks leave nothing to write, or wishes exclude each other.
-        NotSupported: for a wish that does not apply to edits.
+        MusicError: for bars, tracks or locks that do not exist, or options that are invalid.
+        CannotBeMet: if the locks leave nothing to write, or options exclude each other.
+        NotSupported: for an option that does not apply to edits.
     """
     for name, value in wishes:
         if value is not None and name not in (*_SERVED, "conditions"):

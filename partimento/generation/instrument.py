@@ -345,7 +345,9 @@ class Instrument:
     ) -> Result:
         controls = dict(options)
         seed, progress = controls.pop("seed", None), controls.pop("progress", None)
-        wishes = validate_config(Wishes, {"conditions": controls.pop("conditions", None)}, "wishes")
+        wishes = validate_config(
+            Wishes, {"conditions": controls.pop("conditions", None)}, "options"
+        )
         plan = self.plan(task, wishes, controls, seed=seed, prompt=prompts, steps=steps)
         return self.perform(plan, progress)
 
@@ -401,9 +403,9 @@ class Instrument:
             versions=current_versions(),
         )
         if steer is not None:
-            told, request = steer, made.request
+            steering, request = steer, made.request
             made = steered(
-                made, lambda at: self._controls(request, {**controls, **(told(at) or {})})
+                made, lambda at: self._controls(request, {**controls, **(steering(at) or {})})
             )
         return plan_of(made, settings, recipe, given)
 
@@ -491,13 +493,13 @@ class Instrument:
         bars = given.pop("bars", None) if task is Task.INFILL else None
         asked = asked_record(bars, given.pop("tracks", None), given.pop("lock", ()))
         wishes = {name: given.pop(name) for name in Wishes.model_fields if name in given}
-        checked = validate_config(Wishes, wishes, "wishes")
+        checked = validate_config(Wishes, wishes, "options")
         return self.rewrite(task, prompt, asked, checked, given, seeds, progress)
 
 
 def _wishes(arguments: Mapping[str, Any]) -> Wishes:
-    """Return the wishes among a method's arguments; ``bars`` of ``infill`` is none."""
+    """Return the options among a method's arguments; ``bars`` of ``infill`` is none."""
     names = [name for name in Wishes.model_fields if name in arguments]
     if "lock" in arguments:
         names = [name for name in names if name != "bars"]
-    return validate_config(Wishes, {name: arguments[name] for name in names}, "wishes")
+    return validate_config(Wishes, {name: arguments[name] for name in names}, "options")

@@ -200,4 +200,4 @@ def _alike(prompt: Score, pool: Sequence[int], track: Track) -> int | None:
         for place in pool:
             if getattr(prompt.tracks[place], name) == getattr(track, name):
                 return place
-    return pool[0] if track.is_drum else None  # drums have no program to tell them apart
+    return pool[0] if track.is_drum else None  # drums have no program to distinguish them

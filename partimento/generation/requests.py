@@ -144,7 +144,7 @@ def _prompt_for(card: Card, model: str, prompt: Sketch, task: Task) -> Prompt | 
 def tempo_as_control(
     card: Card, wishes: Wishes, controls: Mapping[str, Any]
 ) -> tuple[Wishes, Mapping[str, Any]]:
-    """Return wishes and controls, the tempo moved to the controls where the system has such one."""
+    """Return options and controls, the tempo among the controls where the system has it there."""
     is_control = card.makes == "audio" and "tempo" in card.controls.model_fields
     if wishes.tempo is None or not is_control:
         return wishes, controls
@@ -161,10 +161,10 @@ def made_of(
     rewrite: RewriteRecord | None,
     steps: int | None = None,
 ) -> NewMusic:
-    """Return the request that wishes come to; ``config`` is the model's.
+    """Return the request that options come to; ``config`` is the model's.
 
     Raises:
-        MusicError, CannotBeMet, NotSupported: for wishes that are invalid, exclude each other, or
+        MusicError, CannotBeMet, NotSupported: for options that are invalid, exclude each other, or
             do not fit what the system makes.
     """
     if task in PROMPT_TASKS:
@@ -219,10 +219,10 @@ def new_music(
     defaults: Mapping[str, Any],
     endless: bool = False,
 ) -> NewMusic:
-    """Return the request that wishes come to; ``defaults`` are the model's.
+    """Return the request that options come to; ``defaults`` are the model's.
 
     Raises:
-        MusicError, CannotBeMet: for wishes that are invalid or exclude each other.
+        MusicError, CannotBeMet: for options that are invalid or exclude each other.
     """
     metre: TimeSignature | None = None
     at, ruling_tempo = 0, None
@@ -324,12 +324,12 @@ def new_sound(
     defaults: Mapping[str, Any],
     endless: bool = False,
 ) -> NewMusic:
-    """Return the request that wishes come to, for a model that makes sound.
+    """Return the request that options come to, for a model that makes sound.
 
     A tempo is a control of such a model; ``tempo_as_control`` has removed it from the wishes.
 
     Raises:
-        NotSupported: for wishes that concern notes; names them all.
+        NotSupported: for options that concern notes; names them all.
     """
     notes = [name for name in _OF_NOTES if getattr(wishes, name) is not None]
     if notes:
@@ -366,7 +366,7 @@ def new_from_prompts(
 
     Raises:
         MusicError: for steps or prompts that are not as many as the task takes.
-        NotSupported: for wishes other than conditions; names them.
+        NotSupported: for options other than conditions; names them.
     """
     others = [
         name

@@ -14,7 +14,12 @@ import numpy.typing as npt
 
 from partimento import files, sound
 from partimento.errors import FileError
-from partimento.generation.assemble import prompt_frames, prompt_pieces, told_pieces, whole_frames
+from partimento.generation.assemble import (
+    prompt_frames,
+    prompt_pieces,
+    reported_pieces,
+    whole_frames,
+)
 from partimento.generation.instrument import Instrument, Plan, Progress, bar_count
 from partimento.generation.result import Result
 from partimento.music import Score, Timeline
@@ -190,7 +195,7 @@ def save_sound_again(
     Raises:
         FileError: if the place cannot be written.
     """
-    pieces = told_pieces(instrument.sound(plan), plan, progress)
+    pieces = reported_pieces(instrument.sound(plan), plan, progress)
     made = (piece.samples for piece in pieces)
     return save_sound(chain(prompt_pieces(plan), made), plan.recipe, path, whole_frames(plan))
 

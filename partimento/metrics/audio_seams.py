@@ -88,7 +88,7 @@ def seam_p(
     mean, deviation = largest[elsewhere].mean(axis=0), largest[elsewhere].std(axis=0) + 1e-12
     scores = (largest - mean) / deviation
     # Some of the places asked and some elsewhere are of one pool: where borders are like all the
-    # rest, which of the pool were they is luck, and the share of luckier draws is even.
+    # rest, which of the pool they were is random, and the share of luckier draws is even.
     pool = np.concatenate([scores[places], scores[rng.permutation(elsewhere)[: 20 * len(places)]]])
     found = scores[places].mean(axis=0).max()
     draws = (rng.permutation(len(pool))[: len(places)] for _ in range(rounds))

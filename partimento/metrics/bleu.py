@@ -31,7 +31,7 @@ def _numbered(sequences: Ints, order: int) -> tuple[Ints, int]:
     base = int(keys.max(initial=0)) + 1
     out = keys[:, : length - order + 1]
     for at in range(1, order):
-        # Numbered anew at each order, so that no product grows beyond 64 bits.
+        # Numbered again at each order, so that no product grows beyond 64 bits.
         joined = out * base + keys[:, at : length - order + 1 + at]
         _, fresh = np.unique(joined, return_inverse=True)
         out = fresh.reshape(joined.shape).astype(np.int64)

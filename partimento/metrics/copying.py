@@ -3,8 +3,8 @@
 Each line of a piece (``notes.voices``: a track, or its skyline) becomes a chain of steps, a step
 being the interval and the class of time (``notes.time_class``) from one note to the next. Neither
 key nor tempo nor small shifts of time change it. A pitch that is struck again counts as one note,
-since published grids cannot tell a repeated note from a held one. An *n-gram* is n notes in a
-row; those with fewer than three different steps (scales in even notes, trills) are in all music
+since published grids cannot distinguish a repeated note from a held one. An *n-gram* is n notes in
+a row; those with fewer than three different steps (scales in even notes, trills) are in all music
 and count neither for nor against.
 
 The index holds no notes: for each place a 16-bit fingerprint of the n - 1 notes from there, in

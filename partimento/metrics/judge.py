@@ -1,7 +1,7 @@
-"""The classifier two-sample test: can a judge tell generated music from real music?
+"""The classifier two-sample test: can a classifier distinguish generated from real music?
 
 Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", ICLR 2017: train a classifier to
-tell two samples apart and test it on held-out pieces; at 50 % it cannot, and the nearer the
+distinguish two samples and test it on held-out pieces; at 50 % it cannot, and the nearer the
 accuracy to 50 %, the more alike the samples. The judge is a logistic regression and a network of
 one hidden layer, both on the vectors of ``windows``, their log-odds averaged. Folds are by piece:
 no piece has windows on both sides. A judge can be too weak but never unfair; so hold its figure
@@ -39,12 +39,12 @@ LEAST_PIECES = 4
 
 @dataclass(frozen=True)
 class JudgeReport:
-    """What a judge achieved on pieces that it had not heard. Shares are 0..1; 0.5 is perfect.
+    """What a judge achieved on held-out pieces. Shares are 0..1; 0.5 is perfect.
 
     - ``accuracy``: over windows, each piece weighing the same, the mean of the accuracies on
       generated and on real; ``standard_error`` of it, over pieces.
     - ``accuracy_linear`` and ``accuracy_network``: of each half of the judge alone.
-    - ``accuracy_pieces``: where all windows of a piece are heard before the verdict.
+    - ``accuracy_pieces``: where the verdict averages all windows of a piece.
     - ``auc``: the chance that a generated window seems more generated than a real one.
     - ``windows``: of ``bars_per_window`` bars, (generated, real); ``pieces`` likewise.
     """
@@ -246,7 +246,7 @@ def judge(
     bars_per_window: int = 4,
     folds: int = 5,
 ) -> JudgeReport:
-    """Return how well a judge tells ``generated`` from ``real`` pieces that it had not heard.
+    """Return how well a judge separates ``generated`` from ``real`` held-out pieces.
 
     Raises:
         MusicError: if either set has fewer than four pieces with notes, or ``folds`` is below 2.

@@ -221,7 +221,7 @@ def compare(
     copy_index: CopyIndex | None = None,
     promises: Promises | None = None,
 ) -> Report:
-    """Return how ``generated`` pieces stand beside ``reference`` pieces, both by name.
+    """Return how ``generated`` pieces compare with ``reference`` pieces, both by name.
 
     ``rng`` deals the pieces to the judge's folds; the same generator state gives the same report.
     With ``copy_index`` both sets are held against the training music; with ``promises`` each

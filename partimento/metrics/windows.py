@@ -228,10 +228,10 @@ def window_vectors(score: Score, bars: int) -> WindowVectors:
         MusicError: if ``bars`` is below 2.
     """
     if bars < 2:
-        raise MusicError(f"a judge hears windows of 2 bars or more, not {bars}")
+        raise MusicError(f"a judge needs windows of 2 bars or more, not {bars}")
     table = note_table(score)
     lines = voices(score, table)
-    # Lines from high to low, so that the order of tracks in a file tells nothing.
+    # Lines from high to low, so that the order of tracks in a file does not matter.
     lines = sorted(lines, key=lambda line: -float(line.pitch.mean()))[:_MOST_LINES]
     count = min(max(1, table.bars // bars), _MOST_WINDOWS)
     counter = _Counter(np.zeros((count, HASHED_WIDTH)), bars)

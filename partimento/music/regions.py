@@ -1,4 +1,4 @@
-"""Places in a score: bars of tracks to be written anew, and locks on what must stay.
+"""Places in a score: bars of tracks to be regenerated, and locks on what must stay.
 
 A musician says ``9:12`` and ``Viola``; bars are counted from 1 and both ends are meant. Here bars
 are counted from 0 and the end is left out, as everywhere in this package.

@@ -190,7 +190,7 @@ class Track:
 
     ``volume`` (0..127) and ``pan`` (0 left, 64 centre, 127 right) are MIDI controllers 7 and 10.
     ``written_name`` is the name in a file that gave it to several tracks, or to none (empty): there
-    ``name`` tells the tracks apart, and writing gives back what stood there.
+    ``name`` distinguishes the tracks, and writing gives back what stood there.
     """
 
     name: str

@@ -66,7 +66,7 @@ class Vocabulary:
 
 
 class Walk(Protocol):
-    """Follows a token sequence and tells, before each token, the features known by then."""
+    """Follows a token sequence and gives, before each token, the features known by then."""
 
     def features(self) -> tuple[int, ...]:
         """Return the features of the token that comes next."""

@@ -1,6 +1,6 @@
 """What every constraint that closes a piece offers, and what they share.
 
-A closing constraint wraps the constraint of its representation. Up to the closing it only listens,
+A closing constraint wraps the constraint of its representation. Up to the closing it only observes,
 so that the key is known where none was asked. In the closing it masks: first the approach, then
 the final chord. Promises come first: where a mask of theirs and of the cadence exclude each
 other, theirs holds.
@@ -74,10 +74,10 @@ def cadences_for(
     return tuple(cadence_in(each, kind) for each in keys_by_fit(np.array(weights))[:most])
 
 
-def either(base: Mask, *wishes: Mask) -> Mask:
-    """Return ``base`` narrowed by all wishes that leave something, the first ones first."""
-    for wish in wishes:
-        narrowed = base & wish
+def either(base: Mask, *preferred: Mask) -> Mask:
+    """Return ``base`` narrowed by all preferences that leave something, the first ones first."""
+    for mask in preferred:
+        narrowed = base & mask
         if narrowed.any():
             base = narrowed
     return base

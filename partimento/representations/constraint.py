@@ -33,7 +33,7 @@ class Constraint(Protocol[S]):
         ...
 
     def after_prompt(self, state: S) -> S:
-        """Return the state in which all promises start anew at the next bar line."""
+        """Return the state in which all promises start again at the next bar line."""
         ...
 
     def written(self, state: S, token: int) -> int:

@@ -163,14 +163,14 @@ class LatentCoordinates:
         ``conditions`` are (stop - start, C), or (C,) for all places; see ``sound_conditions.py``.
         """
         count = stop - start
-        told = np.asarray(conditions, dtype=np.float32)
-        told = np.broadcast_to(told, (count, told.shape[-1]))
+        values = np.asarray(conditions, dtype=np.float32)
+        values = np.broadcast_to(values, (count, values.shape[-1]))
         return np.concatenate(
             [
                 self.coordinates(start, stop, variation, movement, mix),
                 self.styles(start, stop, variation, movement, mix),
                 self.noises(start, stop),
-                told,
+                values,
             ],
             axis=1,
         )

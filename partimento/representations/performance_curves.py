@@ -156,7 +156,7 @@ class PerformanceCurves:
 
     @classmethod
     def of_spec(cls, spec: dict[str, Any]) -> PerformanceCurves:
-        """Return the representation that ``spec()`` tells of.
+        """Return the representation that ``spec()`` describes.
 
         Raises:
             ConfigError: if it is of another form, or a value is wrong.
@@ -173,7 +173,7 @@ class PerformanceCurves:
         return cells.limb if self.channels == "limbs" else np.zeros_like(cells.limb)
 
     def encode(self, score: Score) -> Curves:
-        """Return the curves of a whole performance; of several notes in a cell the loudest tells.
+        """Return the curves of a whole performance; of several notes in a cell the loudest counts.
 
         A performance has one step for each sixteenth up to its last onset, so this is for music
         of common lengths; ``Cells`` are what serves music of any.

@@ -4,7 +4,7 @@ A codec's latents say how loud every frequency is, not at which phase it stands:
 second cannot. So the decoder says by how much the phase of each bin advances from frame to frame,
 and phases are summed over time, as in a phase vocoder. The bins of one partial must stand at one
 phase: each follows the loudest bin within two of it (the main lobe of the Hann window), so that a
-new partial locks within a frame. What is noise is told by bands, and its phases are drawn.
+new partial locks within a frame. Noise is coded by bands, and its phases are drawn.
 
 Phases are those of the middle of a window: ``spectrum[k] = exp(level + i (phase + pi k))``. They
 are whole numbers, 2^32 a turn, whose sums have no rounding: however a stream is cut, it is the same
@@ -70,7 +70,7 @@ def band_of_bin(bins: int, bands: int) -> npt.NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Steps:
-    """Of T frames, (T, C bins): which bin each follows, and by how much it goes on from there."""
+    """Of T frames, (T, C bins): which bin each follows, and by how much it continues from there."""
 
     owner: npt.NDArray[np.intp]
     turn: Turns

@@ -1,4 +1,4 @@
-"""What is told of each moment of a sound: five numbers a latent, about 0..1 or -1..1.
+"""The conditions of each moment of a sound: five numbers a latent, about 0..1 or -1..1.
 
 ==========  ==================================================================================
 density     onsets a second / 8; notes struck together are one onset
@@ -8,8 +8,8 @@ beat_cos    cosine of the place in the beat, 1 on the beat
 beat_sin    sine of it; both 0 where no beat is known
 ==========  ==================================================================================
 
-Density and loudness are means over ``WINDOW_SECONDS``, so that they say what a player may wish
-for and not where each note is. A latent is told about its middle.
+Density and loudness are means over ``WINDOW_SECONDS``, so that they say what a player may ask
+for and not where each note is. A latent's conditions are those at its middle.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 CONDITIONS = ("density", "loudness", "tempo", "beat_cos", "beat_sin")
-NEUTRAL_TEMPO = 120.0  # beats a minute; told where no tempo is known
+NEUTRAL_TEMPO = 120.0  # beats a minute; the condition where no tempo is known
 WINDOW_SECONDS = 2.0
 _FLOOR_DB = -60.0
 
@@ -39,20 +39,20 @@ F32 = npt.NDArray[np.float32]
 
 
 def density_condition(onsets_per_second: npt.ArrayLike) -> Floats:
-    """Return the number told of so many onsets a second."""
+    """Return the condition of so many onsets a second."""
     out: Floats = np.asarray(onsets_per_second, dtype=np.float64) / 8.0
     return out
 
 
 def loudness_condition(dbfs: npt.ArrayLike) -> Floats:
-    """Return the number told of a level in dBFS, 0 at -60 and below, 1 at full scale."""
+    """Return the condition of a level in dBFS, 0 at -60 and below, 1 at full scale."""
     levels = np.asarray(dbfs, dtype=np.float64)
     out: Floats = np.clip((levels - _FLOOR_DB) / -_FLOOR_DB, 0.0, 1.0)
     return out
 
 
 def tempo_condition(beats_per_minute: npt.ArrayLike) -> Floats:
-    """Return the number told of a tempo."""
+    """Return the condition of a tempo."""
     out: Floats = (np.asarray(beats_per_minute, dtype=np.float64) - 60.0) / 120.0
     return out
 

@@ -1,8 +1,8 @@
 """Sound as short-time spectra and back, whole or as an endless stream; no weights.
 
-The plain form of what the codecs hear and say (``workshop.nn.spectral`` is the same in torch, held
+The plain form of the codecs' input and output (``training.nn.spectral`` is the same in torch, held
 equal by a test). Framing is causal (see ``music.hearing``): ``N = T * hop`` samples have
-``T + size // hop - 1`` frames, of which the last ``size // hop - 1`` also hear silence after the
+``T + size // hop - 1`` frames, of which the last ``size // hop - 1`` also contain silence after the
 end. The inverse adds the frames, windowed once more, and divides by the constant sum of the
 squared windows (1.5 at four frames a window), which is exact:
 ``synthesise(analyse(samples)) == samples``.

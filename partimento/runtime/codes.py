@@ -1,8 +1,8 @@
 """A system's own codes of a piece: arrays that only the system reads, saved without pickle.
 
 Codes are what a system works in below notes and samples: indices of a codec's codebooks, points in
-a latent space, piano rolls of a diffusion. They go with a ``Result``, so that work can go on from
-them without another encoding.
+a latent space, piano rolls of a diffusion. They go with a ``Result``, so that work can continue
+from them without another encoding.
 """
 
 from __future__ import annotations

@@ -186,8 +186,8 @@ class Performer(Protocol):
         An audio piece is (2, n) samples at 44,100 Hz, n at least 1; the pieces joined are the
         whole, and its length is ``round(duration_seconds * 44100)`` samples, or more, of which the
         rest is left out; a loop is the nearest length that it can close, and nothing is left out.
-        Pieces that follow a prompt go on from its last sample. In what sizes the pieces come must
-        not change the samples.
+        Pieces that follow a prompt continue from its last sample. In what sizes the pieces come
+        must not change the samples.
 
         INFILL and ACCOMPANY yield the whole piece from its first bar on, a few bars at a time, on
         the prompt's ticks and with one track for each of the prompt's, in their order; they hold

@@ -50,7 +50,7 @@ def sample(
 ) -> Iterator[int]:
     """Yield tokens until the constraint is done; without a constraint, for ever.
 
-    The prompt's tokens go through the constraint, whose promises then start anew
+    The prompt's tokens go through the constraint, whose promises then start again
     (``after_prompt``), and are not yielded. A token is yielded before the network is asked for
     the next one, so whoever stops early pays for nothing more.
     """
@@ -109,7 +109,7 @@ def sample_batch(
 class Stream:
     """One stream of tokens: how it picks, under which constraint, from which generator.
 
-    ``rules`` is the state of the constraint; where one is given, the stream goes on from it.
+    ``rules`` is the state of the constraint; where one is given, the stream continues from it.
     """
 
     def __init__(

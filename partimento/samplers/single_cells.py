@@ -73,8 +73,10 @@ def unmask_cells(
 
     if allowed is not None:
         allowed = np.concatenate([np.zeros((*cells.shape, 1), dtype=bool), allowed], axis=-1)
-    told = (
+    report = (
         None if on_step is None else lambda done, whole, made: on_step(done, whole, singles(made))
     )
     asked = np.stack([targets, np.zeros_like(targets)], axis=-1)
-    return singles(unmask(ask, pairs(cells), asked, rng, allowed=allowed, on_step=told, **options))
+    return singles(
+        unmask(ask, pairs(cells), asked, rng, allowed=allowed, on_step=report, **options)
+    )

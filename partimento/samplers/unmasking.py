@@ -60,7 +60,7 @@ _PICK = Pick()
 _INF = float("inf")
 _FIRST_KEEP, _LAST_KEEP = 0.99999, 9e-6  # of the linear schedule, as published
 _JUDGED = 0.7  # the share of the cells that a refinement hides to judge them
-_REFINED = 0.25  # the share that the first refinement writes anew
+_REFINED = 0.25  # the share that the first refinement regenerates
 
 
 def masked_shares(schedule: str = "linear", times: int = TIMES) -> _Shares:
@@ -126,6 +126,7 @@ def sharpened(predict: Predict, temperature: float) -> Predict:
         first, second = predict(cells, t)
         out = np.array(first, dtype=np.float32)
         notes = out[..., EMPTY + 1 :]
+        # notes / temperature, shifted so that P(some note starts) stays as it was
         mass = _log_sum(notes)
         notes /= np.float32(temperature)
         notes += mass - _log_sum(notes)
@@ -336,6 +337,7 @@ class _Canvas:
         free = self._free[places]
         what, length = _softmax(odds.first), _softmax(odds.second)
         longest = np.where(free[:, 1], length.max(axis=1), 1.0)
+        # p(pitch) p(length): the model gives both at once, as independent.
         note = what[:, EMPTY + 1 :].max(axis=1) * longest
         return np.where(free[:, 0], np.maximum(what[:, EMPTY], note), longest)
 
@@ -383,9 +385,11 @@ def _write_all(
     per_slot = np.bincount(masked // canvas.columns, minlength=canvas.slots)
     for t, before, after in zip(plan[0], plan[1], plan[1][1:], strict=False):
         if noise is None:
+            # q reversed: a masked cell is revealed with chance 1 - gamma-bar_s / gamma-bar_t.
             chosen = masked[canvas.rng.random(len(masked)) < 1.0 - after / before]
             canvas.write(chosen, _asked(predict, canvas, t, chosen))
         else:
+            # How many cells of each slot stay masked; 1e-9 guards whole numbers against rounding.
             keep = np.floor(per_slot * after + 1e-9).astype(np.int64)
             chosen = _by_confidence(predict, canvas, t, masked, keep, noise)
         masked = np.setdiff1d(masked, chosen, assume_unique=True)
@@ -423,7 +427,7 @@ def _refine(
     fraction: float,
     doubt: float,
 ) -> None:
-    """Write the cells that the model finds the least likely beside the others anew.
+    """Regenerate the cells that the model finds the least likely given the others.
 
     A model of the mask-only chain has learnt nothing about cells it can see, so most of the cells,
     drawn at random, are hidden while the model judges them. To write the least likely again and
@@ -437,10 +441,10 @@ def _refine(
     tail = canvas.tail(judged, odds)
     share = _REFINED * fraction
     worst = np.argsort(tail, kind="stable")[: math.ceil(share * len(places))]
-    anew = np.sort(judged[worst[tail[worst] < doubt]])
-    if len(anew):
-        time = _nearest(shares, len(anew) / len(places))
-        canvas.write(anew, canvas.odds(*predict(canvas.hidden(anew), time), anew))
+    redrawn = np.sort(judged[worst[tail[worst] < doubt]])
+    if len(redrawn):
+        time = _nearest(shares, len(redrawn) / len(places))
+        canvas.write(redrawn, canvas.odds(*predict(canvas.hidden(redrawn), time), redrawn))
 
 
 def _nearest(shares: _Shares, share: float) -> int:

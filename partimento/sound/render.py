@@ -113,7 +113,7 @@ def _player(sample_rate_hz: int) -> ScorePlayer:
 
 
 def forget_sounds() -> None:
-    """Drop the sounds kept between calls (some 100 MB at most); the next call makes them anew."""
+    """Drop the sounds kept between calls (some 100 MB at most); the next call makes them again."""
     _player.cache_clear()
 
 

@@ -200,7 +200,7 @@ def test_a_batch_is_learnt_by_heart(system: str, tmp_path: Path) -> None:
     tokens = training_task.sets["train"]
     draw = np.random.default_rng(0)
     batch = tokens.batch(draw, 2, 24, training_task.local_width, training_task.align)
-    training_task.network.eval()  # dropout would be in the way of learning by heart
+    training_task.network.eval()  # dropout would be in the way of memorisation
     for stage in training_task.stages():
         for player in stage.players:
             weights = [w for module in player.modules for w in module.parameters()]

@@ -1,4 +1,4 @@
-"""The numbers told of a moment of sound."""
+"""The conditions of a moment of sound."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def torch_logits(
 
 
 def chorale(seed: int, bars: int = 4) -> Score:
-    """Return four voices that step up and down inside seven pitches, struck anew each bar."""
+    """Return four voices that step up and down inside seven pitches, struck again each bar."""
     draw = np.random.default_rng(seed)
     grid = FourVoiceGrid(60, 66)
     walk = np.cumsum(draw.integers(-1, 2, size=(bars * 4, 4)), axis=0) % 7

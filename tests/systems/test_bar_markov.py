@@ -64,7 +64,7 @@ def test_it_is_trained_plays_goes_on_and_is_measured(
         "evaluate made --reference real --model model",
     ):
         assert main(call.split()) == 0, capsys.readouterr().err
-    # The chain has learnt that its two bars alternate: the likeliest bars go on from the sketch.
+    # The chain has learnt that its two bars alternate: the likeliest bars continue from the sketch.
     pitches = [note.pitch for note in read("longer.mid").notes]
     assert pitches == [*FIRST, *SECOND, *FIRST, *SECOND]
     made = api.load("./model").generate(bars=3, key="F major", seed=2).score

@@ -1,4 +1,4 @@
-"""SeqGAN: its three stages, what is told of them, and what cannot be learnt from."""
+"""SeqGAN: its three stages, what is reported of them, and what cannot be learnt from."""
 
 from __future__ import annotations
 

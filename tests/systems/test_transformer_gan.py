@@ -115,7 +115,7 @@ def test_the_expected_gradient_is_that_of_the_expectation(tmp_path: Path) -> Non
 
     found = gradient(ExpectedSteps().loss(game.game, Likes(values), (made, made), 0.0).total)
     log_g = game.game.log_probabilities(made)
-    wanted = gradient(-(log_g.exp() @ values)[made.heard].mean())
+    wanted = gradient(-(log_g.exp() @ values)[made.scored].mean())
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-6)
 
 
@@ -174,8 +174,8 @@ def test_made_sequences_share_prompt_and_features_with_real_ones(tmp_path: Path)
     real, made = game.state.pair(game.game, game.state.serve(2))
     assert torch.equal(real.tokens[:, :prompt], made.tokens[:, :prompt])
     assert not torch.equal(real.tokens, made.tokens)
-    assert not made.heard[:, :prompt].any()
-    assert made.heard[:, prompt:].all()
+    assert not made.scored[:, :prompt].any()
+    assert made.scored[:, prompt:].all()
     assert torch.equal(real.features, made.features)
     # what is served next is the rest of the same store
     game.state.renew(game.game, game.game.real(np.random.default_rng(1), 4), 2)
@@ -188,12 +188,12 @@ def test_made_sequences_share_prompt_and_features_with_real_ones(tmp_path: Path)
         game.state.pair(game.game, game.state.serve(2))[0].tokens, new["targets"][:2]
     )
     assert sorted(game.state.some(8).tolist()) == list(range(8))
-    heard = [game.state.pair(game.game, torch.arange(8))[at].heard.sum(1) for at in (0, 1)]
-    assert torch.equal(heard[0], heard[1])
-    assert (heard[0] == 32 - torch.cat([batch["prompt"], new["prompt"]])).all()
+    scored = [game.state.pair(game.game, torch.arange(8))[at].scored.sum(1) for at in (0, 1)]
+    assert torch.equal(scored[0], scored[1])
+    assert (scored[0] == 32 - torch.cat([batch["prompt"], new["prompt"]])).all()
 
 
-def test_nothing_is_heard_behind_the_end_of_a_piece(tmp_path: Path) -> None:
+def test_nothing_is_scored_behind_the_end_of_a_piece(tmp_path: Path) -> None:
     torch.manual_seed(0)
     game = training_task(PRESETS["tiny"])
     game.prepare([songs(4)], tmp_path, lambda text: None)
@@ -201,8 +201,10 @@ def test_nothing_is_heard_behind_the_end_of_a_piece(tmp_path: Path) -> None:
     assert end is not None
     tokens = torch.full((1, 8), end + 1)
     tokens[0, 4] = tokens[0, 6] = end
-    heard = game.game.sequences(tokens, torch.zeros(1, 8, 2, dtype=torch.long), torch.ones(1)).heard
-    assert heard.tolist() == [[False, True, True, True, True, False, False, False]]
+    scored = game.game.sequences(
+        tokens, torch.zeros(1, 8, 2, dtype=torch.long), torch.ones(1)
+    ).scored
+    assert scored.tolist() == [[False, True, True, True, True, False, False, False]]
 
 
 def test_given_walks_follow_the_features() -> None:

@@ -142,7 +142,7 @@ def test_calibration_maps_quantiles_and_begins_as_nothing() -> None:
 
 def test_discriminator_and_generator_pull_apart(tmp_path: Path) -> None:
     training_task = prepared(tmp_path)
-    training_task.discriminator.eval()  # dropout would draw anew
+    training_task.discriminator.eval()  # dropout would draw again
     batch = training_task.stages()[0].batches(np.random.default_rng(0))
     loss = training_task.discriminator_loss(batch)
     torch.testing.assert_close(
@@ -207,7 +207,7 @@ def test_a_validation_tells_its_figures(tmp_path: Path) -> None:
     assert validate is not None
     with torch.no_grad():
         figures = validate()
-    assert told[-1].startswith("made curves: js_velocity ")
+    assert told[-1].startswith("generated curves: js_velocity ")
     for name in ("js_offset", "spread", "discriminator_real", "discriminator_made"):
         assert f"  {name} {figures[name]:.3f}" in told[-1]
 
@@ -385,7 +385,7 @@ def test_each_side_wins_against_a_frozen_opponent(tmp_path: Path, side: int, sha
     training_task = prepared(tmp_path)
     (stage,) = training_task.stages()
     for module in (training_task.discriminator, training_task.network):
-        module.eval()  # dropout would be in the way of learning by heart
+        module.eval()  # dropout would be in the way of memorisation
     batch = stage.batches(np.random.default_rng(0))
     if side:  # a discriminator that has an opinion to be won over
         training_task.discriminator.head.bias.data.fill_(-1.0)

@@ -69,7 +69,7 @@ def tempo_of(text: str, unit: Fraction) -> float | None:
 def key_of(text: str) -> tuple[Key, dict[str, int]] | None:
     """Return the key of a ``K:`` field and the alteration of each letter; None if it says none.
 
-    Modes are told by their signatures, as a major key; the minor as a minor one.
+    Modes are given by their signatures, as a major key; the minor as a minor one.
 
     Raises:
         ValueError: if it has more than seven accidentals.

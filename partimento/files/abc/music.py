@@ -145,7 +145,7 @@ class TuneVoice:
 def read_music(voice: TuneVoice, line: str, on_field: Callable[[str, str], TuneVoice]) -> TuneVoice:
     """Read a line of music into a voice, and return the voice that goes on after it.
 
-    ``on_field`` is told of each field inside the line, and returns the voice that goes on.
+    ``on_field`` is called with each field inside the line, and returns the voice that goes on.
 
     Raises:
         ValueError: for what cannot be: a note outside MIDI's range, a length of nothing.

@@ -13,7 +13,7 @@ _FORMS = {b"RIFF": (b"WAVE",), b"RIFX": (b"WAVE",), b"FORM": (b"AIFF", b"AIFC", 
 def is_sound(head: bytes) -> bool:
     """Return whether the first ``SOUND_HEAD_BYTES`` of a file are those of a kind of sound.
 
-    An MP3 without a tag is told by its name alone: its first two bytes say too little.
+    An MP3 without a tag is recognised by its name alone: its first two bytes say too little.
     """
     if head[8:12] in _FORMS.get(head[:4], ()):
         return True

@@ -31,7 +31,7 @@ def settle_serial(path: Path, old: bytes = b"", new: bytes = b"") -> None:
     """Give every page of an Ogg file of one stream the same serial number, in place.
 
     Where ``old`` stands whole in one of the first pages, ``new`` of the same length takes its
-    place. One page is in memory at a time, and only a page with another text is summed anew: the
+    place. One page is in memory at a time, and only a page with another text is summed again: the
     checksum is linear, so another serial number changes it by the sum of the change alone.
     """
     with path.open("r+b") as file:

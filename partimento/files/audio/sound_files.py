@@ -53,7 +53,7 @@ _MOST_CHUNKS, _FARTHEST, _LONGEST_INFO = 10_000, 2**62, 2**24  # of a WAV file, 
 _RIFFS = (b"RIFF", b"RF64")
 # What soundfile raises on damaged files, and on headers whose numbers overflow.
 _UNREADABLE = (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError, OverflowError)
-_LONG = 0xFFFFFFFF  # the size of data that is told elsewhere, in 64 bits
+_LONG = 0xFFFFFFFF  # the size of data whose size stands elsewhere, in 64 bits
 
 
 def read_audio(path: str | PathLike[str]) -> Audio:
@@ -169,7 +169,7 @@ def resample(audio: Audio, sample_rate_hz: int) -> Audio:
 
 
 def write_audio(audio: Audio, path: str | PathLike[str], subtype: str | None = None) -> None:
-    """Write audio in the format of the suffix; WAV and FLAC as 16-bit PCM unless told otherwise.
+    """Write audio in the format of the suffix; WAV and FLAC as 16-bit PCM unless stated otherwise.
 
     Samples beyond full scale are clipped. ``subtype`` is libsndfile's, e.g. ``"PCM_24"``,
     ``"FLOAT"``.
@@ -292,7 +292,7 @@ def audio_recipe(path: str | PathLike[str]) -> str:
 
 
 def _riff_comment(file: BinaryIO) -> str:
-    """Return the ICMT comment of a WAV file, whose data may be told in 64 bits (RF64)."""
+    """Return the ICMT comment of a WAV file, whose sizes may have 64 bits (RF64)."""
     at, long_size = 12, 0
     for _ in range(_MOST_CHUNKS):
         if at >= _FARTHEST:

@@ -218,10 +218,10 @@ def _look(item: CorpusItem) -> _Look:
 
 
 def _looked(item: CorpusItem) -> _Look:
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", LeftOut)
         outcome = _loaded(item, item.loader)
-    messages = [each.message for each in told]
+    messages = [each.message for each in caught]
     left_out = tuple(
         item for each in messages if isinstance(each, LeftOut) for item in each.notes.items()
     )

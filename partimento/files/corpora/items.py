@@ -60,7 +60,7 @@ class CorpusItem:
     loader: Callable[[], Piece]
 
     def load(self) -> Piece:
-        """Return the piece; what reading leaves out of it is told by the corpus's preflight.
+        """Return the piece; what reading leaves out of it is reported by the corpus's preflight.
 
         Raises:
             FileError: if it cannot be read.
@@ -92,7 +92,7 @@ def _is_book(name: str) -> bool:
 
 
 def _tunes_in(data: Callable[[], bytes]) -> int:
-    """Return how many tunes a book holds; 1 where it cannot be opened, which loading will tell."""
+    """Return how many tunes a book holds; 1 where it cannot be opened: loading reports that."""
     try:
         return tune_count(data())
     except Exception:  # whatever it is, one bad book never stops the rest
@@ -100,7 +100,7 @@ def _tunes_in(data: Callable[[], bytes]) -> int:
 
 
 def head_of_file(path: Path) -> bytes:
-    """Return the first bytes of a file; none where it cannot be opened, which loading will tell."""
+    """Return the first bytes of a file; none where it cannot be opened: loading reports that."""
     try:
         with path.open("rb") as file:
             return file.read(SOUND_HEAD_BYTES)

@@ -234,7 +234,7 @@ def _load_part(archive: str, member: str, part: str) -> Score:
     return score.with_tracks(chosen)
 
 
-# The separate Paris prints of op. 72 count their pieces anew.
+# The separate Paris prints of op. 72 count their pieces from 1 again.
 _OP_72 = {"001": "003", "002": "004", "003": "005", "marche": "002"}
 
 

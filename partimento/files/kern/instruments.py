@@ -33,7 +33,7 @@ _PIANOS = frozenset({"piano", "forte"})
 
 
 def program_of(code: str, name: str) -> int | None:
-    """Return the General MIDI program of a code, else of a name; None where both tell nothing."""
+    """Return the General MIDI program of a code, else of a name; None where neither is known."""
     if code in _CODES:
         return _CODES[code]
     low = name.lower()

@@ -424,15 +424,15 @@ def _score(state: _State) -> Score:
 
 
 def _program(part: _Part) -> int:
-    """Return the program that a part's code or name tells; the choir for what is sung."""
+    """Return the program that a part's code or name gives; the choir for what is sung."""
     found = program_of(part.code, part.name)
     return (_VOICE if part.sung else 0) if found is None else found
 
 
 def _instruments(state: _State) -> dict[str, _Part]:
-    """Return the parts, those that no instrument is told of joined into one piano.
+    """Return the parts, those without a named instrument joined into one piano.
 
-    Names that are no instrument's (in keyboard music often titles: "Rondo.") tell parts apart only
+    Names that are no instrument's (in keyboard music often titles: "Rondo.") distinguish parts only
     where there are three or more, each with a name of its own.
     """
     parts = {name: part for name, part in state.parts.items() if part.notes} or state.parts

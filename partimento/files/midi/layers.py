@@ -47,7 +47,7 @@ def spread(notes: Sequence[Note], layers: int) -> list[list[Note]]:
     """Return sorted notes in so many layers, in none of which notes of one pitch overlap.
 
     A note goes to the first layer that is free for it. Where none is, it goes to the last, and
-    there a note is cut where its pitch starts anew; of two that start together the longer stays.
+    there a note is cut where its pitch starts again; of two that start together the longer stays.
     Spread again, what comes out stays as it is.
     """
     made: list[list[Note]] = [[] for _ in range(layers)]
@@ -65,7 +65,7 @@ def spread(notes: Sequence[Note], layers: int) -> list[list[Note]]:
 
 
 def _cut(notes: Sequence[Note]) -> list[Note]:
-    """Return sorted notes, each cut where its pitch starts anew."""
+    """Return sorted notes, each cut where its pitch starts again."""
     next_onset: dict[int, int] = {}
     kept: list[Note] = []
     for note in reversed(notes):

@@ -45,7 +45,7 @@ def playable(score: Score) -> Score:
     """Return the score as MIDI can hold it.
 
     - Notes of one pitch that overlap on a track are written on channels of their own. Where no
-      channel is free, or on drums, a note is cut where the same pitch starts anew; of two that
+      channel is free, or on drums, a note is cut where the same pitch starts again; of two that
       start together the longer stays. (A key cannot be struck twice without being released.)
     - Tempos are whole microseconds a quarter, at most 16.777215 seconds.
     - A score that says no tempo or metre at tick 0 gets 120 and 4/4, which readers assume.

@@ -1,4 +1,4 @@
-"""One measure of one part: its notes, and what stands beside them, onto a timeline of ticks."""
+"""One measure of one part: its notes and other elements, onto a timeline of ticks."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Heard:
     is_doubled: bool = False
     tie_start: bool = False
     tie_stop: bool = False
-    tie_number: str = "1"  # as it is written; notes of one pitch are told apart by it
+    tie_number: str = "1"  # as it is written; notes of one pitch are distinguished by it
     number: int = 0  # among the notes that are no tie's second
 
 

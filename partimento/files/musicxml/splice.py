@@ -66,7 +66,7 @@ def layout_of(xml: bytes) -> Layout:
         if depth > 2 or depth == 0:
             return
         at = parser.CurrentByteIndex
-        # The end of <tag/> is told where it starts.
+        # The end of <tag/> is reported where it starts.
         found = _TAG.match(xml, start if at == start else at)
         span = (start, found.end() if found else at)
         if depth == 1:

@@ -49,7 +49,11 @@ _KEPT = (
 )  # fmt: skip
 _ELSEWHERE = frozenset((*_KEPT, *_SIGNS, *_GROUPS, "dynamics", "footnote", "level"))
 _DYNAMICS = "dynamics marks"
-_ORDER = (*_GROUPS.values(), _DYNAMICS, *_SIGNS.values())  # in which they are told, before others
+_ORDER = (
+    *_GROUPS.values(),
+    _DYNAMICS,
+    *_SIGNS.values(),
+)  # in which they are reported, before others
 # What may stand in a measure and in a note; other elements are unknown here.
 _KNOWN = {
     "measure": frozenset((

@@ -352,7 +352,7 @@ class BarEventConstraint:
         )
 
     def after_prompt(self, state: BarEventState) -> BarEventState:
-        """Return the state in which all promises start anew at the end of the current bar.
+        """Return the state in which all promises start again at the end of the current bar.
 
         Only BAR can come next. Notes that sound across the border are taken as cut there;
         metre, tempo, instrument and velocity stay in force.

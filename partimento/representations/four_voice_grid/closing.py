@@ -29,7 +29,7 @@ _CLOSING_BARS = 2  # the last bars that are made several times
 
 
 class GridClosingState(NamedTuple):
-    """The state of the promises, the last token of each voice, and the notes heard so far."""
+    """The state of the promises, the last token of each voice, and the notes written so far."""
 
     base: GridState = GridState()
     voices: tuple[int, ...] = ()  # the last four tokens, the voice to come first

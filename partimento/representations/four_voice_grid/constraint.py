@@ -111,6 +111,7 @@ class GridConstraint:
     def allowed(self, state: GridState) -> Mask:
         """Return (V,): which tokens may come next."""
         tokens, sounding, silent = state
+        # Four tokens a step, from soprano to bass.
         step, voice = (tokens >> 2) % len(self._free), tokens & 3
         # Room is kept for the bass: where fewer than four may sound, an inner voice rests.
         most = self._most if voice == 3 else max(1, self._most - 1)
@@ -129,7 +130,8 @@ class GridConstraint:
         return GridState(tokens + 1, 0, 0 if sounding or tokens < 0 else silent + 1)
 
     def after_prompt(self, state: GridState) -> GridState:
-        """Return the state in which all promises start anew at the next bar line."""
+        """Return the state in which all promises start again at the next bar line."""
+        # Below 0: rests up to the bar line; the promises count from token 0 on.
         return GridState(-(-state.tokens % self._bar_tokens))
 
     def written(self, state: GridState, token: int) -> int:

@@ -2,8 +2,8 @@
 
 One token a voice and a sixteenth, in the order soprano, alto, tenor, bass: Music Transformer's
 form of the chorales (Huang et al. 2018, section 4.1). A held note is its pitch again, so a
-repeated note cannot be told from a held one; ``quantize`` joins them inside a bar and strikes
-them anew at each bar line. That is what the published data set can say, no more.
+repeated note cannot be distinguished from a held one; ``quantize`` joins them inside a bar and
+strikes them again at each bar line. That is what the published data set can say, no more.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class FourVoiceGrid:
         return list(range(len(tracks)))
 
     def score(self, grid: npt.NDArray[np.int64]) -> Score:
-        """Return the score of pitches (steps, 4): four tracks, notes struck anew at bar lines."""
+        """Return the score of pitches (steps, 4): four tracks, notes struck again at bar lines."""
         tracks = []
         for voice, name in enumerate(VOICES):
             line = grid[:, voice] if len(grid) else np.zeros(0, dtype=np.int64)

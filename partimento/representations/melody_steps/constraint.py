@@ -103,7 +103,7 @@ class MelodyConstraint:
         return MelodyState(steps + 1, silent + 1 if is_silent else 0)
 
     def after_prompt(self, state: MelodyState) -> MelodyState:
-        """Return the state in which all promises start anew at the next bar line."""
+        """Return the state in which all promises start again at the next bar line."""
         return MelodyState(-(-state.steps % self._bar))
 
     def written(self, state: MelodyState, token: int) -> int:

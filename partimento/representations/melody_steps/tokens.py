@@ -2,8 +2,8 @@
 
 SeqGAN's form of music (Yu et al. 2016, section 5.2: "one of 88 pitches" every 0.4 seconds); at 75
 quarters a minute an eighth lasts that long. A held note is its pitch again, so a repeated note
-cannot be told from a held one; ``quantize`` joins them inside a bar and strikes them anew at each
-bar line.
+cannot be distinguished from a held one; ``quantize`` joins them inside a bar and strikes them
+again at each bar line.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class MelodySteps:
         return (2 * ticks * self.steps_per_quarter + per_quarter) // (2 * per_quarter)
 
     def score(self, line: npt.NDArray[np.int64]) -> Score:
-        """Return the score of pitches (steps,): one track, notes struck anew at bar lines."""
+        """Return the score of pitches (steps,): one track, notes struck again at bar lines."""
         starts = np.ones(len(line), dtype=bool)
         starts[1:] = line[1:] != line[:-1]
         starts |= np.arange(len(line)) % self.steps_per_bar == 0

@@ -161,7 +161,7 @@ class PerformanceConstraint:
         return state._replace(stage=_END) if token == self._end_token else state
 
     def after_prompt(self, state: PerformanceState) -> PerformanceState:
-        """Return the state in which all promises start anew, now, in silence."""
+        """Return the state in which all promises start again, now, in silence."""
         return PerformanceState(velocity=state.velocity)
 
     def written(self, state: PerformanceState, token: int) -> int:

@@ -8,7 +8,7 @@ is at 120 quarters a minute with 500 ticks a quarter, that is one tick a millise
 All pitched tracks become one piano track; drums are left out. The sustain pedal is written into
 the notes as Magenta does it: a note that ends while its track's pedal is down sounds on until the
 pedal comes up or the same key is struck again. At one step, offs come before ons. A note that is
-struck anew while it sounds ends there; of several notes struck at the same step on one key the
+struck again while it sounds ends there; of several notes struck at the same step on one key the
 longest stays.
 """
 

@@ -51,8 +51,8 @@ __all__ = [
 def _meaning(spec: dict[str, Any]) -> dict[str, Any]:
     """Return the spec with names and voices of the tracks; a program is how one is played."""
     voices = [(track["name"], track["voices"]) for track in spec["tracks"]]
-    told = [name + (f" ({count} voices)" if count != 1 else "") for name, count in voices]
-    return {**spec, "tracks": ", ".join(told)}
+    shown = [name + (f" ({count} voices)" if count != 1 else "") for name, count in voices]
+    return {**spec, "tracks": ", ".join(shown)}
 
 
 def _make(options: Mapping[str, Any]) -> TrackGrid:

@@ -3,9 +3,9 @@
 Cells are drawn all over a window at once, so a promise becomes a mask over cells that is known
 before the first draw: key and ranges everywhere, the tones of the chord where a strong beat stands,
 lengths that reach no cell which is not to be written. What hangs on several cells together is put
-right when all are drawn (``CellConstraint.mend``): a note held over a strong beat on which it would
-be wrong is cut there, where too many sound at once inner voices are cut or left out, and a silence
-that is too long is filled with the pitch that the model finds the likeliest.
+right when all are drawn (``CellConstraint.repair``): a note held over a strong beat on which it
+would be wrong is cut there, where too many sound at once inner voices are cut or left out, and a
+silence that is too long is filled with the pitch that the model finds the likeliest.
 
 Time is counted here in sounding columns: the padding at the ends of bars is left out.
 """
@@ -71,6 +71,8 @@ class Scope:
         """(S, N): how many columns a note that starts in a cell may last."""
         count = self.is_open.shape[1]
         here = np.arange(count)
+        # closed (S, N): the own column of a closed cell, N of an open one; the minimum from the
+        # right is the next closed column, read one column further on.
         closed = np.where(self.is_open, count, here[None])
         next_closed = np.full(self.is_open.shape, count, dtype=np.int64)
         backwards = np.minimum.accumulate(closed[:, :0:-1], axis=1)
@@ -115,6 +117,7 @@ def new_notes(cells: Cells, scope: Scope, since: int | None = None) -> list[NewN
     notes = []
     for slot, row in enumerate(cells[:, : scope.end]):
         starts = np.flatnonzero((row > EMPTY).all(axis=1))
+        # (n,): its length, cut by the next cell that is not open, then by the voice's next note
         stops = starts + np.minimum(row[starts, 1], scope.room[slot, starts])
         stops[:-1] = np.minimum(stops[:-1], starts[1:])
         chosen = scope.is_open[slot, starts] & (stops > since)
@@ -160,7 +163,7 @@ class CellConstraint:
         first[slot, column, pitch + 1] = False
         return first, second
 
-    def mend(
+    def repair(
         self, cells: Cells, scope: Scope, odds: Odds, first: Collection[tuple[int, int]] = ()
     ) -> Cells:
         """Return cells (S, N, 2), the new notes among them put right.

@@ -220,9 +220,9 @@ class TrackGrid:
         """
         pitched = [i for i, t in enumerate(score.tracks) if t.notes and not t.is_drum]
         if len(pitched) > len(self.tracks):
-            told = ", ".join(score.tracks[i].name for i in pitched[:12])
+            shown = ", ".join(score.tracks[i].name for i in pitched[:12])
             raise NotSupported(
-                f"the grid holds {len(self.tracks)} tracks, not {len(pitched)} ({told})"
+                f"the grid holds {len(self.tracks)} tracks, not {len(pitched)} ({shown})"
             )
         known = [track.name for track in self.tracks]
         names = [score.tracks[i].name for i in pitched]
@@ -353,7 +353,7 @@ def sounding(tracks: Cells, is_padding: npt.NDArray[np.bool_]) -> npt.NDArray[np
 
     Args:
         tracks: (..., voices, columns, 2), the chord slot left out.
-        is_padding: (..., columns), as ``Layout.is_padding`` tells.
+        is_padding: (..., columns), as of ``Layout.is_padding``.
     """
     columns = np.arange(tracks.shape[-2])
     number = np.maximum(np.cumsum(~is_padding, axis=-1) - 1, 0)[..., None, :]

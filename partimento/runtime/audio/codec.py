@@ -66,7 +66,7 @@ class NetworkState:
 
     memory: Memory  # what each block remembers, by the name of its input
     frame: int  # the number of the next frame: those of latent i begin with i * latent_frames
-    sounding: int  # the first frame that is heard
+    sounding: int  # the first frame that is output
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Codec:
         return -(-frames // config.latent_frames)
 
     def enter(self, first: int = 0, sounding: int | None = None) -> NetworkState:
-        """Return the network before latent ``first``, of which latent ``sounding`` on is heard."""
+        """Return the network before latent ``first``; output begins at latent ``sounding``."""
         frames = self.config.latent_frames
         heard = first if sounding is None else sounding
         heard = (heard + self.config.lookahead) * frames
@@ -222,7 +222,7 @@ class Codec:
     def decode(self, state: DecoderState, latents: F32) -> tuple[F32, DecoderState]:
         """Return the samples (2, m) that latents (n, width) settle, and the state after them.
 
-        Of the last latents nothing is heard until ``wait`` more have come: n latents from the
+        Of the last latents nothing is output until ``wait`` more have come: n latents from the
         beginning have given ``n * latent_samples`` less that delay.
         """
         stretches, network = self.said(state.network, latents)
@@ -247,7 +247,9 @@ class Codec:
             NotSupported: if the model has no encoder.
         """
         if self._encoder is None:
-            raise NotSupported("this model cannot hear, it has no encoder; take one that has")
+            raise NotSupported(
+                "this model has no encoder, so it cannot read sound; take one that has"
+            )
         count = -(-samples.shape[1] // self.latent_samples)
         missing = count * self.latent_samples - samples.shape[1]
         whole = mid_side(np.pad(samples, ((0, 0), (0, missing))))
@@ -256,7 +258,7 @@ class Codec:
         pieces = [np.zeros((0, self.config.latent_width), np.float32)]
         lag, step = self.framing.lag, _HEARD * self.latent_samples
         for at in range(0, whole.shape[1], step):
-            # Frames hear what came before them, so a piece begins with the end of the last.
+            # Frames depend on what came before them, so a piece begins with the end of the last.
             before = min(lag, at)
             part = whole[:, at - before : at + step]
             spectra = analyse(part, self.framing)

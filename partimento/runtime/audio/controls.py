@@ -1,4 +1,4 @@
-"""What a musician may wish of a stream of latents, and what the generator is told at each place."""
+"""The controls of a stream of latents, and the generator's conditions at each place."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def usual(found: Mapping[str, float], known: Mapping[str, Sequence[float]]) -> d
     """Return values of controls, no further out than where what is not wished wanders.
 
     ``known`` are the quantiles of each in the units of the conditions. Of silence, noise or the
-    like a generator was never told, and what it would make of that is no music.
+    like a generator was never trained on, and what it would make of that is no music.
     """
     out: dict[str, float] = {}
     for name, value in found.items():
@@ -78,7 +78,7 @@ class Beat:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What is told of some places: conditions (n, 5); variation, movement and mix (n,)."""
+    """The conditioning of some places: conditions (n, 5); variation, movement and mix (n,)."""
 
     conditions: F32
     variation: F32
@@ -110,7 +110,7 @@ class Conditioning:
 
 
 class Conditions:
-    """What is told at any place for given controls.
+    """The conditioning at any place for given controls.
 
     Where nothing is wished, density and loudness wander and the tempo is drawn, each by the
     quantiles that the music had (``known``: eleven of each, in the units of the conditions). A
@@ -132,14 +132,14 @@ class Conditions:
         self._fixed = self._path.anchor(_OWN, 0, 1)
 
     def beats_per_minute(self, controls: Controls) -> float | None:
-        """Return the tempo; None where neither the music nor the wish knows one."""
+        """Return the tempo; None where neither the music nor the request gives one."""
         wished = getattr(controls, "tempo", None)
         if wished is None:
             quantiles = self._known.get("tempo") or [tempo_condition(NEUTRAL_TEMPO).item()]
             if np.ptp(quantiles) == 0 and quantiles[0] == tempo_condition(NEUTRAL_TEMPO):
                 return None
-            told = self._along(controls) or float(self._drawn("tempo", self._fixed, 0.0)[0])
-            wished = 60.0 + 120.0 * told
+            tempo = self._along(controls) or float(self._drawn("tempo", self._fixed, 0.0)[0])
+            wished = 60.0 + 120.0 * tempo
         if self._period is None:
             return float(wished)
         minutes = self._period * self._seconds / 60
@@ -148,7 +148,7 @@ class Conditions:
     def _along(self, controls: Controls) -> float | None:
         """Return the tempo that goes along with a wished density: as unusual among the music.
 
-        Many notes at a slow tempo are seldom heard, and what was never heard is not obeyed.
+        Many notes at a slow tempo are rare in the data, and rare conditions are not followed.
         """
         density = getattr(controls, "density", None)
         among, tempi = self._known.get("density"), self._known.get("tempo")
@@ -158,8 +158,8 @@ class Conditions:
         share = float(np.interp(float(density_condition(density)), among, shares))
         return float(np.interp(np.clip(share, _LEAST, _MOST), np.linspace(0, 1, len(tempi)), tempi))
 
-    def told(self, controls: Controls, start: int, stop: int, beat: Beat) -> Conditioning:
-        """Return what is told of the places ``start`` to ``stop``."""
+    def conditioning(self, controls: Controls, start: int, stop: int, beat: Beat) -> Conditioning:
+        """Return the conditioning of the places ``start`` to ``stop``."""
         middles = np.arange(start, stop, dtype=np.float64) + 0.5
         wander = self._path.coordinates(start, stop).astype(np.float64)
         out = np.empty((len(middles), 5), dtype=np.float32)

@@ -29,7 +29,7 @@ _ONE_BY_ONE = 0.3  # weight of latents at their places beside their statistics
 
 @dataclass(frozen=True, eq=False)
 class FoundPath(LatentCoordinates):
-    """A path that stands at found coordinates and style up to place 0, and goes on from there."""
+    """A path that stands at found coordinates and style up to place 0, and continues from there."""
 
     found: tuple[F32, F32] | None = None
 
@@ -50,16 +50,16 @@ def find_path(
     generator: LatentGenerator,
     path: LatentCoordinates,
     given: F32,
-    told: Conditioning,
+    conditioning: Conditioning,
     rng: np.random.Generator,
 ) -> FoundPath:
     """Return a path whose latents before place 0 are about like ``given`` (n, width).
 
-    ``told`` is what is known of the places from ``-n - margin`` to ``margin``.
+    ``conditioning`` is what is known of the places from ``-n - margin`` to ``margin``.
     """
     given = given[-_WINDOW:]
     start, stop = -len(given) - generator.margin, generator.margin
-    rest = path.inputs(start, stop, told.last(stop - start).conditions)
+    rest = path.inputs(start, stop, conditioning.last(stop - start).conditions)
     numbers = path.coordinate + path.style
     pool = rng.standard_normal((_DRAWN, numbers)).astype(np.float32)
     kept, best = pool[:0], np.zeros(0)

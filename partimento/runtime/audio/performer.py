@@ -35,7 +35,7 @@ from partimento.runtime.threads import cores
 __all__ = ["LatentAudioPerformer", "MusikaControls"]
 
 F32 = npt.NDArray[np.float32]
-_STEERED = 4  # latents a piece where controls may change: a wish is heard within half a second
+_STEERED = 4  # latents a piece where controls may change: a change sounds within half a second
 _LONGEST_LOOP_SECONDS = 300
 _HEARD = 256  # latents of the prompt that are listened to: 24 s
 _LEFT = 2.0**-6  # of a difference that is left after a hop
@@ -44,11 +44,11 @@ _CARRIED = 3.0  # latents after which a third of what the prompt had of its own 
 
 @dataclass(frozen=True)
 class _Scene:
-    """What a request means: a path, what is told along it, and what came before it."""
+    """What a request means: a path, its conditioning, and what came before it."""
 
     path: LatentCoordinates
     conditions: Conditions
-    heard: Mapping[str, float]  # of the prompt: controls that are so where nothing is wished
+    heard: Mapping[str, float]  # of the prompt: controls that are so where nothing is asked
     before: F32  # latents of the prompt, (n, width)
     gap: F32  # (width,): the prompt's last latent less what the generator would have made there
 
@@ -179,16 +179,25 @@ class LatentAudioPerformer:
         margin, controls = self.generator.margin, scene.wished(controls)
 
         def latents(start: int, stop: int) -> F32:
-            told = scene.conditions.told(controls, start - margin, stop + margin, Beat())
-            return scene.joined(self._made(scene.path, told, start, stop), start)
+            conditioning = scene.conditions.conditioning(
+                controls, start - margin, stop + margin, Beat()
+            )
+            return scene.joined(self._made(scene.path, conditioning, start, stop), start)
 
         return latents
 
-    def _made(self, path: LatentCoordinates, told: Conditioning, start: int, stop: int) -> F32:
-        """Return what the generator makes of the places, given what is told around them."""
+    def _made(
+        self, path: LatentCoordinates, conditioning: Conditioning, start: int, stop: int
+    ) -> F32:
+        """Return what the generator makes of the places, given the conditioning around them."""
         margin = self.generator.margin
         inputs = path.inputs(
-            start - margin, stop + margin, told.conditions, told.variation, told.movement, told.mix
+            start - margin,
+            stop + margin,
+            conditioning.conditions,
+            conditioning.variation,
+            conditioning.movement,
+            conditioning.mix,
         )
         return self.generator.latents(inputs)
 
@@ -232,7 +241,7 @@ class LatentAudioPerformer:
         codec, step = self.codec, self.codec.latent_samples
         if not np.isfinite(prompt.samples).all():
             raise MusicError("the sound to continue has samples that are not numbers")
-        # Beyond full scale nothing is heard, and squares of what is far beyond are no numbers.
+        # Nothing sounds beyond full scale, and squares of what is far beyond are no numbers.
         heard = np.clip(prompt.samples[:, -_HEARD * step :], -1, 1)
         last = heard[:, -1:]
         heard = np.pad(heard, ((0, 0), (-heard.shape[1] % step, 0)))
@@ -241,9 +250,11 @@ class LatentAudioPerformer:
         scene = replace(self._scene(controls, seed), heard=found)
         asked = scene.wished(controls)
         margin, count = self.generator.margin, len(given)
-        told = scene.conditions.told(asked, -count - margin, margin, Beat())
-        path = find_path(self.generator, scene.path, given, told, rng)
-        beside = self._made(path, scene.conditions.told(asked, -1 - margin, margin, Beat()), -1, 0)
+        conditioning = scene.conditions.conditioning(asked, -count - margin, margin, Beat())
+        path = find_path(self.generator, scene.path, given, conditioning, rng)
+        beside = self._made(
+            path, scene.conditions.conditioning(asked, -1 - margin, margin, Beat()), -1, 0
+        )
         scene = _Scene(path, scene.conditions, found, given, given[-1] - beside[0])
         # The waves and phases of the real sound are what the first frames are added to.
         spectra = analyse(mid_side(heard), codec.framing)[:, : heard.shape[1] // codec.framing.hop]
@@ -261,11 +272,11 @@ class _Steered:
 
     def __init__(self, performer: LatentAudioPerformer, request: Request, scene: _Scene) -> None:
         self._performer, self._request, self._scene = performer, request, scene
-        self._told: Conditioning | None = None
+        self._conditioning: Conditioning | None = None
         self._beat = Beat()
 
     def latents(self, start: int, stop: int) -> F32:
-        """Return the latents of the places: what was told before stays told."""
+        """Return the latents of the places: earlier conditioning stays as it was."""
         performer, scene = self._performer, self._scene
         margin = performer.generator.margin
         assert self._request.steer is not None
@@ -273,12 +284,16 @@ class _Steered:
         heard = max(0, start - performer.codec.config.lookahead)
         controls = scene.wished(self._request.steer(heard * performer._latent_seconds))
         conditions = scene.conditions
-        if self._told is None:
-            self._told = conditions.told(controls, start - margin, start, self._beat)
-        told = self._told.then(conditions.told(controls, start, stop + margin, self._beat))
-        made = performer._made(scene.styled(controls), told, start, stop)
+        if self._conditioning is None:
+            self._conditioning = conditions.conditioning(
+                controls, start - margin, start, self._beat
+            )
+        conditioning = self._conditioning.then(
+            conditions.conditioning(controls, start, stop + margin, self._beat)
+        )
+        made = performer._made(scene.styled(controls), conditioning, start, stop)
         known = stop - start + margin
-        self._told = told.part(0, known).last(margin)
+        self._conditioning = conditioning.part(0, known).last(margin)
         self._beat = conditions.beat_at(controls, stop, self._beat)
         return scene.joined(made, start)
 

@@ -152,7 +152,7 @@ class GameConfig(Preset):
         4, ge=1, description="discriminator's steps between penalties, on average"
     )
     moments: float = Field(1.0, ge=0, description="weight of the moments over time")
-    obey: float = Field(1.0, ge=0, description="weight of the conditions that are heard again")
+    obey: float = Field(1.0, ge=0, description="weight of the conditions recovered from the output")
     matching: float = Field(0.0, ge=0, description="weight of the discriminator's mean features")
     augment: bool | None = Field(
         None, description="hide parts of what the discriminator sees; without: where data are few"

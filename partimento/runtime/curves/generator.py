@@ -27,7 +27,7 @@ _DRIFTS = (0.0, 0.95, 0.0, 0.7)  # share of the noise that the next step keeps
 def draw_grain(rng: np.random.Generator, windows: int, steps: int, count: int) -> Floats:
     """Return (windows, steps, count): noise for each step, of deviation 1.
 
-    Every other number is drawn anew at each step; the others drift, one slowly, one faster, as a
+    Every other number is redrawn at each step; the others drift, one slowly, one faster, as a
     player does who is late for a while.
     """
     fresh = rng.standard_normal((windows, steps, count))

@@ -32,10 +32,10 @@ class GridControls(Controls):
         "confidence", description="which cells are written first: the surest, or any"
     )
     refinements: int = Field(
-        0, ge=0, le=20, description="rounds at the end that write the least likely cells anew"
+        0, ge=0, le=20, description="rounds at the end that regenerate the least likely cells"
     )
     care: int = Field(
-        0, ge=0, le=50, description="rounds that write notes at fault in voice leading anew"
+        0, ge=0, le=50, description="rounds that regenerate notes at fault in voice leading"
     )
     ensemble: Literal["auto", "choir", "strings"] = Field(
         "auto", description="who plays; auto goes by the instruments of the prompt"

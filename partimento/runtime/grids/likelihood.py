@@ -25,7 +25,7 @@ _Ints = npt.NDArray[np.int64]
 
 
 def judged_request(request: Request, score: Score) -> Request:
-    """Return the request to write anew what ``score`` holds as the answer to ``request``."""
+    """Return the request to regenerate what ``score`` holds as the answer to ``request``."""
     bars = len(Timeline(score).bars)
     if request.task in (Task.INFILL, Task.ACCOMPANY):
         promises = Promises(chords=request.promises.chords)

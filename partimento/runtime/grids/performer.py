@@ -189,7 +189,7 @@ class GridPerformer:
         return self.ensembles[self._ensemble(request, asked if asked in self.ensembles else "auto")]
 
     def _ensemble(self, request: Request, asked: str) -> int:
-        """Return the number of the ensemble that was asked for, or that the prompt's programs tell.
+        """Return the number of the ensemble that was asked for, or the prompt's programs imply.
 
         Raises:
             NotSupported: if the model knows no such ensemble.

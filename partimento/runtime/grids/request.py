@@ -53,7 +53,7 @@ class Sheet:
     bars after them, up to ``total`` (None: without end). ``origin`` is the bar that promises call
     the first. ``tracks`` are what the pieces have, ``track_of`` names the one of each voice.
     ``taken`` (n, 3) are voice, column and pitch of kept notes of the tracks that are written.
-    ``is_begun`` tells that the first known bar is not that of the piece.
+    ``is_begun`` says that the first known bar is not that of the piece.
     """
 
     grid: TrackGrid
@@ -230,7 +230,7 @@ def sheet_of(request: Request, parts: Parts, window: int) -> Sheet:
 def _continued_sheet(request: Request, prompt: Score, parts: Parts, window: int) -> Sheet:
     played = [i for i, t in enumerate(prompt.tracks) if t.notes and not t.is_drum]
     if not played:
-        raise NotSupported("the prompt has drums alone; this model goes on from pitched parts")
+        raise NotSupported("the prompt has drums alone; this model continues from pitched parts")
     heights = {i: prompt.tracks[i].mean_pitch for i in played}
     found = seats([track.name for track in parts.grid.tracks], prompt, played, heights)
     if request.promises.chords and not prompt.chords:
@@ -457,7 +457,7 @@ def _check_room(promises: Promises, levels: _Ints, is_open: _Bools, bar_of: _Int
         if highest > most:
             raise CannotBeMet(
                 f"of the notes that are kept {highest} sound at once in bar {bar + 1}, not at most "
-                f"{most}; allow more, or write more tracks anew"
+                f"{most}; allow more, or regenerate more tracks"
             )
     if not (is_open & (levels[0] < most)).any():
         raise CannotBeMet(

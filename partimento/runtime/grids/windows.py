@@ -277,7 +277,7 @@ class Writing:
     ) -> Cells:
         """Return the voices' cells (S - 1, n, 2) of the canvas, all promises kept."""
         cells = canvas[: self._voices, stage.at]
-        return self.constraint.mend(cells, stage.scope, self._odds(stage, predict), first)
+        return self.constraint.repair(cells, stage.scope, self._odds(stage, predict), first)
 
     def _odds(self, stage: _Stage, predict: Predict) -> Callable[[Cells], npt.NDArray[np.float32]]:
         """Return what asks the model about the empty ones of the cells that are written now."""
@@ -342,10 +342,10 @@ class Writing:
 
     def _silence(self, cells: Cells, scope: Scope, end: int) -> int:
         """Return how many columns before column ``end`` nothing sounds."""
-        heard = scope.sounding_least[:end] > 0
+        is_sounding = scope.sounding_least[:end] > 0
         for note in new_notes(cells, scope, -1):
-            heard[note.start : note.stop] = True
-        columns = np.flatnonzero(heard)
+            is_sounding[note.start : note.stop] = True
+        columns = np.flatnonzero(is_sounding)
         if len(columns):
             return end - 1 - int(columns[-1])
         return scope.silent + end - scope.begin if end > scope.begin else end

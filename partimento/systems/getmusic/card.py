@@ -30,7 +30,7 @@ _BAND = {
 }
 
 # New music is drawn with some freedom, or it would repeat its notes. What goes with a given part
-# is drawn more greedily, and for a choir what the model itself finds unlikely is written anew.
+# is drawn more greedily, and for a choir what the model itself finds unlikely is regenerated.
 _DEFAULTS = {
     "bars": 16,
     "tempo": 84.0,

@@ -130,7 +130,7 @@ class GridTransformer(nn.Module):
     def what_at(self, described: Tensor, slots: Tensor) -> Tensor:
         """Return logits (n, 129) of what starts in cells of slots (n,).
 
-        ``described`` (n, head_width) is what ``described`` tells of them.
+        ``described`` (n, head_width) is what ``described`` returns for them.
         """
         alike = self.alike(described) @ self.what.weight[:_WHAT].T
         logits: Tensor = self.say_what(described) + alike + self.what_bias[slots]
@@ -148,8 +148,8 @@ class GridTransformer(nn.Module):
 
         Args:
             cells: (B, S, T, 2), MASK being 129 and 65.
-            sounding: (B, 3 (S - 1), T), as ``track_grid.sounding`` tells.
-            features: (B, T, 2), as ``Layout.features`` tells.
+            sounding: (B, 3 (S - 1), T), as of ``track_grid.sounding``.
+            features: (B, T, 2), as of ``Layout.features``.
             given: (B, S): 0 unused, 1 to be written, 2 given.
             context: (B, 2): time 1..100, ensemble.
         """

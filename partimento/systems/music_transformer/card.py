@@ -56,7 +56,7 @@ def _as_published(width: int, steps: int, batch_size: int, length: int) -> Train
 
 # The networks of the paper see one token, not the last sixteen.
 PRESETS: Mapping[str, TokenPreset] = {
-    # For a folder of one's own: half an hour, or less if the pieces are soon known by heart;
+    # For a folder of one's own: half an hour, or less if the pieces are soon memorised;
     # the sizes are the largest that are chosen from (training/tokens/fitting.py).
     "default": _PIANO.model_copy(
         update={

@@ -55,7 +55,7 @@ PRESETS: Mapping[str, MusikaPreset] = {
     ),
     # Chorales sung by a choir and played by strings.
     "ensemble": _ENSEMBLE,
-    # Pasini and Schlueter 2022: shapes to be counted; how its codec was trained is not told.
+    # Pasini and Schlueter 2022: shapes to be counted; how its codec was trained is not published.
     "paper": MusikaPreset(
         codec=CodecConfig(kind="two_level", size=1024, hop=256, latent_frames=16),
         game=GameConfig(

@@ -58,7 +58,7 @@ class MusikaTask:
         self.facts: dict[str, Any] = {}
 
     def fresh(self) -> MusikaTask:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
         return MusikaTask(self.preset)
 
     @property
@@ -118,7 +118,7 @@ class MusikaTask:
         """Return the codec's side of the training.
 
         Raises:
-            ConfigError: for the published codec, whose training was never told in full.
+            ConfigError: for the published codec, whose training was never published in full.
         """
         if self.codec is None:
             raise ConfigError("codec.kind", "the published codec is for counting; take flowing")

@@ -57,7 +57,7 @@ _GAME = TrainingConfig(
 class SeqGanPreset(TokenPreset):
     """A melody model, its discriminator, and the game between them; ``training`` is of likelihood.
 
-    ``training.length`` is T, the tokens of every sequence that the discriminator hears.
+    ``training.length`` is T, the tokens of every sequence that the discriminator reads.
     """
 
     discriminator: ConvDiscriminatorConfig = ConvDiscriminatorConfig()

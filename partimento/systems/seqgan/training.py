@@ -60,7 +60,7 @@ class SeqGan(TokenTask):
         self.say: Callable[[str], None] = print
 
     def fresh(self) -> SeqGan:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
         return type(self)(self.preset)
 
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
@@ -186,8 +186,8 @@ class SeqGan(TokenTask):
             ]
         figures = windows.figures(made.cpu().numpy())
         figures |= {"score_real": beliefs[0], "score_made": beliefs[1]}
-        told = "  ".join(f"{name} {figures[name]:.3f}" for name in figures if name != "loss")
-        self.say(f"made music: {told}")
+        shown = "  ".join(f"{name} {figures[name]:.3f}" for name in figures if name != "loss")
+        self.say(f"generated music: {shown}")
         if figures["diversity"] < COLLAPSED:
             self.say(
                 f"the generator collapsed: its diversity is {figures['diversity']:.2f} of the "

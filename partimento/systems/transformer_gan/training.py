@@ -59,7 +59,7 @@ class TransformerGan(GamePlay):
         self.game = Game(self.model, preset.training.length, preset.from_nothing)
         sizes = self.vocabulary, self.representation.feature_sizes, self.game.intervals
         self.discriminator = discriminator(preset.discriminator.network, self.local_width, *sizes)
-        self.reference = lagging_copy(self.network)  # the generator as the discriminator hears it
+        self.reference = lagging_copy(self.network)  # the generator as the discriminator samples it
         self.baseline = baseline_of(preset.baseline, preset.training.length)
         self.route = self._route()
         self.figures: MadeFigures | None = None
@@ -73,7 +73,7 @@ class TransformerGan(GamePlay):
         return route_of(preset.route, self.baseline, preset.rollouts, preset.spacing)
 
     def fresh(self) -> TransformerGan:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
         return type(self)(self.preset)
 
     @property
@@ -95,7 +95,7 @@ class TransformerGan(GamePlay):
         """Read and encode the corpora, or take what an earlier run in ``folder`` encoded.
 
         Raises:
-            TrainingError: if nothing can be learnt from, or a discriminator has too little to hear.
+            TrainingError: if nothing can be learnt from, or too little for a discriminator.
         """
         self.model.prepare(corpora, folder, say)
         self.game.check()
@@ -117,8 +117,8 @@ class TransformerGan(GamePlay):
             preset.discriminator.updates,
             learns,
         )
-        heard = (self.reference,) if self.is_anchored else self.baseline.modules_to_keep
-        own = (self.network, *heard)
+        frozen = (self.reference,) if self.is_anchored else self.baseline.modules_to_keep
+        own = (self.network, *frozen)
         other = Player("generator", own, self._generator_loss)
         players = (other,) if self.is_anchored else (discriminator, other)
         resting = (self.discriminator,) if self.is_anchored else ()
@@ -144,7 +144,7 @@ class TransformerGan(GamePlay):
         return export_token_model(self, out, facts, precisions, run)
 
     def _validate(self) -> Mapping[str, float]:
-        """Return the figures of what the generator makes, and of the discriminator, and tell them.
+        """Return and report the figures of what the generator makes, and of the discriminator.
 
         Raises:
             TrainingError: if it has collapsed.
@@ -152,8 +152,8 @@ class TransformerGan(GamePlay):
         self.figures = self.figures or MadeFigures(self.game, self.preset.validated, self.index)
         found = self.figures()
         found |= self._heard(self.figures.pairs())
-        told = "  ".join(f"{name} {found[name]:.3f}" for name in found if name != "loss")
-        self.say(f"made music: {told}")
+        shown = "  ".join(f"{name} {found[name]:.3f}" for name in found if name != "loss")
+        self.say(f"generated music: {shown}")
         if found["diversity"] < COLLAPSED:
             raise TrainingError(
                 f"the generator collapsed: its diversity is {found['diversity']:.2f} of the data's;"

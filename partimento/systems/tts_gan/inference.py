@@ -28,7 +28,7 @@ __all__ = ["CurvePerformer", "load"]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 _BATCH = 64  # windows made at once: memory stays the same however long the score is
-_FINE = 240  # ticks a quarter below which a shift could not be told
+_FINE = 240  # ticks a quarter below which a shift could not be resolved
 # What is sung or played on strings has no ghost notes: it takes half of a drummer's dynamics.
 _PITCHED_DEPTH = 0.5
 

@@ -58,7 +58,7 @@ class FreeGenerator(nn.Module):
 
 
 class ScoredGenerator(nn.Module):
-    """Curves (B, L, 2 C) for given onsets: its sibling, told what the score says of each step.
+    """Curves (B, L, 2 C) for given onsets: its sibling, conditioned on the score at each step.
 
     Velocities come first, then offsets, both -1..1. The noise of the window says what kind of
     playing it is, the grain of each step what happens there; on many windows of the same onsets

@@ -25,7 +25,7 @@ class TTSGANTask(CurveTask):
         super().__init__("tts_gan", preset, network(preset), discriminator(preset))
 
     def fresh(self) -> TTSGANTask:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
         return TTSGANTask(self.preset)
 
     def stages(self) -> tuple[Stage, ...]:

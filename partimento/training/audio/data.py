@@ -1,7 +1,7 @@
 """Sound to learn from: corpora as shards of 16-bit stereo beside the run, drawn as random crops.
 
 Recordings are resampled and folded to stereo, scores are played with variation; both in as many
-processes as there are cores, each shard whole or not at all. A run that was stopped goes on from
+processes as there are cores, each shard whole or not at all. A run that was stopped continues from
 the shards that are there. Nothing is held in memory but the conditions.
 """
 
@@ -52,7 +52,7 @@ __all__ = ["AudioClip", "AudioSet", "load_audio", "prepare_audio"]
 _INDEX = "index.json"
 _FOLDER = "audio"
 _SHARE = 0.1  # of the sound, held out where the corpus's own splits hold none
-_TELL_SECONDS = 5.0
+_REPORT_SECONDS = 5.0
 _SECONDS_A_PROCESS = 120.0  # of sound; less is not worth starting a process
 _SPARE_BYTES = 50 * 2**20
 _LEAST_LATENTS = 8
@@ -62,7 +62,7 @@ F32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class AudioClip:
-    """Latents ``first`` to ``first + latents`` of a shard, and what is told of each.
+    """Latents ``first`` to ``first + latents`` of a shard, and the conditions of each.
 
     ``group`` is the piece it comes from. ``conditions`` are (latents, 5), as
     ``representations.sound_conditions`` says.
@@ -237,17 +237,17 @@ def load_audio(folder: Path, mark: str | None = None) -> dict[str, AudioSet] | N
         if mark is not None and index["made_from"] != mark:
             return None
         rate, step = index["sample_rate_hz"], index["latent_samples"]
-        told: dict[str, F32] = {}
+        conditions_of: dict[str, F32] = {}
         sets = {}
         for split in SPLITS:
             clips = []
             for name, group, key, first, latents in index["clips"][split]:
                 shard = place / f"{key}.npy"
-                if key not in told:
-                    told[key] = read_conditions(shard)
-                    if not is_whole(shard, len(told[key]) * step):
+                if key not in conditions_of:
+                    conditions_of[key] = read_conditions(shard)
+                    if not is_whole(shard, len(conditions_of[key]) * step):
                         return None
-                here = told[key][first : first + latents]
+                here = conditions_of[key][first : first + latents]
                 clips.append(AudioClip(name, group, shard, first, latents, step, here))
             sets[split] = AudioSet(clips, rate, step)
     except FileNotFoundError:
@@ -299,7 +299,7 @@ def _make_all(
         say(f"sound: {len(made)} of {len(parts)} parts were there already")
     make = partial(make_shard, config=config, latent_samples=latent_samples, folder=place)
     workers = max(1, min(workers, int(seconds / _SECONDS_A_PROCESS)))
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     done = 0.0
     lengths = {part.key: part.seconds for part in todo}
     try:
@@ -308,13 +308,13 @@ def _make_all(
                 if result.is_fatal:
                     raise TrainingError(
                         f"{place}: {result.problem}; {len(made)} of {len(parts)} parts of sound "
-                        f"are kept, the same command goes on from them"
+                        f"are kept, the same command continues from them"
                     )
                 made[result.key] = result
                 done += lengths[result.key]
                 now = time.monotonic()
-                if now - told >= _TELL_SECONDS:
-                    told = now
+                if now - reported >= _REPORT_SECONDS:
+                    reported = now
                     say(_progress(len(made), len(parts), done, seconds, now - began))
     except KeyboardInterrupt:
         say(f"interrupted: {len(made)} of {len(parts)} parts of sound are kept")
@@ -322,7 +322,7 @@ def _make_all(
     except BrokenProcessPool:
         raise TrainingError(
             f"a process that made sound was ended from outside, perhaps for memory; {len(made)} of "
-            f"{len(parts)} parts are kept, the same command goes on from them"
+            f"{len(parts)} parts are kept, the same command continues from them"
         ) from None
     return made
 

@@ -25,18 +25,18 @@ class ExportedPart:
     """A graph in fp32 and real values (1, T, W) of its first input, as many as there are."""
 
     graph: onnx.ModelProto
-    heard: Sequence[npt.NDArray[np.float32]] = ()
+    samples: Sequence[npt.NDArray[np.float32]] = ()
 
     def small(self) -> onnx.ModelProto:
         """Return the graph that computes in int8.
 
-        Without real values to tell how large things get, only its weights are kept in int8.
+        Without real values to show the range of activations, only its weights are kept in int8.
         """
-        if not self.heard:
+        if not self.samples:
             return rounded(self.graph)
         first, *states = self.graph.graph.input
         still = {each.name: np.zeros(_shape_of_one(each), dtype=np.float32) for each in states}
-        return quantise(self.graph, [{first.name: values, **still} for values in self.heard])
+        return quantise(self.graph, [{first.name: values, **still} for values in self.samples])
 
 
 def _shape_of_one(entry: onnx.ValueInfoProto) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ from partimento.training.data import fingerprint
 __all__ = ["Inventory", "take_inventory"]
 
 _TAIL_SECONDS = 1.2  # that a playing outlasts its score
-_UNKNOWN = 2**40  # frames; libsndfile says this and more of streams that do not tell
+_UNKNOWN = 2**40  # frames; libsndfile says this and more of streams without a length
 _BLOCK = 2**20
 _LEAST_SECONDS = 0.5
 
@@ -38,7 +38,7 @@ class Inventory:
     """The parts of all corpora, and what was seen: for one account of the data.
 
     ``seconds`` are those of the pieces, each once; ``rates``, ``channels`` and ``formats``
-    (as libsndfile tells them by their content) count recordings.
+    (as libsndfile recognises them by content) count recordings.
     """
 
     parts: list[ShardSource] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Inventory:
 def take_inventory(
     corpora: Sequence[Corpus], config: AudioData, latent_samples: int, workers: int = 1
 ) -> Inventory:
-    """Return what there is to be heard, cut down to ``config.hours``.
+    """Return the recordings and pieces there are, cut down to ``config.hours``.
 
     Of the train split each score is played ``config.renditions`` times, of the others once.
     """
@@ -135,7 +135,7 @@ def _spans(seconds: float, length: int) -> list[tuple[int, float]]:
 
 
 def _frames(file: soundfile.SoundFile) -> int:
-    """Return how many frames there are, by reading where the header does not tell."""
+    """Return how many frames there are, by reading where the header does not say."""
     if 0 <= file.frames < _UNKNOWN:
         return int(file.frames)
     total = 0
@@ -164,21 +164,21 @@ def _list_piece(
         found.rates[piece.sample_rate_hz] += 1
         found.channels[len(piece.samples)] += 1
     else:
-        heard = only_tracks(piece, config.tracks)
-        if not any(track.notes for track in heard.tracks):
+        chosen = only_tracks(piece, config.tracks)
+        if not any(track.notes for track in chosen.tracks):
             found.skipped.append((name, "there are no notes in it"))
             return
-        timeline = Timeline(heard)
-        seconds = float(timeline.seconds(heard.length_ticks))
+        timeline = Timeline(chosen)
+        seconds = float(timeline.seconds(chosen.length_ticks))
         parts = min(max(1, round(seconds / config.shard_seconds)), len(timeline.bars))
         renditions = config.renditions if item.split == "train" else 1
         least = config.least_seconds + _TAIL_SECONDS if parts == 1 else 0.0
         found.scores += 1
     found.seconds += seconds
-    told = config.model_dump(mode="json", exclude={"hours", "renditions", "shard_seconds"})
+    settings = config.model_dump(mode="json", exclude={"hours", "renditions", "shard_seconds"})
     for rendition in range(renditions):
         for index in range(parts):
-            key = fingerprint([VERSION, told, mark, latent_samples, rendition, index, parts])
+            key = fingerprint([VERSION, settings, mark, latent_samples, rendition, index, parts])
             found.parts.append(
                 ShardSource(
                     key, name, item.split, f"{corpus.name}/{item.group}",

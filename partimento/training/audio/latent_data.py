@@ -153,7 +153,7 @@ def _crops(wished: int, step: int) -> list[int]:
 
 
 def codec_print(codec: nn.Module) -> str:
-    """Return what tells these weights of a codec from any others."""
+    """Return what identifies these weights of a codec."""
     digest = hashlib.sha256()
     for name, value in sorted(codec.state_dict().items()):
         digest.update(name.encode())
@@ -181,7 +181,7 @@ def encode_set(
     codec: nn.Module,
     clips: Sequence[tuple[Callable[[], F32], F32]],
     latent_samples: int,
-    tell: Callable[[int], None] = lambda _done: None,
+    report: Callable[[int], None] = lambda _done: None,
 ) -> LatentSet:
     """Return all clips encoded; each is (its samples (2, N) when asked, its conditions (n, C)).
 
@@ -193,17 +193,17 @@ def encode_set(
     was_training = codec.training
     codec.eval()
     try:
-        for number, (samples, told) in enumerate(clips):
+        for number, (samples, conditions_here) in enumerate(clips):
             made = encode_clip(codec, samples(), latent_samples, device)  # type: ignore[arg-type]
-            count = min(len(made), len(told))
+            count = min(len(made), len(conditions_here))
             if not count:
                 continue
             if not np.isfinite(made).all():
-                raise TrainingError("the codec gives what is no number; train it anew")
+                raise TrainingError("the codec gives values that are not finite; train it again")
             latents.append(made[:count].astype(np.float16))
-            conditions.append(np.asarray(told[:count]).astype(np.float16))
+            conditions.append(np.asarray(conditions_here[:count]).astype(np.float16))
             borders.append(borders[-1] + count)
-            tell(number + 1)
+            report(number + 1)
     finally:
         codec.train(was_training)
     if not latents:

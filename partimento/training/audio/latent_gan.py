@@ -3,7 +3,7 @@
 ::
 
     discriminator: hinge + w R1 (lazily: every few steps, scaled up)  -> discriminator_loss
-    generator:  hinge + moments over time + conditions heard again          -> generator_loss
+    generator:  hinge + moments over time + predicted conditions         -> generator_loss
 
 Every window is made for the conditions of a real one, so what is made and what is real differ in
 nothing but who made it. The codec is not touched: latents are encoded once, with its best weights.
@@ -68,10 +68,10 @@ _OVERFIT = 0.6  # of the way from made to real lie real windows that the discrim
 _NORMAL = 2048  # windows that say what is normal
 _UNTRAINED = 1e3
 _JUDGED = 192  # windows a validation
-_LEAST_PLACES = 8  # of a window in what is held out: of fewer no spread can be told
+_LEAST_PLACES = 8  # of a window in what is held out: of fewer no spread can be estimated
 _CRITIC_FASTER = 1.0
 _TELL_SECONDS = 10.0
-_LISTENED = 0.99  # memory of how well conditions are heard
+_SKILL_MEMORY = 0.99  # decay of how well conditions are predicted
 
 
 class LatentGame:
@@ -80,7 +80,7 @@ class LatentGame:
     def __init__(self, preset: MusikaPreset, codec: nn.Module) -> None:
         self.preset, self.config, self.codec = preset, preset.game, codec
         conditions = preset.game.conditions
-        channels = 2 if preset.codec.kind == "two_level" else 1  # that one hears each by itself
+        channels = 2 if preset.codec.kind == "two_level" else 1  # that one sees each by itself
         width = channels * preset.codec.latent_width
         self.network: StreamingGenerator | HalvesGenerator
         self.discriminator: LatentDiscriminator | HalvesDiscriminator
@@ -146,7 +146,7 @@ class LatentGame:
         )
 
     def discriminator_loss(self, batch: Batch) -> Loss:
-        """Return hinge + w R1 of the discriminator, and the listener's error on real windows."""
+        """Return hinge + w R1 of the discriminator, and the predictor's error on real windows."""
         every, (latents, around) = self.config.penalty_every, self.windows(batch)
         conditions = self._level(self._inside(around))
         with autocast(around.device, enabled=False):
@@ -155,10 +155,13 @@ class LatentGame:
                 made = self.discriminator.standard(self.made(around))
             seen = self._hidden(torch.cat([real, made]), torch.cat([conditions, conditions]))
             own, other = seen[0].chunk(2)
-            told, told_other = seen[1].chunk(2)
+            given, given_other = seen[1].chunk(2)
             penalised = bool(batch["penalised"])
             own = own.detach().requires_grad_(penalised)
-            verdict, on_made = self.discriminator(own, told), self.discriminator(other, told_other)
+            verdict, on_made = (
+                self.discriminator(own, given),
+                self.discriminator(other, given_other),
+            )
             total = discriminator_hinge(verdict, on_made)
             certain = certainty(verdict, on_made)
             parts = {
@@ -179,17 +182,17 @@ class LatentGame:
                 adapted = adapted_weight(self.discriminator.r1, certain, step, start)
             self.discriminator.r1.copy_(adapted)
             skill = (1 - heard.detach()).clamp(0, 1)
-            self.listener.skill.lerp_(skill, 1 - _LISTENED)
+            self.listener.skill.lerp_(skill, 1 - _SKILL_MEMORY)
         return Loss(total, {name: value.clone() for name, value in parts.items()})
 
     def generator_loss(self, batch: Batch) -> Loss:
-        """Return hinge, and how far moments and heard conditions are from what was told."""
+        """Return hinge, and how far moments and predicted conditions are from the given ones."""
         config, (latents, around) = self.config, self.windows(batch)
         conditions = self._level(self._inside(around))
         with autocast(around.device, enabled=False), _still(self.discriminator, self.listener):
             made = self.discriminator.standard(self.made(around))
-            seen, told = self._hidden(made, conditions)
-            features = self.discriminator.features(seen, told)
+            seen, given = self._hidden(made, conditions)
+            features = self.discriminator.features(seen, given)
             total = generator_hinge(self.discriminator.heads(features))
             parts = {"hinge": total.detach()}
             if config.moments:
@@ -224,19 +227,19 @@ class LatentGame:
         self._ready()
         assert self._reference is not None
         device = next(self.network.parameters()).device
-        real, told = (each.to(device) for each in self._spread("valid", _JUDGED, self.margin))
+        real, given = (each.to(device) for each in self._spread("valid", _JUDGED, self.margin))
         torch.manual_seed(0)  # the same draws at every validation; a step seeds its own
-        made = torch.cat([self.made(part) for part in torch.split(told, _JUDGED // 3)])
+        made = torch.cat([self.made(part) for part in torch.split(given, _JUDGED // 3)])
         figures = self._reference.figures(made.cpu().numpy())
         if not bool(self.moments.batches):
             figures["loss"] += _UNTRAINED  # noise in the right place is never the best
         with autocast(device, enabled=False):
-            figures |= self._verdicts(real, made, self._level(self._inside(told)))
+            figures |= self._verdicts(real, made, self._level(self._inside(given)))
         self._demos.offer(lambda: self._demo(device))
         return figures
 
     def _verdicts(self, real: Tensor, made: Tensor, conditions: Tensor) -> dict[str, float]:
-        """Return the discriminator's means, and how well conditions are heard in what was made."""
+        """Return the discriminator's means, and how well made latents show their conditions."""
         count = len(real)
         seen, told_seen = self._spread("train", count)
         groups = {
@@ -245,8 +248,8 @@ class LatentGame:
             "made": (made, conditions),
         }
         verdicts = {}
-        for name, (latents, told) in groups.items():
-            heads = self.discriminator(self.discriminator.standard(latents), told)
+        for name, (latents, given) in groups.items():
+            heads = self.discriminator(self.discriminator.standard(latents), given)
             verdicts[name] = float(torch.stack([each.mean() for each in heads]).mean())
         far = verdicts["seen"] - verdicts["made"]
         missed = (verdicts["seen"] - verdicts["held"]) / far if far > 0.1 else 0.0
@@ -265,7 +268,7 @@ class LatentGame:
         )
 
     def _heard(self, latents: Tensor, conditions: Tensor) -> Tensor:
-        """Return (C,): the listener's squared error in shares of each condition's variance."""
+        """Return (C,): the predictor's squared error in shares of each condition's variance."""
         missed: Tensor = self.listener(latents) - conditions
         return missed.square().mean(dim=(0, 1))
 
@@ -304,14 +307,14 @@ class LatentGame:
         step = 2**self.config.discriminator_blocks
         self.crop = train.crop_that_fits(self.config.crop, step)
         if self.crop < self.config.crop:
-            self._say(f"most clips are short: the discriminator hears {self.crop} latents at once")
+            self._say(f"most clips are short: the discriminator sees {self.crop} latents at once")
         if sum(valid.starts(self.crop)[1][-1:]) < _LEAST_PLACES:
             self.sets["valid"] = train
             self._say("too little is held out to judge by: the training music is used for it")
         self._settle(train)
 
     def _settle(self, train: LatentSet) -> None:
-        """Tell the networks where latents and conditions lie, and learn what is normal."""
+        """Set the networks' standardisation of latents and conditions, and their normal ranges."""
         device = next(self.network.parameters()).device
         latents = train.latents.astype(np.float32)
         known = train.conditions[:, : self.config.conditions]
@@ -319,9 +322,9 @@ class LatentGame:
         mean = latents.mean(axis=0)
         covariance = np.cov(latents.T) + _FAINT**2 * np.eye(latents.shape[1])
         inner = np.arctanh(np.clip(latents, -0.995, 0.995))
-        told = conditions.mean(axis=0), np.maximum(conditions.std(axis=0), 0.05)
+        given = conditions.mean(axis=0), np.maximum(conditions.std(axis=0), 0.05)
         values: dict[nn.Module, dict[str, npt.NDArray[np.floating[Any]]]] = {
-            self.listener: {"mean": told[0], "deviation": told[1]},
+            self.listener: {"mean": given[0], "deviation": given[1]},
         }
         if self.config.kind == "flowing":  # the published game sees latents as they are
             values[self.discriminator] = {"mean": mean, "whiten": _power(covariance, -0.5)}
@@ -329,8 +332,8 @@ class LatentGame:
             values[self.network] = {
                 "center": inner.mean(axis=0),
                 "mix": spread,
-                "usual": told[0],
-                "unusual": told[1],
+                "usual": given[0],
+                "unusual": given[1],
             }
         with torch.no_grad():
             for module, buffers in values.items():
@@ -385,10 +388,10 @@ class LatentGame:
         return places.inside(latents, length), places.around(conditions, length, margin)
 
     def _teller(self, count: int) -> Callable[[int], None]:
-        """Return what tells now and then how many clips are encoded, and how long it takes yet."""
+        """Return a function that reports how many clips are encoded, and how long it takes yet."""
         began = last = time.monotonic()
 
-        def tell(done: int) -> None:
+        def report(done: int) -> None:
             nonlocal last
             now = time.monotonic()
             if now - last >= _TELL_SECONDS and done < count:
@@ -396,7 +399,7 @@ class LatentGame:
                 left = (now - began) / done * (count - done)
                 self._say(f"encoded {done} of {count} clips, {left:.0f} s left")
 
-        return tell
+        return report
 
     def _demo(self, device: torch.device) -> npt.NDArray[np.float32]:
         """Return half a minute of what is made now (2, N)."""
@@ -405,8 +408,8 @@ class LatentGame:
         count = min(count, int(self.sets["train"].lengths.max()))
         if self.config.kind == "halves":
             count = self.crop
-        _, told = self._spread("train", 1, self.margin, count)
-        made = self.made(told.to(device))
+        _, given = self._spread("train", 1, self.margin, count)
+        made = self.made(given.to(device))
         out: npt.NDArray[np.float32] = (
             self.codec.decode(made)[0].float().cpu().numpy()  # type: ignore[operator]
         )

@@ -19,7 +19,7 @@ _CHANNELS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
 def account(found: Inventory, parts: Sequence[tuple[str, Made]]) -> list[str]:
-    """Return lines that tell of the data: amounts, rates, silence, clipping, DC, what is skipped.
+    """Return lines that describe the data: amounts, rates, silence, clipping, DC, what is skipped.
 
     ``parts`` are (name of the piece, what became of it).
     """
@@ -77,7 +77,7 @@ def _faults(kept: Sequence[tuple[str, Made]], seconds: float) -> list[str]:
     if clipped := names(_CLIPPED, "clipped"):
         lines.append(f"clipped ({share('clipped'):.2%} of samples), kept: {_shown(clipped)}")
     if dc := names(_DC, "dc"):
-        lines.append(f"off centre (DC), mended: {_shown(dc)}")
+        lines.append(f"off centre (DC), removed: {_shown(dc)}")
     quiet = list(dict.fromkeys(n for n, made in kept if made.figures["rms_db"] < _QUIET_DB))
     if quiet:
         lines.append(f"very quiet, kept as they are: {_shown(quiet)}")
@@ -101,8 +101,8 @@ def expectation(seconds: float) -> str:
     much = _minutes(seconds)
     if seconds < 15 * 60:
         return (
-            f"{much} to train on: the codec learns this sound, and the generator soon knows the "
-            "pieces by heart: expect their textures again in another order, not new music"
+            f"{much} to train on: the codec learns this sound, and the generator soon memorises "
+            "the pieces: expect their textures again in another order, not new music"
         )
     if seconds < 2 * 3600:
         return f"{much} to train on: enough for one instrument or one kind of texture"

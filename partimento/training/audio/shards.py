@@ -48,7 +48,7 @@ __all__ = [
     "read_conditions",
 ]
 
-VERSION = 1  # of what is written; another one makes all shards anew
+VERSION = 1  # of what is written; another one makes all shards again
 HEADER = 128  # bytes before the samples: numpy's, of version 1 of its format
 _BLOCK = 2**12  # frames read at a time: no more is lost where a file is damaged
 _PAD_SECONDS = 1  # read on both sides of a part, so that resampling knows its neighbours
@@ -124,12 +124,12 @@ def make_shard(part: ShardSource, config: AudioData, latent_samples: int, folder
     frames = np.ascontiguousarray(samples.T)
     scaled = np.clip(np.round(frames * _INT16), -_INT16, _INT16).astype("<i2")
     figures["digest"] = zlib.crc32(scaled.data)
-    told = {"figures": figures, "note": note}
+    extra = {"figures": figures, "note": note}
     try:
         with atomic_path(folder / f"{part.key}.npy") as temporary, temporary.open("wb") as file:
             np.save(file, scaled)
         with atomic_path(folder / f"{part.key}.npz") as temporary, temporary.open("wb") as file:
-            text = np.frombuffer(json.dumps(told).encode(), dtype=np.uint8)
+            text = np.frombuffer(json.dumps(extra).encode(), dtype=np.uint8)
             np.savez(file, conditions=conditions, told=text)
     except FileError as error:
         return Made(part.key, problem=error.problem, is_fatal=True)
@@ -142,10 +142,10 @@ def made_before(part: ShardSource, latent_samples: int, folder: Path) -> Made | 
     try:
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
             latents = len(arrays["conditions"])
-            told = json.loads(arrays["told"].tobytes())
+            extra = json.loads(arrays["told"].tobytes())
         if not is_whole(path, latents * latent_samples):
             return None
-        return Made(part.key, latents, note=told["note"], figures=told["figures"])
+        return Made(part.key, latents, note=extra["note"], figures=extra["figures"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
 
@@ -219,7 +219,9 @@ def _stretch(file: soundfile.SoundFile, first: int, seconds: float) -> tuple[F32
             if not len(block):
                 break
             got += len(block)
-            with np.errstate(invalid="ignore", over="ignore"):  # what is no number is told later
+            with np.errstate(
+                invalid="ignore", over="ignore"
+            ):  # values that are not finite are reported later
                 blocks.append(np.ascontiguousarray(matrix @ block.T))
     except (soundfile.LibsndfileError, RuntimeError):
         minutes, rest = divmod(first + got // rate, 60)
@@ -240,7 +242,7 @@ def _heard(
     ``span`` is the seconds read before the part, and how many samples the part has at most.
     """
     if not np.isfinite(sound).all():
-        raise FileError("recording", "has samples that are not numbers", "export it anew")
+        raise FileError("recording", "has samples that are not numbers", "export it again")
     full = np.abs(sound) >= _FULL
     clipped = float((full[:, :-2] & full[:, 1:-1] & full[:, 2:]).mean()) if full.size > 4 else 0.0
     lead, wanted = span
@@ -287,9 +289,9 @@ def _given(
         playing.room,
         playing.level_db,
     ).samples
-    # The echo is heard out down to silence, and no further.
-    heard = np.flatnonzero(np.abs(sound).max(axis=0) > 10 ** (_SILENCE_DB / 20))
-    latents = -(-(int(heard[-1]) + 1 if len(heard) else 1) // latent_samples)
+    # The echo is kept down to silence, and no further.
+    loud = np.flatnonzero(np.abs(sound).max(axis=0) > 10 ** (_SILENCE_DB / 20))
+    latents = -(-(int(loud[-1]) + 1 if len(loud) else 1) // latent_samples)
     sound = sound[:, : latents * latent_samples]
     samples = np.pad(sound, ((0, 0), (0, latents * latent_samples - sound.shape[1])))
     figures = _figures(samples, rate, latent_samples) | {"clipped": 0.0, "dc": 0.0}

@@ -135,7 +135,7 @@ def require_life(train: SeriesSet) -> None:
         raise TrainingError(
             f"{train.window_count} windows of {train.steps} sixteenths are too few for a "
             "discriminator, "
-            f"which would know them by heart; give music of at least {_LEAST_WINDOWS}"
+            f"which would memorise them; give music of at least {_LEAST_WINDOWS}"
         )
     loud = np.concatenate([piece.velocity[piece.onset] for piece in train.pieces])
     late = np.concatenate([piece.offset[piece.onset] for piece in train.pieces])

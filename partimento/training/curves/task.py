@@ -65,7 +65,7 @@ class CurveTask(ABC):
 
     @abstractmethod
     def fresh(self) -> Self:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
 
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
@@ -195,10 +195,10 @@ class CurveTask(ABC):
         return out
 
     def validate(self) -> Mapping[str, float]:
-        """Return the figures of made windows and tell them; a collapsed state is never best."""
+        """Return and report the figures of generated windows; a collapsed state is never best."""
         figures = self._figures()
-        told = "  ".join(f"{name} {figures[name]:.3f}" for name in figures if name != "loss")
-        self._say(f"made curves: {told}")
+        summary = "  ".join(f"{name} {figures[name]:.3f}" for name in figures if name != "loss")
+        self._say(f"generated curves: {summary}")
         if figures["spread"] < COLLAPSED:
             self._say(
                 f"the generator's curves vary {figures['spread']:.0%} as much as the data's: it "
@@ -286,7 +286,7 @@ class CurveTask(ABC):
         """Write the generator as a model folder; it is small, so its weights are not rounded.
 
         Raises:
-            TrainingError: if it has collapsed, as ``facts`` tell.
+            TrainingError: if it has collapsed, as ``facts`` say.
         """
         _require_spread(float(facts.get("valid_spread", 1.0)))
         config = self.preset.network
@@ -295,7 +295,7 @@ class CurveTask(ABC):
             for name, value in self.network.state_dict().items()
         }
         shape = {"kind": config.kind, "latent": config.latent, "grain": config.grain}
-        told = {
+        summary = {
             "system": self.system,
             "representation": self.curves.spec(),
             "network": {
@@ -307,7 +307,7 @@ class CurveTask(ABC):
             "defaults": {**self.preset.defaults, **facts.get("defaults", {})},
         }
         graph = generator_graph(config, weights)
-        return write_model(out, told, graph, self, facts, precisions, run)
+        return write_model(out, summary, graph, self, facts, precisions, run)
 
 
 def _require_spread(share: float) -> None:

@@ -37,6 +37,8 @@ def decoder_graph(codec: StreamingCodec) -> onnx.ModelProto:
     bins = mean.shape[-1]
     head = weights["head.weight"].reshape(4, bins, -1).copy()
     bias = weights["head.bias"].reshape(4, bins).copy()
+    # Rows are the levels and phases of mid, then of side. Levels leave the network standardised:
+    # deviation (W x + b) + mean is one product, with the weights below.
     head[0::2] *= deviation[..., None]
     bias[0::2] *= deviation
     bias[0::2] += mean
@@ -55,6 +57,7 @@ def decoder_graph(codec: StreamingCodec) -> onnx.ModelProto:
     said = graph.op("Reshape", graph.linear(x, "head"), graph.ints(0, 0, 4, bins))
     graph.output("frames", said, TensorProto.FLOAT, ["B", "T", 4, bins])
     sure = graph.op("Sigmoid", graph.linear(x, "noise"))
+    # Clip((SURE - s) / (SURE - UNSURE), 0, 1): sure of a phase is no noise, unsure is all noise.
     least = graph.constant("sure", np.array(SURE, dtype=np.float32))
     span = graph.constant("span", np.array(1 / (SURE - UNSURE), dtype=np.float32))
     amount = graph.op("Mul", graph.op("Sub", least, sure), span)
@@ -70,6 +73,7 @@ def encoder_graph(codec: StreamingCodec) -> onnx.ModelProto:
     config = codec.config
     weights = _weights(codec.encoder)
     mean, deviation = (weights.pop(f"scaling.{name}").reshape(-1) for name in ("mean", "deviation"))
+    # W (LOG_SCALE f - mean) / deviation + b, as one product of f with new weights and bias
     enter = weights["enter.weight"] / deviation
     weights["enter.bias"] = np.subtract(weights["enter.bias"], enter @ mean, dtype=np.float32)
     weights["enter.weight"] = (enter * LOG_SCALE).astype(np.float32)
@@ -91,6 +95,7 @@ def _weights(part: nn.Module) -> dict[str, F32]:
     """Return the weights of a part, the scale of each block folded into its last product."""
     found = {name: v.detach().float().cpu().numpy() for name, v in part.state_dict().items()}
     for name in [name for name in found if name.endswith(".scale")]:
+        # scale (W x + b): a factor for each row of W and b
         scale, down = found.pop(name), name.removesuffix("scale") + "down"
         found[f"{down}.weight"] = found[f"{down}.weight"] * scale[:, None]
         found[f"{down}.bias"] = found[f"{down}.bias"] * scale
@@ -114,6 +119,7 @@ class _CodecGraph(Graph):
     def _block(self, x: str, name: str, width: int) -> str:
         kernel, state = self.config.kernel, f"state_{len(self.states)}"
         self.input(state, TensorProto.FLOAT, ["B", kernel - 1, width])
+        # (B, kernel - 1 + T, W): with the left context in front the convolution needs no padding.
         seen = self.op("Concat", state, x, axis=1)
         end = self.constant("end", np.array([np.iinfo(np.int64).max], dtype=np.int64))
         self.states.append(

@@ -26,14 +26,14 @@ def generator_graph(config: SeriesNetwork, weights: Weights) -> onnx.ModelProto:
     graph = Graph(weights)
     steps = weights["places"].shape[0]
     graph.input("noise", TensorProto.FLOAT, ["B", config.latent])
-    x = graph.linear("noise", "latent")
+    x = graph.linear("noise", "latent")  # (B, L W) if free, (B, W) if scored
     if config.kind == "free":
         x = graph.op("Reshape", x, graph.ints(-1, steps, config.width))
     else:
         features = weights["score.weight"].shape[1]
         graph.input("grain", TensorProto.FLOAT, ["B", steps, config.grain])
         graph.input("condition", TensorProto.FLOAT, ["B", steps, features])
-        x = graph.op("Unsqueeze", x, graph.ints(1))
+        x = graph.op("Unsqueeze", x, graph.ints(1))  # (B, 1, W): the same at every step
         for name in ("grain", "condition"):
             layer = "score" if name == "condition" else name
             x = graph.op("Add", x, graph.linear(name, layer, bias=False))

@@ -42,6 +42,7 @@ def grid_graph(config: GridConfig, grid: TrackGrid, weights: Weights) -> onnx.Mo
         bias = graph.constant(f"{half}_bias", weights[f"{half}_bias"][:, None])
         logits = graph.op("Add", graph.linear(part, f"say_{half}", bias=False), bias)
         if half == "what":
+            # Tied weights: likeness to a value's input embedding adds to its logit.
             alike = graph.linear(part, "alike", bias=False)
             rows = graph.constant("what.rows", weights["what.weight"][:UNKNOWN].T)
             logits = graph.op("Add", logits, graph.op("MatMul", alike, rows))

@@ -49,7 +49,7 @@ def export_module(
     )
     logger = logging.getLogger(_LOGGER)
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it tells of optional packages that no module here needs
+    logger.setLevel(logging.ERROR)  # it reports optional packages that no module here needs
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")

@@ -28,7 +28,7 @@ _Ints = npt.NDArray[np.int64]
 class GridPiece:
     """One encoded piece, with one block of nothing before its start and one after its end.
 
-    ``features`` (T, 2) are 0 there: the network is told where a piece begins and closes.
+    ``features`` (T, 2) are 0 there: the network sees where a piece begins and closes.
     ``starts`` are the columns where bars start, and 0.
     """
 
@@ -69,7 +69,7 @@ def encode_grids(
 class GridSet:
     """The pieces of one split; draws crops.
 
-    ``shares`` tells for the number of a corpus how often it is drawn beside the others; 1 if not.
+    ``shares`` maps the number of a corpus to its sampling weight; 1 if not.
     """
 
     def __init__(

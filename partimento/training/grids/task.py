@@ -1,7 +1,7 @@
 """Training of grid models: random conditions, random masks, one stage of absorbing diffusion.
 
 As published (GETMusic, arXiv 2305.10841, section 4.1): random tracks are given and random tracks
-are to be written, the chords are mostly not told, times are drawn by importance. Added here:
+are to be written, the chords are mostly hidden, times are drawn by importance. Added here:
 regions inside tracks, and endings, since infilling and continuing are what such models are for.
 """
 
@@ -86,7 +86,7 @@ class GridTask:
         self.facts: dict[str, Any] = {}
 
     def fresh(self) -> GridTask:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
         return type(self)(self.system, self.preset, self.factory)
 
     @property
@@ -108,9 +108,9 @@ class GridTask:
         }
         sets = grid_data.load_grids(folder / _CACHE, made_from)
         if sets is None:
-            heard: list[tuple[str, Score]] = []
-            sets = self._encode(corpora, say, heard)
-            CopyIndex.build(heard).save(folder / COPIES)
+            learnt: list[tuple[str, Score]] = []
+            sets = self._encode(corpora, say, learnt)
+            CopyIndex.build(learnt).save(folder / COPIES)
             grid_data.save_grids(folder / _CACHE, sets, made_from)
         named = {number: corpus.name for number, corpus in enumerate(corpora)}
         self._take(sets, {n: self.preset.shares.get(name, 1.0) for n, name in named.items()})
@@ -125,14 +125,14 @@ class GridTask:
         self,
         corpora: Sequence[Corpus],
         say: Callable[[str], None],
-        heard: list[tuple[str, Score]],
+        learnt: list[tuple[str, Score]],
     ) -> dict[str, list[GridPiece]]:
         sets: dict[str, list[GridPiece]] = {"train": [], "valid": [], "test": []}
         for number, corpus in enumerate(corpora):
             for split, pieces in sets.items():
                 named = [(n, p) for n, p in corpus.pieces(split) if isinstance(p, Score)]
                 if split == "train":
-                    heard += [(f"{corpus.name}/{name}", score) for name, score in named]
+                    learnt += [(f"{corpus.name}/{name}", score) for name, score in named]
                 scores = [score for _, score in named]
                 ensembles = [self._ensemble(score) for score in scores]
                 made, skipped = grid_data.encode_grids(
@@ -330,10 +330,10 @@ class GridTask:
 def known(cells: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
     """Return what the network reads of cells (B, S, T, 2) with MASK: cells, what sounds."""
     padding = (features[..., 1] == 0) | (features[..., 0] >= (features[..., 1] - 1) % 64 + 1)
-    heard = sounding(cells[:, :-1].cpu().numpy(), padding.cpu().numpy())
+    learnt = sounding(cells[:, :-1].cpu().numpy(), padding.cpu().numpy())
     masks = torch.tensor([129, 65], device=cells.device)
     shown = torch.where(cells == MASK, masks, cells)
-    return shown, torch.from_numpy(heard).to(cells.device)
+    return shown, torch.from_numpy(learnt).to(cells.device)
 
 
 def draw_task(
@@ -350,7 +350,7 @@ def draw_task(
         number = int(draw.choice([1, 2, 3, 4], p=[0.2, 0.2, 0.45, 0.15]))
         chosen = set(draw.permutation(count)[: min(number, count)].tolist())
         if count > 1 and number == count - 1 and draw.random() < 0.7:
-            chosen = set(range(1, count))  # the melody is given: the commonest wish
+            chosen = set(range(1, count))  # the melody is given: the commonest request
         where = np.ones(columns, dtype=bool)
     elif kind < 0.75:  # infill
         number = count if draw.random() < 0.35 else int(draw.integers(1, count + 1))

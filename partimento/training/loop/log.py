@@ -48,7 +48,7 @@ class Log:
         """Close the files."""
         if self.board is not None:
             self.board.close()
-        with contextlib.suppress(OSError):  # a full disk was told by ``write``
+        with contextlib.suppress(OSError):  # a full disk was reported by ``write``
             self.file.close()
 
 

@@ -14,7 +14,7 @@ _LIVE_SECONDS = 0.2
 
 
 class Progress:
-    """Tells one reader how far a run is, how long it will take, and the figures that matter.
+    """Reports to one reader how far a run is, how long it will take, and the figures that matter.
 
     ``minutes`` is the time budget of the stage that begins next, where it has one.
     """

@@ -40,7 +40,7 @@ from partimento.training.loop.trainer import (
 )
 from partimento.training.loop.warm_start import begin_from
 
-__all__ = ["finish_best", "load_best", "told", "train"]
+__all__ = ["finish_best", "load_best", "recorded", "train"]
 
 
 def train(
@@ -92,7 +92,7 @@ def train(
             if (folder / BEST).exists():
                 state = finish_best(training_task, out)
                 facts = {**training_task.facts, "seed": seed, "steps": outcome.steps}
-                training_task.export(out, facts | told(state))
+                training_task.export(out, facts | recorded(state))
                 progress.say(f"{out} is a model now: partimento describe {out}")
             if outcome.overfits:
                 progress.say(
@@ -104,7 +104,7 @@ def train(
 
 
 def _reset(training_task: TrainingTask) -> None:
-    """Draw the initial weights anew, so that they come from the seed alone."""
+    """Initialise the weights again, so that they come from the seed alone."""
     other = training_task.fresh()
     fresh = all_modules(other.stages(), other.networks)
     for name, module in _modules(training_task).items():
@@ -137,17 +137,19 @@ def _check_preset(path: Path, training_task: TrainingTask) -> None:
         text = path.read_text(encoding="utf-8")
         began = type(training_task.preset).model_validate(json.loads(text)["preset"])
     except (OSError, ValueError, KeyError):
-        return  # a run without its preset: the weights themselves tell whether they fit
+        return  # a run without its preset: the shapes of the weights show whether they fit
     before, now = (
         _flat(began.model_dump(mode="json")),
         _flat(training_task.preset.model_dump(mode="json")),
     )
     changed = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     if changed:
-        told = ", ".join(f"{name} {before.get(name)} (not {now.get(name)})" for name in changed[:3])
+        shown = ", ".join(
+            f"{name} {before.get(name)} (not {now.get(name)})" for name in changed[:3]
+        )
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise TrainingError(
-            f"{path.parent.parent} was begun with {told}{more}; resume it with the options it was "
+            f"{path.parent.parent} was begun with {shown}{more}; resume it with the options it was "
             "begun with, or begin another run from its weights with --start-from"
         )
 
@@ -190,7 +192,7 @@ def finish_best(training_task: TrainingTask, out: Path) -> dict[str, Any]:
     return state
 
 
-def told(state: dict[str, Any]) -> dict[str, Any]:
+def recorded(state: dict[str, Any]) -> dict[str, Any]:
     """Return what a model folder records of the saved state of its weights."""
     figures = {f"valid_{key}": value for key, value in state["figures"].items()}
     return finite({**figures, **state.get("finished", {})})

@@ -15,7 +15,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
 
 class StopRequest:
-    """Turns the first signal into a wish to stop between two steps; a second stops at once.
+    """Turns the first signal into a request to stop between two steps; a second stops at once.
 
     Work that nothing is lost by giving up (see ``giving_up``) ends with the first signal.
 

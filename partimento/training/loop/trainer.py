@@ -40,7 +40,7 @@ __all__ = [
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
-_WARM_STEPS = 4  # the first steps set things up and tell nothing of the speed
+_WARM_STEPS = 4  # the first steps set things up and are no measure of the speed
 _MEASURED_STEPS, _MEASURED_SECONDS = 12, 1.0
 _MEASURED_SHARE = 0.05  # of the minutes; slow steps are measured no longer than this
 _LONG_STEP_SECONDS = 1.5  # a longer step is given up on Ctrl-C, not finished
@@ -175,7 +175,7 @@ class Trainer:
         if stage.validate and self.stage_index and self.step == 0:
             # What the stage before has left stands for election too: no stage makes it worse.
             self._validate(stage, optimizers, stop)
-            # Getting ready is no step: the time left is told by steps alone.
+            # Getting ready is no step: the time left is estimated from steps alone.
             self.progress.begin(stage.name, self.step, self.total_steps)
         first_step, saved = self.step, time.monotonic()
         started, is_warm = saved, False
@@ -223,7 +223,7 @@ class Trainer:
         return Log(self.folder / "log.jsonl", stage.name, written, earlier)
 
     def _take_best(self, stage: Stage, optimizers: Sequence[PlayerOptimizer]) -> None:
-        """Put the stage's best weights in, or their average where nothing told which are best."""
+        """Put the stage's best weights in, or their average where no validation chose them."""
         if stage.validate is None:
             for optimizer in optimizers:
                 optimizer.swap_average()
@@ -282,7 +282,7 @@ class Trainer:
         return {key: value.to(self.device) for key, value in batch.items()}
 
     def _steps_for(self, stage: Stage, taken: int, elapsed: float, is_enough: bool) -> int | None:
-        """Return how many steps the minutes give; None until that can be told."""
+        """Return how many steps the minutes give; None until that can be estimated."""
         assert stage.training.minutes is not None
         is_told = is_enough or (taken >= _MEASURED_STEPS and elapsed >= _MEASURED_SECONDS)
         if not distributed.any_rank(is_told):
@@ -318,8 +318,8 @@ class Trainer:
                 self.stale += 1
                 if self.stale == _STALE_WARNING:
                     self.progress.say(
-                        f"no gain in {self.stale} validations: the model may be learning the "
-                        "pieces by heart; the best weights are kept; Ctrl-C stops, "
+                        f"no gain in {self.stale} validations: the model may be memorising the "
+                        "pieces; the best weights are kept; Ctrl-C stops, "
                         "'partimento export' then gives the model"
                     )
         finally:

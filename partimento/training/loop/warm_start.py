@@ -88,7 +88,7 @@ def _take_others(
 
 
 def _spec_of(start: Path) -> Spec | None:
-    """Return the representation of a run or a model folder; None where nothing tells it."""
+    """Return the representation of a run or a model folder; None where nothing records it."""
     try:
         text = (start / "training" / "preset.json").read_text(encoding="utf-8")
         spec = json.loads(text)["preset"].get("representation")
@@ -113,13 +113,13 @@ def _check(theirs: dict[str, Any], ours: dict[str, Any], start: Path) -> None:
     if theirs == ours:
         return
     keys = ["name"] if theirs.get("name") != ours.get("name") else sorted({*theirs, *ours})
-    told = "; ".join(
+    shown = "; ".join(
         f"representation.{key} {theirs.get(key)} (wanted: {ours.get(key)})"
         for key in keys
         if theirs.get(key) != ours.get(key)
     )
     raise TrainingError(
-        f"{start} has learnt music in another form: {told}; begin from a model of the same "
+        f"{start} has learnt music in another form: {shown}; begin from a model of the same "
         "representation, or without --start-from"
     )
 
@@ -127,7 +127,7 @@ def _check(theirs: dict[str, Any], ours: dict[str, Any], start: Path) -> None:
 def _count_down(weights: dict[str, Tensor], theirs: Spec, ours: Spec) -> None:
     """Fit the table of a countdown to the bars that are wanted.
 
-    Bars that are counted now and were not are told apart from no others: row 0, which is "far".
+    Bars that are counted now and were not are distinguished from no others: row 0, which is "far".
     """
     if theirs.get("name") != "countdown" or ours.get("name") != "countdown":
         return

@@ -11,7 +11,7 @@ Shapes: B windows, T latents, F inputs a latent, L numbers a latent, C condition
         by the style of each latent                   -> StreamingGenerator, StyledBlock
     discriminator of two adjacent windows and their
         conditions: strided residual network          -> LatentDiscriminator
-    conditions heard from latents                     -> ConditionPredictor
+    conditions predicted from latents                 -> ConditionPredictor
 
 The generator knows no places: latents a to b depend on the inputs a - margin to b + margin alone,
 so that any piece of an endless stream can be made by itself.
@@ -234,7 +234,7 @@ class LatentDiscriminator(nn.Module):
 
 
 class ConditionPredictor(nn.Module):
-    """What conditions (B, T, C) are heard in white latents (B, T, L)."""
+    """Predicts conditions (B, T, C) from white latents (B, T, L)."""
 
     def __init__(self, latents: int, conditions: int, width: int = 128) -> None:
         super().__init__()

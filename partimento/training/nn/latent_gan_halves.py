@@ -139,7 +139,7 @@ class _Residual(nn.Module):
 
 
 class HalvesDiscriminator(nn.Module):
-    """One verdict (B, 1) on crops of latents (B, crop, L); it hears no conditions but its own.
+    """One verdict (B, 1) on crops of latents (B, crop, L); it sees no conditions but its own.
 
     ``mean`` and ``whiten`` are there for the game; as published, latents are seen as they are.
     """

@@ -57,7 +57,7 @@ class Schedule:
     """What has become of a cell at each time 0..T; float64, (T + 1,).
 
     ``keep`` (alpha-bar) is the share that is as it was, ``uniform`` (V beta-bar) the share drawn
-    anew from all values, and the rest (gamma-bar) is MASK. ``keep`` falls and stays above 0
+    again from all values, and the rest (gamma-bar) is MASK. ``keep`` falls and stays above 0
     before T.
     """
 
@@ -76,7 +76,7 @@ class Schedule:
 
     @property
     def masks_only(self) -> bool:
-        """Whether no cell is ever drawn anew, so that the closed form holds."""
+        """Whether no cell is ever redrawn, so that the closed form holds."""
         return not bool(self.uniform.any())
 
     def at(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -88,6 +88,8 @@ class Schedule:
         """Return keep, uniform and mask of the one step from t - 1 to t; each shaped as t."""
         before, drawn, _ = self.at(t - 1)
         after, now, _ = self.at(t)
+        # alpha_t = alpha-bar_t / alpha-bar_t-1 and 1 - gamma_t = (1 - gamma-bar_t) /
+        # (1 - gamma-bar_t-1), since a chain's shares multiply; V beta_t is their difference.
         kept = after / before
         # (1 - gamma) - alpha, with nothing subtracted from what is nearly the same
         uniform = (now * before - drawn * after) / (before * (before + drawn))
@@ -103,7 +105,7 @@ class Schedule:
 def linear_schedule(steps: int = TIMES, uniform: float = 0.0) -> Schedule:
     """Return alpha-bar linear from .99999 at time 1 to 9e-6 at the last, as published.
 
-    The published chain also draws 1e-6 of the cells anew (``uniform=PUBLISHED_UNIFORM``), which
+    The published chain also draws 1e-6 of the cells again (``uniform=PUBLISHED_UNIFORM``), which
     changes nothing to speak of and costs the closed form; it is left out by default.
     """
     keep = 1.0 - torch.from_numpy(masked_shares("linear", steps))
@@ -141,10 +143,10 @@ def q_sample(
     out = x0.masked_fill(hidden, MASK)
     if schedule.masks_only:
         return out
-    anew = (noise >= keep) & ~hidden & (x0 != MASK)
+    redrawn = (noise >= keep) & ~hidden & (x0 != MASK)
     if where is not None:
-        anew = anew & where
-    return torch.where(anew, torch.randint_like(x0, values), out)
+        redrawn = redrawn & where
+    return torch.where(redrawn, torch.randint_like(x0, values), out)
 
 
 # D3PM eq. 4 in the form of VQ-Diffusion eq. 11
@@ -182,13 +184,16 @@ def _backwards(p: Tensor, x_t: Tensor, t: Tensor, schedule: Schedule) -> Tensor:
     shape = (-1, 1, 1, 1)
     keep, uniform, mask = (part.view(shape).to(p) for part in schedule.at(t))
     before, drawn, masked = (part.view(shape).to(p) for part in schedule.at(t - 1))
-    kept, anew, falls = (part.view(shape).to(p) for part in schedule.step(t))
+    kept, redrawn, falls = (part.view(shape).to(p) for part in schedule.step(t))
     hidden = (x_t == MASK)[..., None]  # (B, S, T, 1)
     own = F.one_hot(x_t.clamp(min=0), values).to(p)  # (B, S, T, V)
     arrives = torch.where(hidden, mask, keep * own + uniform / values)  # q(x_t | x~)
+    # p(x~) / q(x_t | x~); 0 where x_t cannot come from x~
     share = torch.where(arrives > 0, p / arrives.clamp(min=torch.finfo(p.dtype).tiny), 0.0)
     total = share.sum(dim=-1, keepdim=True)
-    follows = torch.where(hidden, falls, kept * own + anew / values)  # q(x_t | x_t-1)
+    follows = torch.where(hidden, falls, kept * own + redrawn / values)  # q(x_t | x_t-1)
+    # k a value: q(k | x~) = alpha-bar_t-1 [k = x~] + beta-bar_t-1. k = MASK: none leaves it, so
+    # q(x_t | MASK) is 1 for a masked x_t and 0 for any other.
     seen = follows * (before * share + drawn / values * total)
     unseen = torch.where(hidden, masked * total, 0.0)
     return torch.cat([seen, unseen], dim=-1)
@@ -233,7 +238,7 @@ def masked_terms(
     """Return the same as ``variational_terms`` for a chain that only masks, in closed form.
 
     Raises:
-        ValueError: for a schedule that also draws cells anew.
+        ValueError: for a schedule that also draws cells again.
     """
 
     def rows(cells: Tensor) -> Tensor:
@@ -259,7 +264,7 @@ def masked_terms_of(
     and returns (n, V).
 
     Raises:
-        ValueError: for a schedule that also draws cells anew.
+        ValueError: for a schedule that also draws cells again.
     """
     if not schedule.masks_only:
         raise ValueError("the closed form is of chains that only mask; use variational_terms")
@@ -269,6 +274,7 @@ def masked_terms_of(
     of = needed.div(x0[0].numel(), rounding_mode="floor")  # the example of each row
     counted = nll * weight.flatten()[needed].to(nll)
     sums = nll.new_zeros(len(x0)).index_add(0, of, counted)
+    # (1 - gamma-bar_t-1 / gamma-bar_t) is the chance that the step back reveals a masked cell
     factor = schedule.revealed(t).to(nll) + _auxiliary(auxiliary, t, schedule)
     return factor * sums / _mass(weight.to(nll))
 
@@ -322,6 +328,7 @@ class Times(nn.Module):
         The draws of a batch are spread evenly over the distribution; each alone follows it.
         """
         p = self.probabilities()
+        # Stratified: one draw from each of B equal parts of the distribution, then shuffled.
         at = (torch.arange(batch, device=p.device) + torch.rand((), device=p.device)) / batch
         index = torch.searchsorted(p.cumsum(0), at.double(), right=True).clamp(max=len(p) - 1)
         index = index[torch.randperm(batch, device=p.device)]
@@ -333,6 +340,7 @@ class Times(nn.Module):
         seen = torch.bincount(t - 1, minlength=len(self.counts))
         sums = torch.zeros_like(self.squares).index_add(0, t - 1, terms.detach().double() ** 2)
         mean = sums / seen.clamp(min=1)
+        # n draws of a time in one batch count as n updates of the running mean.
         old = torch.where(self.counts > 0, self.decay ** seen.double(), 0.0)
         updated = old * self.squares + (1 - old) * mean
         self.squares.copy_(torch.where(seen > 0, updated, self.squares))

@@ -59,12 +59,13 @@ def gradient_penalty(real: Heads, latents: Tensor) -> Tensor:
     precision has no room for the squares.
     """
     verdict = torch.stack([each.float().mean(dim=1) for each in real]).mean(dim=0)
+    # Each verdict depends on its own example alone, so the gradient of the sum holds all of theirs.
     (slope,) = torch.autograd.grad(verdict.sum(), latents, create_graph=True)
     return slope.float().square().flatten(1).sum(dim=1).mean()
 
 
 def certainty(real: Heads, made: Heads) -> Tensor:
-    """Return 0 (the discriminator cannot tell) to 1 (both sides are beyond the hinge)."""
+    """Return 0 (the discriminator cannot separate them) to 1 (both sides are beyond the hinge)."""
     apart = torch.stack([x.mean() - y.mean() for x, y in zip(real, made, strict=True)]).mean()
     return apart.detach().float().clamp(0, 2) / 2
 
@@ -78,8 +79,8 @@ def adapted_weight(weight: Tensor, certain: Tensor, step: float, largest: float)
 def adapted_share(weight: Tensor, certain: Tensor, share: float) -> Tensor:
     """Return the weight a share up or down: the right size is found from afar, and held.
 
-    The goal is a discriminator half certain: its slopes then tell a generator where to go, while
-    one that is beyond the hinge on both sides tells it little.
+    The goal is a discriminator half certain: its gradients are then informative, while
+    those of one that is beyond the hinge on both sides vanish.
     """
     moved = torch.where(certain > _BALANCE, weight * (1 + share), weight / (1 + share))
     return moved.clamp(*_WEIGHTS)
@@ -90,6 +91,7 @@ def feature_distance(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:
     terms = []
     for x, y in zip(real, made, strict=True):
         x, y = x.detach().float(), y.float()
+        # (W,): distances count in units of each feature's deviation in the real ones
         scale = x.std(dim=(0, 2)).clamp_min(1e-3)
         terms.append(((x.mean(dim=(0, 2)) - y.mean(dim=(0, 2))) / scale).square().mean())
     return torch.stack(terms).mean()
@@ -129,6 +131,7 @@ class Moments(nn.Module):
         batch, length, width = x.shape
         products = []
         for lag in self.lags:
+            # E[x_t x_t-lag^T], (W, W)
             now, then = x[:, lag:], x[:, : length - lag]
             count = batch * (length - lag)
             products.append(now.reshape(-1, width).T @ then.reshape(-1, width) / count)
@@ -146,6 +149,7 @@ class Moments(nn.Module):
         for name, value in self.moments(made).items():
             real, before = getattr(self, f"real_{name}"), getattr(self, f"made_{name}")
             earlier = torch.where(self.batches > 0, before, value.detach())
+            # Two independent estimates: the expectation is the squared distance, without variance.
             missed = (earlier - real) * (value - real)
             total = total + missed[:, :latents].sum() / (len(value) * latents)
             with torch.no_grad():

@@ -44,6 +44,7 @@ def energy_score(first: Tensor, second: Tensor, real: Tensor, mask: Tensor) -> T
     seen = (_views(part, mask) for part in (first, second, real))
     for one, two, true in zip(*seen, strict=True):
         near = (_length(one - true) + _length(two - true) - _length(one - two)) / 2
+        # Divided by what holds something: rests would dilute the mean.
         total = total + near.sum() / (_length(true) > 0).sum().clamp(min=1)
     return total
 
@@ -51,5 +52,6 @@ def energy_score(first: Tensor, second: Tensor, real: Tensor, mask: Tensor) -> T
 def _length(x: Tensor) -> Tensor:
     """Return (B, n): the norm over the last axis, with a gradient of 0 at 0."""
     squares = x.square().sum(-1)
+    # The inner ``where`` keeps sqrt from 0: its infinite slope times 0 would be NaN.
     some = squares > 0
     return torch.where(some, torch.where(some, squares, 1.0).sqrt(), 0.0)

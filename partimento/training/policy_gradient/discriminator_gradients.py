@@ -13,7 +13,7 @@ real one.
 =================  ==============================================================================
 ``ExpectedSteps``  every token that could have come is weighed by the discriminator at each step,
 and the
-                   gradient is that of the expectation over them: no luck of the draw is left in
+                   gradient is that of the expectation over them: no sampling variance is left in
                    the step, and its baseline is exact ("expected policy gradients", Ciosek and
                    Whiteson 2018, arXiv 1801.03326; here the state is the prefix)
 ``AnchoredSteps``  the same, held to the generator that the discriminator knows: what is best then
@@ -62,14 +62,14 @@ __all__ = [
     "Route",
     "StraightGumbel",
     "discriminator_of_pairs",
+    "mean_scores",
     "regs",
     "route_of",
-    "scores_told",
     "searching",
     "terminal",
 ]
 
-_HEARD_AT_ONCE = 64
+_SCORED_AT_ONCE = 64
 
 Pair = tuple[Sequences, Sequences]  # real ones, and made ones that match them
 CreditOf = Callable[[Game, nn.Module, Pair], Credit]
@@ -87,16 +87,16 @@ class ExpectedSteps(Route):
     """The reward of each step, expected over every token that could have come."""
 
     def loss(self, game: Game, discriminator: nn.Module, pair: Pair, progress: float) -> Loss:
-        """Return -sum_v G(v | prefix) (D(prefix v) - E_G D), over places that are heard."""
+        """Return -sum_v G(v | prefix) (D(prefix v) - E_G D), over places that are scored."""
         made = pair[1]
         log_g = game.log_probabilities(made)  # (B, L, V)
         with torch.no_grad():
-            scores: DiscriminatorScores = discriminator(made.columns, made.tokens, made.heard)
+            scores: DiscriminatorScores = discriminator(made.columns, made.tokens, made.scored)
             values = finite_rewards(scores.values)
             expected = (log_g.exp() * values).sum(-1, keepdim=True)
         gain = (log_g.exp() * (values - expected)).sum(-1)  # zero; its gradient is not
-        total = -gain[made.heard].mean()
-        return Loss(total, scores_told(scores, made))
+        total = -gain[made.scored].mean()
+        return Loss(total, mean_scores(scores, made))
 
 
 class AnchoredSteps(Route):
@@ -105,7 +105,7 @@ class AnchoredSteps(Route):
     The best G of  strength x E_G[D] - KL(G || reference)  at a prefix is  reference x exp(strength
     x D), up to its sum (Abdolmaleki et al. 2018, arXiv 1806.06920, section 3). With a strength of 1
     and a perfect discriminator that is the real distribution itself. The generator learns it by
-    cross-entropy, so it cannot run past what the discriminator has heard, and the discriminator can
+    cross-entropy, so it cannot run past what the discriminator has seen, and the discriminator can
     rest.
     """
 
@@ -113,17 +113,17 @@ class AnchoredSteps(Route):
         self.reference, self.strength = reference, strength
 
     def loss(self, game: Game, discriminator: nn.Module, pair: Pair, progress: float) -> Loss:
-        """Return the cross-entropy to the best generator, over places that are heard."""
+        """Return the cross-entropy to the best generator, over places that are scored."""
         made = pair[1]
         with torch.no_grad():
-            scores: DiscriminatorScores = discriminator(made.columns, made.tokens, made.heard)
+            scores: DiscriminatorScores = discriminator(made.columns, made.tokens, made.scored)
             values = finite_rewards(scores.values)
             best = game.log_probabilities(made, self.reference) + self.strength * values
             aim = torch.softmax(best, dim=-1)
         log_g = game.log_probabilities(made)
         # A token that cannot be has log-probability -inf, and is never aimed at.
         each = -(aim * log_g.clamp(min=-1e4)).sum(-1)
-        return Loss(each[made.heard].mean(), scores_told(scores, made))
+        return Loss(each[made.scored].mean(), mean_scores(scores, made))
 
 
 class Rewarded(Route):
@@ -136,17 +136,17 @@ class Rewarded(Route):
         """Return the loss of policy gradient, a token."""
         made = pair[1]
         with torch.no_grad():
-            scores: DiscriminatorScores = discriminator(made.columns, made.tokens, made.heard)
+            scores: DiscriminatorScores = discriminator(made.columns, made.tokens, made.scored)
         values = self.credit(game, discriminator, pair).values(made.tokens)
         chosen = game.log_probabilities(made).gather(-1, made.tokens[..., None])[..., 0]
-        heard = made.heard
+        scored = made.scored
         loss = reinforce(
-            torch.where(heard, chosen, torch.zeros_like(chosen)),
+            torch.where(scored, chosen, torch.zeros_like(chosen)),
             self.baseline.advantages(values),
-            heard,
+            scored,
         )
-        places = heard.float().sum() / len(heard)
-        return Loss(loss.total / places, scores_told(scores, made))
+        places = scored.float().sum() / len(scored)
+        return Loss(loss.total / places, mean_scores(scores, made))
 
 
 class StraightGumbel(Route):
@@ -162,35 +162,35 @@ class StraightGumbel(Route):
         temperature = self.temperature(progress)
         hot = straight_through(gumbel_given(log_g, made.tokens), temperature)
         given = F.one_hot(made.tokens, hot.shape[-1]).to(hot)
-        hot = torch.where(made.heard[..., None], hot, given)
+        hot = torch.where(made.scored[..., None], hot, given)
         # The discriminator's own weights take no gradient here.
         frozen = {name: value.detach() for name, value in discriminator.named_parameters()}
         frozen |= dict(discriminator.named_buffers())
         scores: DiscriminatorScores = functional_call(
-            discriminator, frozen, (made.columns, hot, made.heard)
+            discriminator, frozen, (made.columns, hot, made.scored)
         )
-        total = -(scores.steps[made.heard].mean() + scores.whole.mean())
+        total = -(scores.steps[made.scored].mean() + scores.whole.mean())
         finite_rewards(total)
-        return Loss(total, scores_told(scores, made))
+        return Loss(total, mean_scores(scores, made))
 
 
-def scores_told(scores: DiscriminatorScores, made: Sequences) -> dict[str, Tensor]:
-    """Return what the log tells: the mean log-odds that the discriminator gives the generator."""
+def mean_scores(scores: DiscriminatorScores, made: Sequences) -> dict[str, Tensor]:
+    """Return what the log reports: the mean log-odds that the discriminator gives the generator."""
     return {
-        "score_steps": scores.steps.detach()[made.heard].mean(),
+        "score_steps": scores.steps.detach()[made.scored].mean(),
         "score_whole": scores.whole.detach().mean(),
     }
 
 
 def discriminator_of_pairs(
-    real: DiscriminatorScores, made: DiscriminatorScores, listened: Tensor
+    real: DiscriminatorScores, made: DiscriminatorScores, is_scored: Tensor
 ) -> Loss:
     """Return D's loss: softplus(fake - real), of each prefix (local) and of the whole.
 
-    ``listened`` (B, L) is True where the discriminator listens to either. The parts are how often
+    ``is_scored`` (B, L) is True where the discriminator scores either. The parts are how often
     it is right.
     """
-    local = (real.steps - made.steps)[listened]
+    local = (real.steps - made.steps)[is_scored]
     whole = real.whole - made.whole
     parts = {
         "right_steps": (local > 0).float().mean().detach(),
@@ -203,10 +203,10 @@ def regs(game: Game, discriminator: nn.Module, pair: Pair) -> Credit:
     """Return the reward for each generated step: D's probability of each prefix, 0..1."""
     real, made = pair
     with torch.no_grad():
-        theirs: DiscriminatorScores = discriminator(real.columns, real.tokens, real.heard)
+        theirs: DiscriminatorScores = discriminator(real.columns, real.tokens, real.scored)
 
     def reward(tokens: Tensor) -> Tensor:
-        scores: DiscriminatorScores = discriminator(made.columns, tokens, made.heard)
+        scores: DiscriminatorScores = discriminator(made.columns, tokens, made.scored)
         return torch.sigmoid(scores.steps - theirs.steps)
 
     return StepRewards(reward)
@@ -238,7 +238,7 @@ def _belief_in_the_whole(
     """
     real, made = pair
     with torch.no_grad():
-        theirs: DiscriminatorScores = discriminator(real.columns, real.tokens, real.heard)
+        theirs: DiscriminatorScores = discriminator(real.columns, real.tokens, real.scored)
 
     def reward(tokens: Tensor) -> Tensor:
         batch = len(made.tokens)
@@ -246,11 +246,11 @@ def _belief_in_the_whole(
         if len(tokens) != batch:
             rows = rows.repeat_interleave(len(tokens) // (batch * len(starts))).repeat(len(starts))
         found = []
-        for at in range(0, len(tokens), _HEARD_AT_ONCE):
-            of = rows[at : at + _HEARD_AT_ONCE]
-            here = tokens[at : at + _HEARD_AT_ONCE]
+        for at in range(0, len(tokens), _SCORED_AT_ONCE):
+            of = rows[at : at + _SCORED_AT_ONCE]
+            here = tokens[at : at + _SCORED_AT_ONCE]
             part = game.sequences(here, made.features[of], made.prompt[of])
-            scores: DiscriminatorScores = discriminator(part.columns, part.tokens, part.heard)
+            scores: DiscriminatorScores = discriminator(part.columns, part.tokens, part.scored)
             found.append(torch.sigmoid(scores.whole - theirs.whole[of]))
         return torch.cat(found)
 

@@ -4,7 +4,7 @@ Shapes: B sequences, L tokens, C columns, F features, V the vocabulary.
 
 Real sequences are crops of the training pieces. A made one shares with a real one its features and,
 in some of the batches, its first tokens: what the generator continues is then music, not its own
-beginning, and the discriminator has nothing to tell the two by but what was made.
+beginning, and the discriminator can separate the two only by what was generated.
 """
 
 from __future__ import annotations
@@ -123,14 +123,14 @@ class Sequences:
     """Sequences as both sides see them.
 
     - ``tokens``: (B, L); ``columns``: (B, L, C), known before each of them;
-    - ``heard``: (B, L), where the discriminator listens: past the prompt, up to the end of the
+    - ``scored``: (B, L), where the discriminator scores: past the prompt, up to the end of the
       piece;
     - ``features``: (B, L, F), those of the columns; ``prompt``: (B,), how many tokens were given.
     """
 
     tokens: Tensor
     columns: Tensor
-    heard: Tensor
+    scored: Tensor
     features: Tensor
     prompt: Tensor
 
@@ -218,13 +218,13 @@ class Game:
 
     def sequences(self, tokens: Tensor, features: Tensor, prompt: Tensor) -> Sequences:
         """Return tokens (B, L) as both sides see them; the first ``prompt`` (B,) were given."""
-        heard = torch.arange(tokens.shape[1], device=tokens.device) >= prompt[:, None]
+        scored = torch.arange(tokens.shape[1], device=tokens.device) >= prompt[:, None]
         end = self.model.representation.end_token
         if end is not None:
             ends = (tokens == end).long()
-            heard &= ends.cumsum(1) - ends == 0
+            scored &= ends.cumsum(1) - ends == 0
         columns = self.policy(features).columns(tokens)
-        return Sequences(tokens, columns, heard, features, prompt)
+        return Sequences(tokens, columns, scored, features, prompt)
 
     def log_probabilities(self, made: Sequences, network: nn.Module | None = None) -> Tensor:
         """Return (B, L, V), the generator's log-distribution at each place, without dropout.

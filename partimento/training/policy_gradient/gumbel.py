@@ -37,7 +37,7 @@ def gumbel_given(log_probabilities: Tensor, tokens: Tensor) -> Tensor:
     logs = log_probabilities.detach()
     top = _gumbel(logs[..., :1])  # the largest of all: the distributions sum to one
     free = logs + _gumbel(logs)
-    # The others are Gumbel draws cut off at the top one.
+    # The others are Gumbel draws cut off at the top one: -log(exp(-top) + exp(-free)) <= top.
     below = -torch.logaddexp(-top, -free)
     index = tokens[..., None]
     placed = below.scatter(-1, index, top)
@@ -49,4 +49,5 @@ def straight_through(noisy: Tensor, temperature: float) -> Tensor:
     """Return one-hot (..., V) of the largest, with the gradient of softmax(noisy / temperature)."""
     soft = torch.softmax(noisy / temperature, dim=-1)
     hard = torch.zeros_like(soft).scatter(-1, noisy.argmax(-1, keepdim=True), 1.0)
+    # Forward the sum is ``hard``; backward only ``soft`` has a gradient.
     return hard + (soft - soft.detach())

@@ -110,6 +110,7 @@ class MonteCarlo(Credit):
             parts = [rows[at : at + _ROWS] for at in range(0, len(rows), _ROWS)]
             found = finite_rewards(torch.cat([self.reward(part) for part in parts]))
             means = found.view(ends.shape[:3]).mean(-1)  # (S, B)
+            # Prefixes of last + 1 to start tokens take the value of the prefix of ``start`` tokens.
             last = 0
             for start, mean in zip(starts, means, strict=True):
                 out[:, last:start] = mean[:, None]

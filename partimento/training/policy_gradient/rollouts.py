@@ -137,7 +137,7 @@ class BarWalks:
 
 
 class HiddenWalks:
-    """Walks of a base whose last feature is told as 0, unknown: a countdown without its end."""
+    """Walks of a base whose last feature is given as 0, unknown: a countdown without its end."""
 
     def __init__(self, base: Walks) -> None:
         self.base = base
@@ -470,7 +470,7 @@ def naive_rollouts(policy: TokenPolicy, tokens: Tensor, uniforms: Tensor) -> Ten
         for start in range(starts):
             for n in range(count):
                 for at in range(start + 1, length):
-                    # Place ``at`` is told by what stands before it: what it holds is not read.
+                    # Place ``at`` depends on what precedes it: its own token is not read.
                     columns = policy.columns(out[start, :, n, : at + 1])
                     logits = policy.masked(policy.network(columns)[:, -1])
                     out[start, :, n, at] = pick(logits, uniforms[start, :, n, at])

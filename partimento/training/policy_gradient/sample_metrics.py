@@ -106,7 +106,7 @@ class MadeFigures:
         real = self.game.of(batch)
         with without_dropout(self.game.model.network):
             logits = self.game.model.network(real.columns)
-        return float(next_token_loss(logits, real.tokens, real.heard).total)
+        return float(next_token_loss(logits, real.tokens, real.scored).total)
 
     def _scores(self, tokens: Tensor) -> list[Score]:
         decode = self.game.model.representation.decode

@@ -16,7 +16,7 @@ from partimento.training.policy_gradient.discriminator_gradients import (
     Pair,
     Route,
     discriminator_of_pairs,
-    scores_told,
+    mean_scores,
 )
 from partimento.training.policy_gradient.game import Game, GameState, Sequences
 from partimento.training.policy_gradient.reinforce import follow
@@ -34,7 +34,7 @@ class GamePlay:
     preset: Any
     network: nn.Module
     discriminator: nn.Module
-    reference: nn.Module  # the generator as the discriminator hears it
+    reference: nn.Module  # the generator as the discriminator samples it
     state: GameState
     game: Game
     route: Route
@@ -61,8 +61,8 @@ class GamePlay:
         self.state.renew(self.game, batch, self.preset.training.batch_size)
         rows = self.state.some(self.preset.discriminator.training.batch_size)
         real, made = self.state.pair(self.game, rows)
-        of_real, of_made = (self.discriminator(x.columns, x.tokens, x.heard) for x in (real, made))
-        return discriminator_of_pairs(of_real, of_made, real.heard | made.heard)
+        of_real, of_made = (self.discriminator(x.columns, x.tokens, x.scored) for x in (real, made))
+        return discriminator_of_pairs(of_real, of_made, real.scored | made.scored)
 
     @torch.no_grad()
     def _heard(self, pairs: Iterable[Pair]) -> dict[str, float]:
@@ -74,11 +74,11 @@ class GamePlay:
         with without_dropout(self.discriminator):
             for real, made in pairs:
                 of_real, of_made = (
-                    self.discriminator(x.columns, x.tokens, x.heard) for x in (real, made)
+                    self.discriminator(x.columns, x.tokens, x.scored) for x in (real, made)
                 )
-                right = discriminator_of_pairs(of_real, of_made, real.heard | made.heard).parts
+                right = discriminator_of_pairs(of_real, of_made, real.scored | made.scored).parts
                 parts = {f"discriminator_{name}": value for name, value in right.items()}
-                parts |= scores_told(of_made, made)
+                parts |= mean_scores(of_made, made)
                 found.append({name: float(value) for name, value in parts.items()})
         return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
 
@@ -100,13 +100,13 @@ class GamePlay:
         self.state.begun.fill_(1)
 
     def _teacher(self, real: Sequences) -> Loss:
-        return next_token_loss(self.network(real.columns), real.tokens, real.heard)
+        return next_token_loss(self.network(real.columns), real.tokens, real.scored)
 
     def _generator_loss(self, batch: Batch) -> Loss:
         """Return the loss by the preset's route, and teacher forcing in the same step."""
         preset, size = self.preset, self.preset.training.batch_size
         if self.is_anchored:
-            rows = self.state.some(size)  # what the discriminator heard last
+            rows = self.state.some(size)  # what the discriminator saw last
         else:
             self.state.renew(self.game, batch, size)
             rows = self.state.serve(size)

@@ -1,4 +1,4 @@
-"""Real sequences of one length, and how sequences that were made stand beside them."""
+"""Real sequences of one length, and how generated sequences compare with them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["COLLAPSED", "SequenceWindows"]
 
 COLLAPSED = 0.5  # of the data's diversity; below it a generator repeats itself
 _LEAST = 8  # sequences side by side that a discriminator needs
-_HEARD = 2048  # training sequences in which what is made may be found
+_COMPARED = 2048  # training sequences in which what is made may be found
 
 
 class SequenceWindows:
     """Sequences of ``length`` tokens from anywhere in the pieces of ``train`` and ``valid``.
 
-    Figures are told of ``validated`` made sequences, against as many real ones.
+    Figures are of ``validated`` generated sequences, against as many real ones.
 
     Raises:
         TrainingError: if no training piece is long enough, or there is too little for a
@@ -48,7 +48,7 @@ class SequenceWindows:
         if not self.sets["valid"].pieces:
             self.sets["valid"] = self.sets["train"]
         draw = np.random.default_rng(0)
-        self.train = self.real(draw, max(validated, _HEARD)).numpy()
+        self.train = self.real(draw, max(validated, _COMPARED)).numpy()
         self.valid = self.real(draw, validated, "valid").numpy()
         like = self.train[:validated]
         self._self_bleu, self._distinct = float(self_bleu(like).mean()), distinct(like)
@@ -71,7 +71,7 @@ class SequenceWindows:
         - ``bleu``: against validation sequences; ``self_bleu``: against each other;
         - ``diversity``: distinct 4-grams over the training sequences' own; under ``COLLAPSED`` it
           has collapsed;
-        - ``novelty``: the share of 4-grams that are in none of the training sequences heard.
+        - ``novelty``: the share of 4-grams that are in none of the training sequences sampled.
         """
         quality, own = float(bleu(made, self.valid).mean()), float(self_bleu(made).mean())
         diversity = distinct(made) / self._distinct

@@ -55,7 +55,7 @@ class TokenTask:
         self.facts: dict[str, Any] = {}
 
     def fresh(self) -> TokenTask:
-        """Return another training_task of the same preset, its weights drawn anew."""
+        """Return another training task of the same preset, with newly initialised weights."""
         return type(self)(self.system, self.preset, self.factory)
 
     def of_preset(self, preset: TokenPreset) -> TokenTask:
@@ -105,10 +105,10 @@ class TokenTask:
         cache = folder / "tokens.npz"
         sets = token_data.load_sets(cache, made_from)
         if sets is None:
-            heard: list[tuple[str, Score]] = []
-            sets = self._encode(corpora, say, heard)
-            # What the model has heard, so that what it makes can be held against it.
-            CopyIndex.build(heard).save(folder / COPIES)
+            learnt: list[tuple[str, Score]] = []
+            sets = self._encode(corpora, say, learnt)
+            # What the model has been trained on, so that what it makes can be held against it.
+            CopyIndex.build(learnt).save(folder / COPIES)
             token_data.save_sets(cache, sets, made_from)
         self._take(sets)
         self.facts["corpora"] = sorted({corpus.name for corpus in corpora})
@@ -140,7 +140,7 @@ class TokenTask:
         self,
         corpora: Sequence[Corpus],
         say: Callable[[str], None],
-        heard: list[tuple[str, Score]],
+        learnt: list[tuple[str, Score]],
     ) -> dict[str, list[TokenPiece]]:
         sets: dict[str, list[TokenPiece]] = {"train": [], "valid": [], "test": []}
         ranges: dict[str, tuple[int, int]] | None = None
@@ -151,8 +151,8 @@ class TokenTask:
                 ]
                 scores = [score for _, score in named]
                 if split == "train":
-                    known = {name for name, _ in heard}
-                    heard += [
+                    known = {name for name, _ in learnt}
+                    learnt += [
                         (name, score)
                         for name, score in ((f"{corpus.name}/{n}", s) for n, s in named)
                         if name not in known

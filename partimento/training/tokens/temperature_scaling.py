@@ -1,4 +1,4 @@
-"""Temperature scaling: one number, fitted on validation music, that mends overconfidence.
+"""Temperature scaling: one number, fitted on validation music, that corrects overconfidence.
 
 A small model that has seen a few hundred pieces many times is surer than it should be. Dividing
 its logits by the temperature that suits held-out music best (Guo et al. 2017, "On Calibration of

@@ -45,7 +45,7 @@ def cells_of(where: Scope, *notes: tuple[int, int, int, int]) -> Cells:
     return cells
 
 
-def told(cells: Cells, where: Scope) -> list[tuple[int, int, int, int]]:
+def as_tuples(cells: Cells, where: Scope) -> list[tuple[int, int, int, int]]:
     """Return the notes (voice, column, pitch, length) of cells."""
     return [(n.slot, n.start, n.pitch, n.stop - n.start) for n in new_notes(cells, where, -1)]
 
@@ -124,29 +124,32 @@ def test_held_notes_are_cut_where_the_chord_turns_against_them() -> None:
     where = scope(3)
     constraint = CellConstraint(Promises(chords=parse_chords("C F")), NAMES)
     cells = cells_of(where, (0, 0, 64, 24), (1, 0, 60, 40), (2, 6, 62, 4))
-    mended = told(constraint.mend(cells, where, no_odds), where)
+    repaired = as_tuples(constraint.repair(cells, where, no_odds), where)
     # E is no tone of F, C is of both, D may stand before the strong beat but not on it.
-    assert mended == [(0, 0, 64, 16), (1, 0, 60, 40), (2, 6, 62, 2)]
+    assert repaired == [(0, 0, 64, 16), (1, 0, 60, 40), (2, 6, 62, 2)]
 
 
 def test_outer_voices_stay_where_too_many_sound() -> None:
     where = scope()
     cells = cells_of(where, (0, 4, 72, 4), (1, 0, 65, 8), (2, 4, 48, 4))
     two = CellConstraint(Promises(max_polyphony=2), NAMES)
-    assert told(two.mend(cells, where, no_odds), where) == [
+    assert as_tuples(two.repair(cells, where, no_odds), where) == [
         (1, 0, 65, 4), (0, 4, 72, 4), (2, 4, 48, 4),
     ]  # fmt: skip
     one = CellConstraint(Promises(max_polyphony=1), NAMES)
-    assert told(one.mend(cells, where, no_odds), where) == [(1, 0, 65, 4), (0, 4, 72, 4)]
-    assert told(one.mend(cells, where, no_odds, [(2, 4)]), where) == [(1, 0, 65, 4), (2, 4, 48, 4)]
-    assert told(one.mend(cells, where, no_odds, [(1, 0)]), where) == [(1, 0, 65, 8)]
+    assert as_tuples(one.repair(cells, where, no_odds), where) == [(1, 0, 65, 4), (0, 4, 72, 4)]
+    assert as_tuples(one.repair(cells, where, no_odds, [(2, 4)]), where) == [
+        (1, 0, 65, 4),
+        (2, 4, 48, 4),
+    ]
+    assert as_tuples(one.repair(cells, where, no_odds, [(1, 0)]), where) == [(1, 0, 65, 8)]
 
 
 def test_voices_that_are_not_used_and_second_voices_are_no_outer_ones() -> None:
     where = scope()
     constraint = CellConstraint(Promises(max_polyphony=1), (None, "Violin", "Violin"))
     cells = cells_of(where, (1, 0, 65, 8), (2, 0, 48, 4))
-    assert told(constraint.mend(cells, where, no_odds), where) == [(1, 0, 65, 8)]
+    assert as_tuples(constraint.repair(cells, where, no_odds), where) == [(1, 0, 65, 8)]
 
 
 def test_kept_notes_count_and_are_not_cut() -> None:
@@ -155,14 +158,20 @@ def test_kept_notes_count_and_are_not_cut() -> None:
     where = scope(sounding_most=most)
     constraint = CellConstraint(Promises(max_polyphony=1), NAMES)
     cells = cells_of(where, (0, 4, 72, 8), (1, 8, 60, 1), (1, 10, 60, 2))
-    assert told(constraint.mend(cells, where, no_odds), where) == [(0, 4, 72, 2), (1, 10, 60, 2)]
+    assert as_tuples(constraint.repair(cells, where, no_odds), where) == [
+        (0, 4, 72, 2),
+        (1, 10, 60, 2),
+    ]
 
 
 def test_a_note_from_before_that_was_cut_stays_cut() -> None:
     where = scope(begin=16)
     constraint = CellConstraint(Promises(max_polyphony=1), NAMES)
     cells = cells_of(where, (1, 12, 60, 12), (1, 16, 62, 4), (0, 16, 72, 4))
-    assert told(constraint.mend(cells, where, no_odds), where) == [(1, 12, 60, 4), (0, 16, 72, 4)]
+    assert as_tuples(constraint.repair(cells, where, no_odds), where) == [
+        (1, 12, 60, 4),
+        (0, 16, 72, 4),
+    ]
 
 
 def test_long_silences_are_filled_on_a_beat_with_what_is_likeliest() -> None:
@@ -175,17 +184,17 @@ def test_long_silences_are_filled_on_a_beat_with_what_is_likeliest() -> None:
     where = scope()
     promises = Promises(max_silence_quarters=1.5, key=parse_key("C major"))
     cells = cells_of(where, (0, 0, 72, 6), (2, 24, 48, 8))
-    mended = CellConstraint(promises, NAMES).mend(cells, where, likes_d_in_the_alto)
-    assert told(mended, where) == [(0, 0, 72, 6), (1, 8, 62, 16), (2, 24, 48, 8)]
+    repaired = CellConstraint(promises, NAMES).repair(cells, where, likes_d_in_the_alto)
+    assert as_tuples(repaired, where) == [(0, 0, 72, 6), (1, 8, 62, 16), (2, 24, 48, 8)]
 
 
 def test_a_silence_goes_on_from_the_window_before() -> None:
     where = scope(silent=6, end=16)
     constraint = CellConstraint(Promises(max_silence_quarters=2.0), NAMES)
-    mended = told(constraint.mend(cells_of(where), where, flat), where)
-    assert mended[0][1] <= 2
+    repaired = as_tuples(constraint.repair(cells_of(where), where, flat), where)
+    assert repaired[0][1] <= 2
     calm = CellConstraint(Promises(max_silence_quarters=99.0), NAMES)
-    assert told(calm.mend(cells_of(where), where, no_odds), where) == []
+    assert as_tuples(calm.repair(cells_of(where), where, no_odds), where) == []
 
 
 def test_filled_notes_keep_the_other_promises() -> None:
@@ -196,9 +205,11 @@ def test_filled_notes_keep_the_other_promises() -> None:
         ranges={"*": PitchRange(60, 71)},
         max_polyphony=1,
     )
-    mended = told(CellConstraint(promises, NAMES).mend(cells_of(where), where, flat), where)
-    assert sum(length for *_, length in mended) == 64
-    for _, column, pitch, length in mended:
+    repaired = as_tuples(
+        CellConstraint(promises, NAMES).repair(cells_of(where), where, flat), where
+    )
+    assert sum(length for *_, length in repaired) == 64
+    for _, column, pitch, length in repaired:
         for strong in range(0, 64, 8):
             if column <= strong < column + length:
                 tones = {0, 4, 7} if strong // 16 % 2 == 0 else {6, 10, 1}
@@ -224,6 +235,6 @@ def test_a_note_is_placed_where_promises_leave_room() -> None:
     constraint = CellConstraint(Promises(max_polyphony=1, chords=parse_chords("C")), NAMES)
     cells = cells_of(where, (0, 0, 72, 10), (0, 13, 72, 19))
     placed = constraint.place(cells, where, 1, 0, 32, flat)
-    assert told(placed, where)[1] == (1, 10, 0, 3)
+    assert as_tuples(placed, where)[1] == (1, 10, 0, 3)
     full = cells_of(where, (0, 0, 72, 32))
     assert (constraint.place(full, where, 1, 0, 32, flat) == full).all()

@@ -252,15 +252,15 @@ def test_a_deaf_model_says_so(folder: ModelFolder, performer: LatentAudioPerform
 def test_what_is_wished_is_told(performer: LatentAudioPerformer) -> None:
     conditions = Conditions(1, {"density": QUANTILES, "tempo": QUANTILES}, STEP / 44100)
     wished = MusikaControls(density=4, loudness=-30, tempo=120, variation=0.5, movement=1)
-    told = conditions.told(wished, 10, 20, Beat())
+    told = conditions.conditioning(wished, 10, 20, Beat())
     np.testing.assert_allclose(told.conditions[:, :3], [[0.5, 0.5, 0.5]] * 10)
     np.testing.assert_allclose(np.hypot(told.conditions[:, 3], told.conditions[:, 4]), 1, rtol=1e-5)
     assert set(told.variation) == {0.5}
     assert set(told.movement) == {1.0}
-    free = conditions.told(MusikaControls(), -500, 500, Beat())
+    free = conditions.conditioning(MusikaControls(), -500, 500, Beat())
     assert QUANTILES[1] <= free.conditions[:, 0].min() < free.conditions[:, 0].max()
     assert free.conditions[:, 0].max() <= QUANTILES[-2]
-    part = conditions.told(MusikaControls(), 7, 9, Beat())
+    part = conditions.conditioning(MusikaControls(), 7, 9, Beat())
     np.testing.assert_array_equal(part.conditions, free.conditions[507:509])
 
 
@@ -277,7 +277,7 @@ def test_beats_of_a_loop_come_out_even() -> None:
     period = 1000
     conditions = Conditions(1, {}, STEP / 44100, period)
     wished = MusikaControls(tempo=100)
-    told = conditions.told(wished, 0, 2 * period, Beat())
+    told = conditions.conditioning(wished, 0, 2 * period, Beat())
     np.testing.assert_allclose(told.conditions[:period], told.conditions[period:], atol=1e-5)
     assert conditions.beats_per_minute(wished) == pytest.approx(100, rel=0.2)
     assert Conditions(1, {}, 0.1).beats_per_minute(MusikaControls()) is None
@@ -287,7 +287,7 @@ def test_a_path_is_found_that_sounds_like_the_given(performer: LatentAudioPerfor
     generator = performer.generator
     margin = generator.margin
     conditions = Conditions(1, {}, STEP / 44100)
-    told = conditions.told(MusikaControls(), -40 - margin, margin, Beat())
+    told = conditions.conditioning(MusikaControls(), -40 - margin, margin, Beat())
 
     def latents(path: Any) -> F32:
         inputs = path.inputs(-32 - margin, margin, told.last(32 + 2 * margin).conditions)

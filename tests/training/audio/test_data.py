@@ -82,7 +82,7 @@ def test_a_recording_is_cut_held_out_and_read_back(songs: Path, tmp_path: Path) 
     assert np.array_equal(part.samples(1, 2), first.samples(3, 2))
     assert np.array_equal(part.conditions, first.conditions[2:5])
     assert "1 recordings, 0.3 minutes" in said[0]
-    assert "by heart" in said[-1]
+    assert "memorises" in said[-1]
 
 
 def test_the_same_sound_comes_of_every_rate_and_every_part(songs: Path, tmp_path: Path) -> None:

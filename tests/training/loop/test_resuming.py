@@ -144,7 +144,7 @@ def test_what_is_left_out_is_remembered_and_what_contradicts_is_refused(here: Pa
     assert runs.resumed(out, "music_transformer", ["music"], "tiny").values == {"transpose": 4}
     assert runs.resumed(out, None, (), "default", 5, 2) == runs.Run(
         "music_transformer", (str(music),), "default", 5, 2
-    )  # another preset or seed is refused by the workshop, which knows what differs
+    )  # another preset or seed is refused by the training loop, which knows what differs
     with pytest.raises(TrainingError, match=r"with music_transformer \(not performance_rnn\)"):
         runs.resumed(out, "performance_rnn", ())
     with pytest.raises(TrainingError, match=r"begun with the data .*music \(not jsb_chorales\)"):
@@ -179,7 +179,7 @@ def test_known_corpora_keep_their_names(here: Path) -> None:
         runs.open_data(names[1])
 
 
-def test_the_workshops_checkpoint_is_the_one_that_is_looked_for() -> None:
+def test_the_checkpoint_of_training_is_the_one_that_is_looked_for() -> None:
     assert runs.CHECKPOINT.name == CHECKPOINT
 
 

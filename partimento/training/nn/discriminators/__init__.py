@@ -1,1 +1,1 @@
-"""Networks that tell real from generated."""
+"""Networks that distinguish real from generated."""

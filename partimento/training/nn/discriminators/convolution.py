@@ -91,7 +91,7 @@ class ConvDiscriminator(nn.Module):
 class PrefixDiscriminator(nn.Module):
     """Logits (B, L) that each prefix is the beginning of a real sequence, in one causal pass.
 
-    Tokens are (B, L), or one-hot (B, L, V). Place t has heard the tokens up to t itself and none
+    Tokens are (B, L), or one-hot (B, L, V). Place t has seen the tokens up to t itself and none
     after, so one pass rewards each step (Li et al. 2017, arXiv 1701.06547, section 3.2); the last
     place is the verdict on the whole.
     """

@@ -3,7 +3,7 @@
 Shapes: B sequences, L tokens, C columns, F features, V the vocabulary, W the width, K codes.
 
 A discriminator has a thousand pieces to learn from where a generator has their million tokens, so
-it hears music as it sounds in any key. Pitches enter as intervals from the last pitch of the same
+it sees music as it is in any key. Pitches enter as intervals from the last pitch of the same
 voice, and so do they leave: the step head gives a value to each interval (and to each token that is
 no pitch), which is then the value of the token it leads to. Attention is causal: what is thought of
 a prefix depends on nothing after it, and one pass gives the reward of every step (the REGS of Zhang
@@ -108,7 +108,7 @@ class SequenceDiscriminator(nn.Module):
         self.whole = nn.Linear(width, 1)
         nn.init.normal_(self.heard.weight, std=_LOUDNESS / back**0.5)
         nn.init.normal_(self.token.weight, std=0.02)
-        for head in (self.step, self.whole):  # at first it can hardly tell
+        for head in (self.step, self.whole):  # at first its verdicts are near 0
             nn.init.normal_(head.weight, std=1e-3)
             nn.init.zeros_(head.bias)
 
@@ -118,11 +118,11 @@ class SequenceDiscriminator(nn.Module):
         """Return the scores of ``tokens``: integers (B, L), or one-hot vectors (B, L, V).
 
         One-hot vectors stand in for the columns' recent tokens too, so that a gradient to them
-        tells what the discriminator heard in later places; only intervals are as the integers were.
-        ``mask`` (B, L) is True where the discriminator listens; everywhere without.
+        shows what the discriminator saw in later places; only intervals are as the integers were.
+        ``mask`` (B, L) is True where the discriminator scores; everywhere without.
         """
         is_soft = tokens.is_floating_point()
-        listens = torch.ones_like(columns[..., 0], dtype=torch.bool) if mask is None else mask
+        is_scored = torch.ones_like(columns[..., 0], dtype=torch.bool) if mask is None else mask
         recent = columns[..., : self.config.local_width]
         reference = self.intervals.reference(recent)  # (B, L)
         hidden = self._hidden(columns, recent, reference, tokens if is_soft else None)
@@ -135,8 +135,8 @@ class SequenceDiscriminator(nn.Module):
         else:
             gained = values.gather(-1, tokens[..., None])[..., 0]
             own = self.token(tokens)
-        steps = (gained * listens).cumsum(1)  # (B, L)
-        weight = listens.to(hidden)[..., None]
+        steps = (gained * is_scored).cumsum(1)  # (B, L)
+        weight = is_scored.to(hidden)[..., None]
         each = F.gelu(self.summary(hidden + own)) * weight
         summary = self.whole(each.sum(1) / weight.sum(1).clamp(min=1))[:, 0].float()
         return DiscriminatorScores(steps[:, -1] + summary, steps, values)
