@@ -17,7 +17,7 @@ def test_the_client_of_the_guide_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     make_model()
-    make_model("filling", system="filler")
+    make_model("writing", system="filler")
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "guide" / "server.md").read_text()
     (client,) = (text for language, text in blocks(page) if language == "py")
