@@ -16,7 +16,7 @@ from partimento.server.store import Project, Store
 __all__ = ["projects"]
 
 
-def projects(action: Literal["export"], folder: Path, *, projects: Path | None = None) -> int:
+def projects(action: Literal["export"], folder: Path, /, *, projects: Path | None = None) -> int:
     """Write all projects of the studio as files: a folder for each, a MIDI file a version.
 
     Parameters

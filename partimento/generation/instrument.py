@@ -58,9 +58,8 @@ class Instrument:
     """A loaded model. It holds weights only: one instrument may serve many callers.
 
     A piece is given as a path, a ``Score``, an ``Audio`` or a ``Result``. ``progress`` is called
-    with (done, asked), in bars of notes or seconds of sound, after each piece that is ready. An
-    exception that it raises cancels the request: nothing is kept, and the exception reaches the
-    caller. Ctrl-C does the same.
+    with (done, asked), in bars or seconds, after each piece that is ready. An exception that it
+    raises (or Ctrl-C) cancels the request: nothing is kept, and it reaches the caller.
     """
 
     def __init__(
@@ -127,14 +126,12 @@ class Instrument:
         """Generate a piece with these properties (see ``generation/options.py``).
 
         ``controls`` are the system's own, such as ``temperature``. The same seed and options give
-        the same piece. A model that makes sound takes only ``seconds``, ``loop``, conditions and
-        controls.
+        the same piece. Models of sound take ``seconds``, ``loop``, conditions and controls.
 
         Raises:
             MusicError: for a value that does not parse or is out of range.
             CannotBeMet: for properties that exclude each other, or if the result is silent.
-            NotSupported: for what this model cannot do.
-            ConfigError: for an unknown option, or one of the wrong type or out of range.
+            NotSupported, ConfigError: for what this model cannot do, or a wrong option.
         """
         wishes = _wishes(locals())
         return self.perform(self.plan(Task.GENERATE, wishes, controls, seed=seed), progress)

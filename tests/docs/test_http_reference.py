@@ -27,6 +27,8 @@ def kind_of(schema: dict[str, Any]) -> str:
     """Return the type of a field in a word or two."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
+        if name.startswith("Body_"):
+            return "a form with the `file`"
         return f"[{name}](#{name.lower()})"
     if "anyOf" in schema:
         return " or ".join(kind_of(each) for each in schema["anyOf"] if each.get("type") != "null")

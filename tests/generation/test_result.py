@@ -16,7 +16,7 @@ def instrument(hum):
 
 
 def test_a_result_is_shown_in_two_lines(instrument):
-    made = instrument.generate(bars=2, seed=1)
+    made = instrument.generate(bars=2, seed=1, humanize=0)
     first, second = repr(made).splitlines()
     assert first == "<Result: 2 bars (2.4 s), 1 track, 8 notes, by humming, seed 1"
     assert ".save(path)" in second

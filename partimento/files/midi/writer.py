@@ -52,10 +52,8 @@ def playable(score: Score) -> Score:
     - Of several tempos, metres, keys or chords at one tick the last stays.
     - Pedals that overlap are joined; pedals of no length and empty lyrics go.
     - Of the lyrics the first verse stays.
-    - Repeats are played out: MIDI has no marks for them.
     - Tracks get names of their own: ``Piano``, ``Piano 2``; names that were read come back.
     """
-    score = unfolded(score)
     tempos = last_of_each_tick(score.tempos)
     metres = last_of_each_tick(score.time_signatures)
     if not tempos or tempos[0].onset_ticks > 0:
@@ -103,13 +101,14 @@ def playable_track(track: Track, layers: int) -> Track:
 def midi_bytes(score: Score) -> bytes:
     """Return the bytes of a type 1 MIDI file: a conductor track, then one for each track.
 
+    Repeats are played out, for MIDI has no marks for them.
     Drums are on channel 10 and nothing else is. The 16th pitched track and the second of drums are
     on the channels of another port. Layers of a track are on the channels that are left.
 
     Raises:
         MusicError: if a time step is longer than MIDI can say.
     """
-    score = playable(score)
+    score = playable(unfolded(score))
     granted = layers_granted(score.tracks, len(mm.PITCHED_CHANNELS))
     pitched = drums = 0
     free = iter(mm.PITCHED_CHANNELS[sum(not track.is_drum for track in score.tracks) :])

@@ -50,7 +50,7 @@ function paintStatus() {
 function paintChords() {
   const place = $("chords"), doc = store.doc;
   if (place.contains(document.activeElement)) return;
-  const list = bars(doc);
+  const { bars: list } = roll.sorted();
   place.replaceChildren(...list.map((bar, b) => {
     const x = roll.x(bar.at), width = bar.length * roll.perTick;
     if (x + width < 40 || x > roll.width || width < 24) return null;

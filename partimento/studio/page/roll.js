@@ -43,11 +43,11 @@ export class Roll {
   draw() { if (!this.asked) { this.asked = true; requestAnimationFrame(() => { this.asked = false; this.paint(); }); } }
   sorted() {
     // By track: notes by onset, and the longest of them, so that a search can start early enough.
-    if (!this.index) this.index = this.doc.tracks.map((track) => ({ notes: track.notes, longest: track.notes.reduce((most, note) => Math.max(most, note[2]), 0) }));
+    if (!this.index) this.index = { bars: bars(this.doc), spans: this.store.spans(), tracks: this.doc.tracks.map((track) => ({ notes: track.notes, longest: track.notes.reduce((most, note) => Math.max(most, note[2]), 0) })) };
     return this.index;
   }
   * visible(track, from, to) {
-    const { notes, longest } = this.sorted()[track];
+    const { notes, longest } = this.sorted().tracks[track];
     let low = 0, high = notes.length;
     while (low < high) { const mid = (low + high) >> 1; if (notes[mid][0] < from - longest) low = mid + 1; else high = mid; }
     for (; low < notes.length && notes[low][0] <= to; low++) if (notes[low][0] + notes[low][2] >= from) yield notes[low];
@@ -55,10 +55,10 @@ export class Roll {
   paint() {
     const began = performance.now();
     const ratio = devicePixelRatio || 1, context = this.notes.getContext("2d"), style = getComputedStyle(document.body);
-    const colour = (name) => style.getPropertyValue(name);
+    const known = {}, colour = (name) => (known[name] ??= style.getPropertyValue(name));
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, this.width, this.height);
-    const from = this.tick(KEYS), to = this.tick(this.width), doc = this.doc, list = bars(doc);
+    const from = this.tick(KEYS), to = this.tick(this.width), doc = this.doc, { bars: list, spans } = this.sorted();
     const keyName = this.store.promises.key || doc.key_signatures[0]?.[1], scale = scaleOf(keyName);
     for (let pitch = this.pitchAt(this.laneTop); pitch <= this.pitchAt(RULER); pitch++) {
       if (scale ? !scale.has(pitch % 12) : BLACK.has(pitch % 12)) { context.fillStyle = colour("--key-out"); context.fillRect(KEYS, this.y(pitch), this.width, this.rowHeight); }
@@ -81,7 +81,7 @@ export class Roll {
           context.globalAlpha = muted ? 0.25 : outside ? 0.45 : 0.55 + (note[3] / 127) * 0.45;
           context.fillStyle = this.selected.has(note) ? colour("--head") : COLOURS[t % COLOURS.length];
           context.fillRect(x, y + 1, width, this.rowHeight - 1);
-          if (this.store.isLocked(t, note)) { context.globalAlpha = 1; context.strokeStyle = colour("--ink"); context.strokeRect(x + 0.5, y + 1.5, width - 1, this.rowHeight - 2); }
+          if (this.store.isLocked(t, note) || spans.some(([start, end]) => note[0] >= start && note[0] < end)) { context.globalAlpha = 1; context.strokeStyle = colour("--ink"); context.strokeRect(x + 0.5, y + 1.5, width - 1, this.rowHeight - 2); }
         }
         context.globalAlpha = t === this.store.track ? 0.9 : 0.25;
         context.fillStyle = this.selected.has(note) ? colour("--head") : COLOURS[t % COLOURS.length];

@@ -17,7 +17,7 @@ export class Store {
   changed() { for (const call of this.listeners) call(); }
   sorted() { sort(this.doc); this.changed(); }
   choose(track) { if (track !== this.track) { this.track = track; this.changed(); } }
-  isLocked(track, note) { return this.locks.has(`${track}`) || this.locks.has(note) || this.spans().some(([from, to]) => note[0] >= from && note[0] < to); }
+  isLocked(track, note) { return this.locks.has(`${track}`) || this.locks.has(note); }
   // The bars that are locked, in ticks.
   spans() {
     const list = bars(this.doc);
