@@ -155,7 +155,11 @@ def measure(domain: Domain, quick: bool) -> dict[str, Any]:
         return asked(
             lambda bars, metre, seed: (
                 instrument.generate(
-                    bars=bars, time_signature=str(metre), seed=seed, tempo=domain.tempo
+                    bars=bars,
+                    time_signature=str(metre),
+                    seed=seed,
+                    tempo=domain.tempo,
+                    humanize=0,
                 ).score
             )
         )
