@@ -78,7 +78,7 @@ def compose(folder: Path, count: int, bars: int) -> None:
     """Write pieces of a shipped model."""
     instrument = api.load(COMPOSER)
     for seed in range(count):
-        instrument.generate(bars=bars, seed=seed).save(folder / f"{seed:03}.mid")
+        instrument.generate(bars=bars, seed=seed, humanize=0).save(folder / f"{seed:03}.mid")
 
 
 def trained(music: Path, out: Path, options: list[str]) -> dict[str, Any]:

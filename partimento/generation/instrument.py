@@ -58,8 +58,8 @@ class Instrument:
     """A loaded model. It holds weights only: one instrument may serve many callers.
 
     A piece is given as a path, a ``Score``, an ``Audio`` or a ``Result``. ``progress`` is called
-    with (done, asked), in bars or seconds, after each piece that is ready. An exception that it
-    raises (or Ctrl-C) cancels the request: nothing is kept, and it reaches the caller.
+    with (done, asked), in bars or seconds, after each piece that is ready. An exception in it, or
+    Ctrl-C, cancels the request and reaches the caller.
     """
 
     def __init__(
@@ -129,9 +129,8 @@ class Instrument:
         the same piece. Models of sound take ``seconds``, ``loop``, conditions and controls.
 
         Raises:
-            MusicError: for a value that does not parse or is out of range.
-            CannotBeMet: for properties that exclude each other, or if the result is silent.
-            NotSupported, ConfigError: for what this model cannot do, or a wrong option.
+            MusicError, ConfigError: for an option that does not parse or is out of range.
+            CannotBeMet, NotSupported: for properties that exclude each other; for this model.
         """
         wishes = _wishes(locals())
         return self.perform(self.plan(Task.GENERATE, wishes, controls, seed=seed), progress)
