@@ -22,7 +22,8 @@ EXAMPLES = {
     name_of(page): found
     for page in PAGES
     # That page needs a server: it is run by the tests of the server.
-    if page.name != "server.md" and (found := [text for language, text in blocks(page.read_text()) if language == "python"])
+    if page.name != "server.md"
+    and (found := [text for language, text in blocks(page.read_text()) if language == "python"])
 }
 _ENOUGH = 3
 
