@@ -177,7 +177,7 @@ def players(domain: Domain, train: Sequence[Score]) -> dict[str, Play | None]:
         return lambda bars, metre, seed, temperature, top_p: (
             instrument.generate(
                 bars=bars, time_signature=str(metre), seed=seed, tempo=domain.tempo,
-                temperature=temperature, top_p=top_p,
+                temperature=temperature, top_p=top_p, humanize=0,
             ).score
         )  # fmt: skip
 

@@ -58,7 +58,7 @@ class Instrument:
     """A loaded model. It holds weights only: one instrument may serve many callers.
 
     A piece is given as a path, a ``Score``, an ``Audio`` or a ``Result``. ``progress`` is called
-    with (done, asked), in bars or seconds, after each piece; an exception in it cancels the request.
+    with (done, asked), in bars or seconds, after each piece; an exception cancels the request.
     """
 
     def __init__(
