@@ -28,7 +28,7 @@ from partimento.files.kern.reader import score_of_kern
 from partimento.files.midi.reader import score_of_midi
 from partimento.files.musicxml.reader import score_of_musicxml
 from partimento.files.pictures.metadata import png_recipe, svg_recipe
-from partimento.generation.instrument import load
+from partimento.generation.loading import load
 from partimento.music import (
     Audio,
     ChordSymbol,
