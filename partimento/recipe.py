@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -198,16 +199,7 @@ def promises_from_record(record: dict[str, Any]) -> Promises:
     Raises:
         ConfigError: for an entry that is not known here.
     """
-    known = {
-        "bars",
-        "time_signature",
-        "key",
-        "ranges",
-        "max_polyphony",
-        "chords",
-        "max_silence_quarters",
-        "ending",
-    }
+    known = {field.name for field in fields(Promises)}
     for name in record:
         if name not in known:
             raise ConfigError(f"recipe.promises.{name}", "unknown promise")

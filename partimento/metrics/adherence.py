@@ -17,7 +17,7 @@ meaning (``music.promises.Promises``) and held against the notes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from partimento.analysis.cadences import closing_of
@@ -28,17 +28,6 @@ from partimento.music.keys import pitch_name
 from partimento.music.timeline import strong_beats
 
 __all__ = ["Adherence", "Verdict", "Violation", "adherence"]
-
-_NAMES = (
-    "bars",
-    "time_signature",
-    "key",
-    "ranges",
-    "max_polyphony",
-    "chords",
-    "max_silence_quarters",
-    "ending",
-)
 
 
 @dataclass(frozen=True)
@@ -242,21 +231,23 @@ def _ending(look: _Look) -> Violation | None:
 def adherence(score: Score, promises: Promises) -> Adherence:
     """Return, for each promise that was asked, whether ``score`` keeps it and where it does not."""
     look = _Look(score, promises, Timeline(score))
-    asked = (
-        promises.bars is not None,
-        promises.time_signature is not None,
-        promises.key is not None,
-        bool(promises.ranges),
-        promises.max_polyphony is not None,
-        bool(promises.chords),
-        promises.max_silence_quarters is not None,
-        promises.ending is not None,
-    )
-    checks = (_bars, _time_signature, _key, _ranges, _max_polyphony, _chords, _max_silence, _ending)
     return Adherence(
         tuple(
             Verdict(name, check(look))
-            for name, wanted, check in zip(_NAMES, asked, checks, strict=True)
-            if wanted
+            for name, check in _CHECKS.items()
+            if getattr(promises, name) not in (None, {}, ())
         )
     )
+
+
+# By the field of ``Promises``; each is called where that field was asked for.
+_CHECKS: dict[str, Callable[[_Look], Violation | None]] = {
+    "bars": _bars,
+    "time_signature": _time_signature,
+    "key": _key,
+    "ranges": _ranges,
+    "max_polyphony": _max_polyphony,
+    "chords": _chords,
+    "max_silence_quarters": _max_silence,
+    "ending": _ending,
+}

@@ -14,17 +14,11 @@ from partimento.runtime.tokens.performer import TokenPerformer
 __all__ = ["CARD", "PRESETS", "GamePreset", "SequenceDiscriminatorConfig"]
 
 
-_EAR = TransformerConfig(
-    layers=1,
-    width=128,
-    heads=4,
-    kv_heads=4,
-    feedforward=256,
-    max_distance=128,
-    local_width=16,
-    token_width=8,
-    dropout=0.2,
-)
+# The discriminator of all presets but the paper's and the tiny one, which change it.
+_DISCRIMINATOR = TransformerConfig(
+    layers=1, width=128, heads=4, kv_heads=4, feedforward=256, max_distance=128, local_width=16,
+    token_width=8, dropout=0.2,
+)  # fmt: skip
 
 
 class SequenceDiscriminatorConfig(Preset):
@@ -33,7 +27,7 @@ class SequenceDiscriminatorConfig(Preset):
     It sees as many tokens a column as the generator, whatever its ``local_width``.
     """
 
-    network: TransformerConfig = _EAR
+    network: TransformerConfig = _DISCRIMINATOR
     training: TrainingConfig = TrainingConfig(
         steps=150,
         learning_rate=3e-4,
@@ -101,16 +95,9 @@ _PIECES = {"name": "countdown", "base": _BARS, "bars": 8}
 
 # The networks are those of the Music Transformers that ship, so that their weights fit.
 _GAME = TrainingConfig(
-    steps=200,
-    batch_size=16,
-    length=256,
-    learning_rate=1e-4,
-    warmup_steps=10,
-    schedule="constant",
-    weight_decay=0.0,
-    ema=0.9,
-    validate_every=25,
-)
+    steps=200, batch_size=16, length=256, learning_rate=1e-4, warmup_steps=10,
+    schedule="constant", weight_decay=0.0, ema=0.9, validate_every=25,
+)  # fmt: skip
 _CHORALES = GamePreset(
     representation=_CHORALE_PIECES,
     network=TransformerConfig(layers=4, width=256, max_distance=384, dropout=0.3),
@@ -126,7 +113,7 @@ _CHORALES = GamePreset(
         validate_every=80,
     ),
     discriminator=SequenceDiscriminatorConfig(
-        network=_EAR.model_copy(update={"max_distance": 256}),
+        network=_DISCRIMINATOR.model_copy(update={"max_distance": 256}),
         training=TrainingConfig(
             steps=400, batch_size=16, length=512, learning_rate=1e-3, warmup_steps=10, ema=0.0
         ),
@@ -206,7 +193,9 @@ PRESETS: Mapping[str, GamePreset] = {
         likelihood=_published(4e-3, warmup=4000),
         training=_published(2e-3, warmup=1000),
         discriminator=SequenceDiscriminatorConfig(
-            network=_EAR.model_copy(update={"layers": 5, "max_distance": 128, "dropout": 0.1}),
+            network=_DISCRIMINATOR.model_copy(
+                update={"layers": 5, "max_distance": 128, "dropout": 0.1}
+            ),
             training=_published(2e-3, warmup=1000).model_copy(update={"steps": 100}),
             updates=1,
         ),
@@ -228,7 +217,9 @@ PRESETS: Mapping[str, GamePreset] = {
             steps=30, batch_size=4, length=32, warmup_steps=5, validate_every=10
         ),
         discriminator=SequenceDiscriminatorConfig(
-            network=_EAR.model_copy(update={"width": 32, "local_width": 4, "feedforward": 32}),
+            network=_DISCRIMINATOR.model_copy(
+                update={"width": 32, "local_width": 4, "feedforward": 32}
+            ),
             training=TrainingConfig(steps=4, batch_size=4, length=32, warmup_steps=2, ema=0.0),
             updates=1,
         ),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from partimento.runtime.curves.generator import SeriesPreset
 from partimento.systems.tts_gan.networks import discriminator, network
 from partimento.training.contract import Batch, Loss, Player, Stage
 from partimento.training.curves.task import CurveTask
 from partimento.training.device import autocast
+from partimento.training.nn.freezing import frozen
 from partimento.training.objectives.energy import energy_score
 
 __all__ = ["TTSGANTask", "training_task"]
@@ -67,7 +65,7 @@ class TTSGANTask(CurveTask):
         """Return the generator's side: (D(G(z)) - 1)^2, and the energy score where it is asked."""
         with autocast(batch["values"].device, enabled=False):
             made, other = self._draws(batch)
-            with _still(self.discriminator):
+            with frozen(self.discriminator):
                 game = (self.judged(made, batch) - 1).square().mean()
             total, parts = game, {"game": game.detach()}
             if self.preset.energy:
@@ -76,19 +74,6 @@ class TTSGANTask(CurveTask):
                 total = total + self.preset.energy * score
                 parts["energy"] = score.detach()
         return Loss(total, parts)
-
-
-@contextmanager
-def _still(module: nn.Module) -> Iterator[None]:
-    """Let gradients pass through a module without any for its weights."""
-    weights = [weight for weight in module.parameters() if weight.requires_grad]
-    for weight in weights:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for weight in weights:
-            weight.requires_grad_(True)
 
 
 def training_task(preset: SeriesPreset) -> TTSGANTask:

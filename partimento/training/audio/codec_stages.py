@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from math import pi
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from partimento.runtime.presets import TrainingConfig
 from partimento.training.audio.gpu_dataset import ResidentSound
@@ -20,6 +19,7 @@ from partimento.training.contract import Batch, Loss, Player, Stage
 from partimento.training.device import autocast
 from partimento.training.nn.codec import Frames, StreamingCodec, log_features
 from partimento.training.nn.discriminators.stft import STFTDiscriminators
+from partimento.training.nn.freezing import frozen
 from partimento.training.nn.spectral import mel_distance, mid_side
 
 __all__ = ["CodecStages", "Sounds"]
@@ -169,7 +169,7 @@ class CodecStages:
         """Return the codec's loss: spectral distances, adversarial loss, feature matching."""
         said, spectra, made, true = self._made(batch["samples"])
         spectral = self._spectral(said, spectra, made, true)
-        with _still(self.discriminators):
+        with frozen(self.discriminators):
             fake, seen = self.discriminators(made)
             with torch.no_grad():
                 _, wanted = self.discriminators(true)
@@ -212,16 +212,3 @@ class CodecStages:
         both = torch.cat([true, self.codec.decode(self.codec.encode(true))], dim=-1)
         out: npt.NDArray[np.float32] = both[0].float().cpu().numpy()
         return out
-
-
-@contextmanager
-def _still(module: nn.Module) -> Iterator[None]:
-    """Let gradients pass through a module without any for its weights."""
-    weights = [weight for weight in module.parameters() if weight.requires_grad]
-    for weight in weights:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for weight in weights:
-            weight.requires_grad_(True)

@@ -16,6 +16,7 @@ from partimento.runtime.audio.presets import MusikaPreset
 from partimento.runtime.model_folder import ModelFolder, write_model_folder
 from partimento.training.export.int8_weights import rounded
 from partimento.training.export.static_int8 import quantise
+from partimento.training.export.writer import plain_card
 
 __all__ = ["ExportedPart", "write_audio_model"]
 
@@ -69,16 +70,6 @@ def write_audio_model(
         "trained": {key: value for key, value in facts.items() if key != "defaults"},
         "partimento": __version__,
     }
-    return write_model_folder(out, whole, files, _plain_card(out.name, whole))
-
-
-def _plain_card(name: str, config: Mapping[str, Any]) -> str:
-    trained = config["trained"]
-    corpora = ", ".join(trained.get("corpora", [])) or "not recorded"
-    return (
-        f"---\nname: {name}\nsystem: {config['system']}\nlicence: yours to choose\n---\n\n"
-        f"# {name}\n\nA {config['system']} model of {config['parameters']:,} parameters, which "
-        f"makes sound; trained on {corpora} ({trained.get('minutes', 0):,} minutes).\n\n"
-        f"- validation, Frechet distance of latents: {trained.get('valid_loss')}\n"
-        "- data licences: those of the music it was trained on\n"
-    )
+    learnt = f"({facts.get('minutes', 0):,} minutes of sound)"
+    card = plain_card(whole, learnt, "Frechet distance of latents")
+    return write_model_folder(out, whole, files, card)

@@ -12,8 +12,7 @@ nothing but who made it. The codec is not touched: latents are encoded once, wit
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ from partimento.training.audio.latent_metrics import Reference
 from partimento.training.audio.samples import Demos
 from partimento.training.contract import Batch, Loss, Player, Stage
 from partimento.training.device import autocast
+from partimento.training.nn.freezing import frozen
 from partimento.training.nn.latent_gan import (
     ConditionPredictor,
     LatentDiscriminator,
@@ -189,7 +189,7 @@ class LatentGame:
         """Return hinge, and how far moments and predicted conditions are from the given ones."""
         config, (latents, around) = self.config, self.windows(batch)
         conditions = self._level(self._inside(around))
-        with autocast(around.device, enabled=False), _still(self.discriminator, self.listener):
+        with autocast(around.device, enabled=False), frozen(self.discriminator, self.listener):
             made = self.discriminator.standard(self.made(around))
             seen, given = self._hidden(made, conditions)
             features = self.discriminator.features(seen, given)
@@ -421,16 +421,3 @@ def _power(covariance: npt.NDArray[np.float64], power: float) -> npt.NDArray[np.
     values, vectors = np.linalg.eigh(covariance)
     out = (vectors * np.maximum(values, 1e-6) ** power) @ vectors.T
     return np.asarray(out, dtype=np.float32)
-
-
-@contextmanager
-def _still(*modules: nn.Module) -> Iterator[None]:
-    """Let gradients pass through modules without any for their weights."""
-    weights = [w for module in modules for w in module.parameters() if w.requires_grad]
-    for weight in weights:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for weight in weights:
-            weight.requires_grad_(True)

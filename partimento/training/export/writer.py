@@ -25,7 +25,15 @@ from partimento.training.export.graph_builder import recurrent_graph, transforme
 from partimento.training.export.int8_weights import rounded, with_own_weights
 from partimento.training.nn.relative_pitch import voice_pitches
 
-__all__ = ["COPIES", "TokenModel", "export_token_model", "quantized", "token_graph", "write_model"]
+__all__ = [
+    "COPIES",
+    "TokenModel",
+    "export_token_model",
+    "plain_card",
+    "quantized",
+    "token_graph",
+    "write_model",
+]
 
 COPIES = "copies.index"  # the copy index of a run, under its ``training`` folder
 
@@ -186,16 +194,23 @@ def write_model(
     }
     if COPIES in files:
         whole["copy_index"] = COPIES
-    return write_model_folder(out, whole, files, _plain_card(out.name, whole))
+    card = plain_card(whole, f"for {facts.get('steps', 0):,} steps")
+    return write_model_folder(out, whole, files, card)
 
 
-def _plain_card(name: str, config: Mapping[str, Any]) -> str:
+def plain_card(config: Mapping[str, Any], learnt: str, validation: str = "loss") -> str:
+    """Return the card of a model that a user trained.
+
+    ``learnt`` says what it learnt and for how long, after ``trained on CORPORA``; ``validation``
+    is what the figure of its validation measures.
+    """
     trained = config["trained"]
     corpora = ", ".join(trained.get("corpora", [])) or "not recorded"
     return (
-        f"---\nname: {name}\nsystem: {config['system']}\nlicence: yours to choose\n---\n\n"
-        f"# {name}\n\nA {config['system']} model of {config['parameters']:,} parameters, "
-        f"trained on {corpora} for {trained.get('steps', 0):,} steps.\n\n"
-        f"- validation loss: {trained.get('valid_loss')}\n"
+        f"---\nname: {config['name']}\nsystem: {config['system']}\n"
+        f"licence: yours to choose\n---\n\n# {config['name']}\n\n"
+        f"A {config['system']} model of {config['parameters']:,} parameters, "
+        f"trained on {corpora} {learnt}.\n\n"
+        f"- validation {validation}: {trained.get('valid_loss')}\n"
         "- data licences: those of the music it was trained on\n"
     )

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from partimento.training.loop.log import Log
 from partimento.training.loop.optimizer import PlayerOptimizer, learning_rate_at
 from partimento.training.loop.progress import Progress
 from partimento.training.loop.stop import StopRequest
+from partimento.training.nn.freezing import frozen
 
 __all__ = [
     "BEST",
@@ -125,7 +125,7 @@ class Trainer:
     ) -> tuple[Mapping[str, float], bool]:
         if stage.training.steps is None and stage.training.minutes is None:
             raise TrainingError(f"{stage.name}: its training config needs steps or minutes")
-        with _frozen(stage.freezes):
+        with frozen(*stage.freezes):
             optimizers = self._optimizers(stage, restored)
             self.total_steps = self.total_steps or stage.training.steps
             if not restored:
@@ -372,19 +372,6 @@ class Trainer:
         self.total_steps, self.best = state["total_steps"], state["best"]
         self.stale, self._pending = int(state["stale"]), state.get("pending")
         return tensors
-
-
-@contextmanager
-def _frozen(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Keep the weights of modules as they are; afterwards they learn again."""
-    weights = [w for module in modules for w in module.parameters() if w.requires_grad]
-    for weight in weights:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for weight in weights:
-            weight.requires_grad_(True)
 
 
 def all_modules(
