@@ -111,7 +111,7 @@ def recorded() -> Iterator[dict[str, list[Feed]]]:
     plain = ort.InferenceSession.run
 
     def run(session: Any, names: Any, feed: Mapping[str, Any], *more: Any) -> Any:
-        kept = feeds.setdefault(Path(session._model_path).name, [])
+        kept = feeds.setdefault(session.name, [])
         kept.append({name: np.array(value) for name, value in feed.items()})
         return plain(session, names, feed, *more)
 

@@ -81,7 +81,7 @@ def streams(server: Server, counts: tuple[int, ...], seconds: float) -> int:
 
 def infill(server: Server, rounds: int) -> float:
     """Return the median ms until the first of four alternatives for 4 bars of one part is there."""
-    piece = ask(server.address, "/v1/generate?wait=60", {"wishes": {"bars": 32}, "seed": 7})
+    piece = ask(server.address, "/v1/generate?wait=60", {"options": {"bars": 32}, "seed": 7})
     document = piece["results"][0]["document"]
     body = {"document": document, "bars": "9:12", "tracks": ["Alto"], "num_samples": 4}
     times = []

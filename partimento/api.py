@@ -76,7 +76,7 @@ def broken_promises(score: Score, **wishes: Any) -> dict[str, str | None]:
     Raises:
         MusicError, CannotBeMet, ConfigError: for wishes that make no sense.
     """
-    asked = validate_config(Wishes, wishes, "wishes")
+    asked = validate_config(Wishes, wishes, "options")
     promises = asked.promises(None, _tempo_of(score))
     verdicts = adherence(score, promises).verdicts
     return {v.promise: None if v.violation is None else v.violation.text for v in verdicts}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from partimento.runtime.model_folder import ModelFolder, write_model_folder
 
 FAKES = Path(__file__).parent / "fakes"
 CARD = "---\nlicense: CC0-1.0\n---\n# A model that hums\n"
+
+# ``nohup`` has hang-ups ignored, which the program respects; its tests send some.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 MakeModel = Callable[..., ModelFolder]
 

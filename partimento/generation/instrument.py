@@ -189,7 +189,7 @@ class Instrument:
         fields = Wishes.model_fields
         asked = {k: v for k, v in wishes_and_controls.items() if k in fields}
         controls = {k: v for k, v in wishes_and_controls.items() if k not in fields}
-        wishes = validate_config(Wishes, {"bars": bars, "seconds": seconds, **asked}, "stream")
+        wishes = validate_config(Wishes, {"bars": bars, "seconds": seconds, **asked}, "options")
         wishes = as_written(wishes)
         task = Task.GENERATE if prompt is None else Task.CONTINUE
         plan = self.plan(

@@ -29,7 +29,9 @@ _AGAIN = "install the model again"
 
 
 class Session(ort.InferenceSession):  # type: ignore[misc]
-    """A session whose failures are `ModelError`."""
+    """A session whose failures are `ModelError`; ``name`` is that of its file, if it has one."""
+
+    name = ""
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Return the outputs; see ONNX Runtime."""
@@ -105,7 +107,9 @@ def open_session(
     try:
         data = path.read_bytes()
         require_own_data(data)
-        return session_of(data, threads, flush_denormals=flush_denormals)
+        session = session_of(data, threads, flush_denormals=flush_denormals)
+        session.name = path.name
+        return session
     except ModelError as error:
         raise ModelError(f"{path.name} cannot be loaded: {error}") from None
     except Exception as error:  # onnxruntime's exceptions share no base but Exception

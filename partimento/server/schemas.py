@@ -19,6 +19,7 @@ __all__ = [
     "InterpolateRequest",
     "JobAnswer",
     "ModelAnswer",
+    "OptionsBody",
     "PieceAnswer",
     "Problem",
     "ProjectAnswer",
@@ -29,7 +30,6 @@ __all__ = [
     "VersionAnswer",
     "VersionChange",
     "VersionRequest",
-    "WishesBody",
 ]
 
 _MOST_SAMPLES = 16
@@ -39,7 +39,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class WishesBody(_Body):
+class OptionsBody(_Body):
     """What the music keeps; the same words as the options of the program."""
 
     bars: int | None = Field(None, ge=1, le=4096)
@@ -54,6 +54,9 @@ class WishesBody(_Body):
     ending: str | None = Field(
         None, max_length=20, description="authentic, plagal, half, open, fade"
     )
+    humanize: float | None = Field(
+        None, ge=0, le=1, description="dynamics and timing of a new piece; 0: as written"
+    )
 
     def given(self) -> dict[str, Any]:
         """Return what was asked for, as keyword arguments of an instrument."""
@@ -65,7 +68,7 @@ class WishesBody(_Body):
 
 class _Made(_Body):
     model: str | None = Field(None, max_length=200, description="a name of /v1/models")
-    wishes: WishesBody = WishesBody()
+    options: OptionsBody = OptionsBody()
     controls: dict[str, bool | int | float | str] = Field(
         default_factory=dict, max_length=64, description="the model's own, by its schema"
     )
@@ -79,7 +82,7 @@ class _From(_Made):
 
 
 class GenerateRequest(_Made):
-    """Music from nothing but wishes."""
+    """Music from nothing but options."""
 
 
 class StreamRequest(_Made):
@@ -145,7 +148,7 @@ class EvaluateRequest(_Body):
 
     piece: str | None = Field(None, max_length=64)
     document: ScoreDocument | None = None
-    wishes: WishesBody = WishesBody()
+    options: OptionsBody = OptionsBody()
 
 
 class Problem(BaseModel):

@@ -23,8 +23,8 @@ from partimento.server.schemas import (
     HumanizeRequest,
     InfillRequest,
     InterpolateRequest,
+    OptionsBody,
     PieceAnswer,
-    WishesBody,
 )
 from partimento.server.settings import Settings
 from partimento.server.store import Store
@@ -127,7 +127,7 @@ class Service:
             return model.generate(
                 seed=seed,
                 progress=job.progress,
-                **given_to(model, request.wishes.given(), request.controls),
+                **given_to(model, request.options.given(), request.controls),
             )
 
         return self._sampled(
@@ -143,7 +143,7 @@ class Service:
                 prompt,
                 seed=seed,
                 progress=job.progress,
-                **given_to(model, request.wishes.given(), request.controls),
+                **given_to(model, request.options.given(), request.controls),
             )
 
         name = request.model or self.default_model(Task.CONTINUE, prompt)
@@ -161,7 +161,7 @@ class Service:
                 lock=request.lock,
                 seed=seed,
                 progress=job.progress,
-                **given_to(model, _of_rewriting(request.wishes.given()), request.controls),
+                **given_to(model, _of_rewriting(request.options.given()), request.controls),
             )
 
         return self._sampled(
@@ -179,7 +179,7 @@ class Service:
                 lock=request.lock,
                 seed=seed,
                 progress=job.progress,
-                **given_to(model, _of_rewriting(request.wishes.given()), request.controls),
+                **given_to(model, _of_rewriting(request.options.given()), request.controls),
             )
 
         name = request.model or self.default_model(Task.ACCOMPANY)
@@ -258,13 +258,13 @@ class Service:
         return api.default_model(task, prompt)
 
     @staticmethod
-    def promises_broken(score: Score, wishes: WishesBody) -> dict[str, str | None]:
+    def promises_broken(score: Score, options: OptionsBody) -> dict[str, str | None]:
         """Return for each promise that was asked None if it is kept, else where it is not."""
-        return api.broken_promises(score, **wishes.given())
+        return api.broken_promises(score, **options.given())
 
 
-def given_to(model: Instrument, wishes: Mapping[str, Any], controls: Mapping[str, Any]) -> Any:
-    """Return wishes and controls as keyword arguments.
+def given_to(model: Instrument, options: Mapping[str, Any], controls: Mapping[str, Any]) -> Any:
+    """Return options and controls as keyword arguments.
 
     Raises:
         ConfigError: for a control that the model does not have; names those it has.
@@ -273,19 +273,19 @@ def given_to(model: Instrument, wishes: Mapping[str, Any], controls: Mapping[str
     for name in controls:
         if name not in known:
             raise ConfigError(f"controls.{name}", f"unknown; known here: {', '.join(known)}")
-    return {**wishes, **controls}
+    return {**options, **controls}
 
 
-def _of_rewriting(wishes: dict[str, Any]) -> dict[str, Any]:
-    """Return the wishes that hold for new notes in an old piece.
+def _of_rewriting(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that hold for new notes in an old piece.
 
     Raises:
         NotSupported: for those that do not.
     """
     known = ("key", "chords", "range", "polyphony")
-    other = [name for name in wishes if name not in known]
+    other = [name for name in options if name not in known]
     if other:
         raise NotSupported(
             f"{', '.join(other)} cannot change in a piece that is kept; ask for {', '.join(known)}"
         )
-    return wishes
+    return options

@@ -1,9 +1,9 @@
 """Endless music over a WebSocket: bars or sound, steered from the next bar on.
 
-The client sends JSON: ``start`` (model, wishes, controls, seed, ahead_seconds), ``set`` (wishes and
-controls), ``pause``, ``resume``, ``keep`` (the last N bars become a piece), ``stop``. The server
-sends a JSON message a bar (its notes and its MIDI bytes in base64), or for models that make sound
-binary messages of 16-bit stereo at 44,100 Hz.
+The client sends JSON: ``start`` (model, options, controls, seed, ahead_seconds), ``set`` (options
+and controls), ``pause``, ``resume``, ``keep`` (the last N bars become a piece), ``stop``. The
+server sends a JSON message a bar (its notes and its MIDI bytes in base64), or for models that make
+sound binary messages of 16-bit stereo at 44,100 Hz.
 
 A stream keeps time: it is made no more than ``ahead_seconds`` before it is heard.
 
@@ -38,7 +38,7 @@ from partimento.server.service import Service, given_to
 __all__ = ["serve_stream"]
 
 _AHEAD = 2  # bars made before the client has taken them
-_CONTEXT = 8  # bars that a stream goes on from when its wishes change
+_CONTEXT = 8  # bars that a stream goes on from when its options change
 _KEPT = 64  # bars that ``keep`` can reach back to
 _KEPT_SECONDS = 20.0  # and seconds of sound, which takes more memory
 _PATIENCE_SECONDS = 20.0  # in which a client says what it wants
@@ -57,11 +57,11 @@ class _Stream:
         self._model: Instrument | None = None
 
     def pieces(self, model: Instrument) -> Iterator[Score | Audio]:
-        """Yield bars (or sound) for ever; a change of wishes acts from the next bar on."""
+        """Yield bars (or sound) for ever; a change of options acts from the next bar on."""
         seed, self._model = self.request.seed, model
         while not self.stopped.is_set():
             self.changed.clear()
-            asked = given_to(model, self.request.wishes.given(), self.request.controls)
+            asked = given_to(model, self.request.options.given(), self.request.controls)
             asked.pop("bars", None)
             if model.makes == "audio":
                 for piece in self._in_turns(model.stream(seed=seed, steer=self._steer, **asked)):
@@ -117,7 +117,7 @@ class _Stream:
             PartimentoError: if the model cannot do it; what plays then goes on as it was.
         """
         if self._model is not None:  # planning checks everything, and plays nothing yet
-            asked = given_to(self._model, request.wishes.given(), request.controls)
+            asked = given_to(self._model, request.options.given(), request.controls)
             asked.pop("bars", None)
             self._model.stream(seed=0, **asked)
         self.request = request
@@ -264,10 +264,10 @@ async def _receive(socket: WebSocket, stream: _Stream, service: Service) -> None
                 stream.running.set()
             elif kind == "set":
                 values = stream.request.model_dump()
-                for part in ("wishes", "controls"):
+                for part in ("options", "controls"):
                     values[part] = {**values[part], **message.pop(part, {})}
                 if message:
-                    raise ValueError(f"a set has wishes and controls, not {', '.join(message)}")
+                    raise ValueError(f"a set has options and controls, not {', '.join(message)}")
                 stream.change(StreamRequest.model_validate(values))
             elif kind == "keep":
                 bars = max(1, min(_KEPT, int(message.get("bars", 8))))

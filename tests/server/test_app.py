@@ -31,7 +31,7 @@ def test_health_and_models(client: TestClient) -> None:
 
 
 def test_generates_at_once_and_repeats_by_seed(client: TestClient) -> None:
-    ask = {"wishes": {"bars": 3, "key": "A minor"}, "seed": 5}
+    ask = {"options": {"bars": 3, "key": "A minor"}, "seed": 5}
     first, second = (client.post("/v1/generate", json=ask).json() for _ in range(2))
     (piece,) = first["results"]
     assert first["state"] == "done"
@@ -41,13 +41,13 @@ def test_generates_at_once_and_repeats_by_seed(client: TestClient) -> None:
 
 
 def test_continues_a_document_a_piece_and_a_file(client: TestClient) -> None:
-    told = {"wishes": {"bars": 2}}
+    told = {"options": {"bars": 2}}
     kept = client.post("/v1/pieces/document", json=document(60, 62)).json()
     form = {"file": ("a.mid", midi_of(client))}
     for answer in (
         client.post("/v1/continue", json={**told, "document": document(60, 62)}),
         client.post("/v1/continue", json={**told, "piece": kept["id"]}),
-        client.post("/v1/continue", files=form, data={"request": '{"wishes": {"bars": 2}}'}),
+        client.post("/v1/continue", files=form, data={"request": '{"options": {"bars": 2}}'}),
     ):
         assert answer.status_code == 200, answer.text
         made = answer.json()["results"][0]["document"]
@@ -73,7 +73,7 @@ def test_bad_forms_are_refused(client: TestClient, form: dict[str, Any], said: s
 
 
 def test_an_answer_in_any_format(client: TestClient) -> None:
-    ask = {"wishes": {"bars": 1}, "seed": 1}
+    ask = {"options": {"bars": 1}, "seed": 1}
     midi = client.post("/v1/generate", json=ask, headers={"Accept": "audio/midi"})
     assert midi.headers["content-type"] == "audio/midi"
     assert midi.content[:4] == b"MThd"
@@ -113,7 +113,7 @@ def test_music_of_each_kind_is_taken(client: TestClient) -> None:
 
 
 def test_evaluates_promises(client: TestClient) -> None:
-    ask = {"document": document(60, 61), "wishes": {"key": "C", "bars": 2}}
+    ask = {"document": document(60, 61), "options": {"key": "C", "bars": 2}}
     verdicts = client.post("/v1/evaluate", json=ask).json()
     assert verdicts["bars"] is None
     assert verdicts["key"]
@@ -128,8 +128,8 @@ def test_what_cannot_be_served_says_so(client: TestClient) -> None:
         ("/v1/generate", {"model": "nobody"}, 404),
         ("/v1/generate", {"model": "../../etc"}, 404),
         ("/v1/generate", {"controls": {"loud": 1}}, 422),
-        ("/v1/generate", {"wishes": {"key": "H"}}, 422),
-        ("/v1/generate", {"wishes": {"barz": 1}}, 422),
+        ("/v1/generate", {"options": {"key": "H"}}, 422),
+        ("/v1/generate", {"options": {"barz": 1}}, 422),
         ("/v1/continue", {}, 422),
         ("/v1/continue", {"piece": "unknown"}, 422),
         ("/v1/jobs/nothing", None, 404),
@@ -173,14 +173,14 @@ def test_docs_are_a_page_without_scripts(client: TestClient) -> None:
 
 def test_a_model_that_is_removed_is_no_longer_there(client: TestClient) -> None:
     service = service_of(client)
-    assert client.post("/v1/generate", json={"wishes": {"bars": 1}}).status_code == 200
+    assert client.post("/v1/generate", json={"options": {"bars": 1}}).status_code == 200
     assert service.engine.loaded == ("humming",)
     for file in (catalog.SHIPPED / "humming").iterdir():
         file.unlink()
     (catalog.SHIPPED / "humming").rmdir()
-    still = client.post("/v1/generate", json={"wishes": {"bars": 1}, "model": "humming"})
+    still = client.post("/v1/generate", json={"options": {"bars": 1}, "model": "humming"})
     assert still.status_code in (200, 404)
-    gone = client.post("/v1/generate", json={"wishes": {"bars": 1}})
+    gone = client.post("/v1/generate", json={"options": {"bars": 1}})
     assert (gone.status_code, gone.json()["error"]) == (404, "ModelError")
     assert client.get("/health").status_code == 200
 
@@ -190,7 +190,7 @@ def test_idle_models_are_unloaded_while_it_serves(
 ) -> None:
     monkeypatch.setattr(app_module, "_TIDY_SECONDS", 0.05)
     with opened(tmp_path, idle_seconds=0.0) as client:
-        client.post("/v1/generate", json={"wishes": {"bars": 1}})
+        client.post("/v1/generate", json={"options": {"bars": 1}})
         for _ in range(200):
             if not client.get("/health").json()["loaded"]:
                 return

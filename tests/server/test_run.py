@@ -35,7 +35,7 @@ def test_a_signal_ends_it_with_success_and_keeps_what_was_saved(
     with running(base) as (address, process):
         project = ask(address, "/v1/projects", {"name": "song"})
         ask(address, f"/v1/projects/{project['id']}/versions", {"document": document(60)})
-        ask(address, "/v1/generate?wait=0", {"wishes": {"bars": 200}, "num_samples": 16})
+        ask(address, "/v1/generate?wait=0", {"options": {"bars": 200}, "num_samples": 16})
         process.send_signal(number)
         assert process.wait(30) == 0
     assert not [line for line in process.errors if "Traceback" in line]  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ def test_the_log_holds_no_contents(tmp_path: Path) -> None:
     with running(tmp_path / "projects.sqlite3") as (address, process):
         ask(address, "/v1/projects", {"name": "a secret song"})
         with pytest.raises(urllib.error.HTTPError) as refused:
-            ask(address, "/v1/generate", {"wishes": {"key": "a secret key"}})
+            ask(address, "/v1/generate", {"options": {"key": "a secret key"}})
         refused.value.close()
         os.kill(process.pid, signal.SIGTERM)
         process.wait(30)

@@ -33,7 +33,7 @@ def test_bars_come_in_order_and_repeat_by_seed(server: Served) -> None:
     runs = []
     for _ in range(2):
         with server.line() as line:
-            line.say({**START, "seed": 4, "wishes": {"time_signature": "3/4"}})
+            line.say({**START, "seed": 4, "options": {"time_signature": "3/4"}})
             runs.append([bar(line) for _ in range(5)])
     assert [b["index"] for b in runs[0]] == list(range(5))
     assert {b["document"]["length_ticks"] for b in runs[0]} == {1440}
@@ -43,9 +43,9 @@ def test_bars_come_in_order_and_repeat_by_seed(server: Served) -> None:
 def test_a_change_acts_from_the_next_bar_that_is_made(server: Served) -> None:
     wanted = set(parse_key("C# major").pitch_classes)
     with server.line() as line:
-        line.say({**START, "seed": 1, "wishes": {"key": "C"}})
+        line.say({**START, "seed": 1, "options": {"key": "C"}})
         assert not pitches(bar(line)) - set(parse_key("C").pitch_classes)
-        line.say({"type": "set", "wishes": {"key": "C# major"}})
+        line.say({"type": "set", "options": {"key": "C# major"}})
         while not pitches(bar(line)) <= wanted:
             pass
         for _ in range(6):
@@ -55,19 +55,19 @@ def test_a_change_acts_from_the_next_bar_that_is_made(server: Served) -> None:
 def test_a_stream_keeps_time(server: Served) -> None:
     wanted = set(parse_key("C# major").pitch_classes)
     with server.line() as line:  # a bar takes 1.2 s
-        line.say({"type": "start", "ahead_seconds": 0.5, "wishes": {"key": "C", "tempo": 200}})
+        line.say({"type": "start", "ahead_seconds": 0.5, "options": {"key": "C", "tempo": 200}})
         began = time.monotonic()
         bar(line), bar(line)
-        line.say({"type": "set", "wishes": {"key": "C# major"}})
+        line.say({"type": "set", "options": {"key": "C# major"}})
         assert pitches(bar(line)) <= wanted
         assert time.monotonic() - began >= 1.8
 
 
 def test_a_change_that_cannot_be_met_leaves_the_music_as_it_is(server: Served) -> None:
     with server.line() as line:
-        line.say({**START, "seed": 1, "wishes": {"key": "C"}})
+        line.say({**START, "seed": 1, "options": {"key": "C"}})
         bar(line)
-        line.say({"type": "set", "wishes": {"key": "H"}})
+        line.say({"type": "set", "options": {"key": "H"}})
         line.say({"type": "set", "controls": {"loud": 3}})
         line.say({"type": "set", "tempo": 3})
         line.say({"type": "unheard of"})
@@ -136,7 +136,7 @@ def test_a_client_that_does_not_read_stops_its_own_stream_alone(server: Served) 
     [
         {"type": "set"},
         {**START, "barz": 1},
-        {**START, "wishes": {"key": "H"}},
+        {**START, "options": {"key": "H"}},
         {**START, "model": "nobody"},
         {**START, "model": "models/humming"},
         {**START, "controls": {"loud": 1}},

@@ -83,7 +83,7 @@ async def evaluate(request: EvaluateRequest, service: ServiceOf) -> dict[str, st
     piece = service.piece_of(request.piece, request.document)
     if not isinstance(piece, Score):
         raise NotSupported("promises are of notes; send MIDI, MusicXML or a document")
-    return service.promises_broken(piece, request.wishes)
+    return service.promises_broken(piece, request.options)
 
 
 router.include_router(verbs)

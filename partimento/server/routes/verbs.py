@@ -112,7 +112,7 @@ _JOB: dict[int | str, dict[str, Any]] = {
 async def generate(
     request: GenerateRequest, service: ServiceOf, answering: AnsweringOf
 ) -> JobAnswer | Response:
-    """Make music from nothing but wishes."""
+    """Make music from nothing but options."""
     return await answering.of(service.generate(request))
 
 

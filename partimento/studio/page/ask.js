@@ -7,7 +7,7 @@ export class Ask {
   constructor(store, roll) { this.store = store; this.roll = roll; this.alternatives = []; this.job = null; this.controls = {}; this.model = ""; this.models = []; this.listeners = []; this.samples = 4; }
   listen(call) { this.listeners.push(call); }
   changed() { for (const call of this.listeners) call(); }
-  wishes(rewriting = false) {
+  options(rewriting = false) {
     const asked = this.store.promises, out = {};
     for (const name of rewriting ? ["key", "chords", "polyphony"] : ["key", "time_signature", "chords", "polyphony", "bars", "ending"]) if (asked[name]) out[name] = ["bars", "polyphony"].includes(name) ? Number(asked[name]) : asked[name];
     if (asked.range) out.range = asked.range.split(",").map((each) => each.trim()).filter(Boolean);
@@ -35,20 +35,21 @@ export class Ask {
     }
     return out;
   }
-  async generate() { return this.start("generate", { ...this.given("generate"), wishes: this.wishes(), num_samples: 1 }); }
+  // As written: what is edited in the roll stands on its grid.
+  async generate() { return this.start("generate", { ...this.given("generate"), options: { ...this.options(), humanize: 0 }, num_samples: 1 }); }
   async continue() {
     const isSound = this.source && this.models.find((model) => model.name === this.model)?.makes === "audio";
     const from = isSound ? { piece: this.source, num_samples: 1 } : { document: this.document(), num_samples: this.samples };
-    return this.start("continue", { ...this.given("continue"), wishes: this.wishes(), ...from });
+    return this.start("continue", { ...this.given("continue"), options: this.options(), ...from });
   }
-  async accompany() { return this.start("accompany", { ...this.given("accompany"), wishes: this.wishes(true), document: this.document(), lock: this.locks(), num_samples: this.samples }); }
+  async accompany() { return this.start("accompany", { ...this.given("accompany"), options: this.options(true), document: this.document(), lock: this.locks(), num_samples: this.samples }); }
   async rewrite() {
     const region = this.roll.region;
     if (!region) { this.problem = say("noSelection"); this.changed(); return; }
     const list = bars(this.store.doc), first = barAt(list, region[0]) + 1, last = barAt(list, region[1] - 1) + 1;
     const chosen = [...this.roll.selected].map((note) => this.store.doc.tracks.findIndex((track) => track.notes.includes(note)));
     const tracks = chosen.length ? [...new Set(chosen)].filter((t) => t >= 0).map((t) => this.store.doc.tracks[t].name) : null;
-    return this.start("infill", { ...this.given("infill"), wishes: this.wishes(true), document: this.document(), bars: first === last ? `${first}` : `${first}:${last}`, tracks, lock: this.locks(), num_samples: this.samples });
+    return this.start("infill", { ...this.given("infill"), options: this.options(true), document: this.document(), bars: first === last ? `${first}` : `${first}:${last}`, tracks, lock: this.locks(), num_samples: this.samples });
   }
   async start(verb, body) {
     this.abort?.abort();

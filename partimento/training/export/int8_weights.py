@@ -30,7 +30,8 @@ def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
         value = numpy_helper.to_array(each)
         is_kernel = each.name in kernels
         fits = value.ndim == 3 or (value.ndim == 2 and not is_kernel)
-        is_weight = fits and not each.name.endswith(SCALE)
+        # A single row, such as an LSTM's biases, would have as many scales as numbers.
+        is_weight = fits and not each.name.endswith(SCALE) and value.shape[-2] > 1
         if not is_weight or value.size < _LEAST or value.dtype != np.float32:
             kept.append(each)
             continue
