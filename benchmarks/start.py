@@ -29,7 +29,8 @@ def megabytes(folder: Path) -> float:
 def first_note(program: Path, folder: Path) -> float:
     """Return the seconds from the start of the process to the first sound of a stream."""
     done = subprocess.run(
-        [program, "stream", "--bars", "4", "--seed", "7", "-o", folder / "s.wav", "--verbose"],
+        [program, "stream", "--bars", "4", "--seed", "7", "--force", "--verbose",
+         "-o", folder / "s.wav"],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     found = re.search(r"First note ([0-9.]+) s", done.stderr + done.stdout)
@@ -57,7 +58,8 @@ def run(options: Options) -> dict[str, Any]:
         subprocess.run([*pip, str(_ROOT)], check=True)
         size = megabytes(folder / "venv")
         program = folder / "venv" / "bin" / "partimento"
-        wav = [program, "generate", "--bars", "16", "--seed", "7", "-o", folder / "a.wav"]
+        wav = [program, "generate", "--bars", "16", "--seed", "7", "--force"]
+        wav += ["-o", folder / "a.wav"]
 
         def call(command: list[Any]) -> float:
             return timed(lambda: subprocess.run(command, check=True, capture_output=True))

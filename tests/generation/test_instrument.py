@@ -143,5 +143,5 @@ def test_infilling_the_last_bars_keeps_the_length(make_model):
 def test_options_of_a_stream_are_checked_alike(instrument):
     with pytest.raises(MusicError, match="seed must be"):
         instrument.stream(seed="a")
-    with pytest.raises(ConfigError, match=r"stream\.tempo"):
+    with pytest.raises(ConfigError, match=r"options\.tempo"):
         instrument.stream(tempo=NAN)
