@@ -1,0 +1,197 @@
+"""A VQ-VAE whose frames are spectra: log magnitudes in, levels and phase advances out.
+
+One level of a hierarchy of separate ones. Features are the natural logarithms of the magnitudes of
+mono sound, (B, T, bins), of the lowest bins alone. The decoder says for every frame how loud each
+bin is and by how much its phase advances, and for bands how much of them is noise, as
+``nn/codec.py`` does; ``representations/phase_tracks.py`` makes sound of it. Every block sees as far
+ahead as back, so what is said of a code depends on `CodesConfig.reach` codes on either side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi
+
+import torch
+from torch import Tensor, nn
+
+from partimento.representations.phase_tracks import band_of_bin
+from partimento.representations.spectra import Framing
+from partimento.runtime.audio_tokens.presets import CodesConfig
+from partimento.training.device import autocast
+from partimento.training.nn.codec import NOISE_BANDS, SURE, UNSURE, log_features
+from partimento.training.nn.convnext import CentredStack
+from partimento.training.nn.quantisers import (
+    Gaussian,
+    Quantised,
+    ResidualQuantiser,
+    ScalarQuantiser,
+    VectorQuantiser,
+)
+from partimento.training.nn.spectral import analyse
+
+__all__ = ["SpectralDecoder", "SpectralEncoder", "SpectralFrames", "SpectralVQVAE", "codebook_of"]
+
+Bottleneck = Gaussian | ResidualQuantiser | ScalarQuantiser | VectorQuantiser
+
+_FIRST_LEVEL = -3.0
+
+
+@dataclass(frozen=True)
+class SpectralFrames:
+    """What a decoder says: levels and advances (B, T, bins), certainty (B, T, bands)."""
+
+    level: Tensor
+    advance: Tensor
+    certainty: Tensor
+
+    @property
+    def noise(self) -> Tensor:
+        """How much of a band is noise, 0..1 (B, T, bands)."""
+        return ((SURE - self.certainty) / (SURE - UNSURE)).clamp(0, 1)
+
+
+class _Scaling(nn.Module):
+    """The mean and the deviation of each bin of the features, as the training music has them."""
+
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", torch.full((bins,), _FIRST_LEVEL))
+        self.register_buffer("deviation", torch.full((bins,), 2.0))
+
+
+class SpectralEncoder(nn.Module):
+    """Log magnitudes (B, T, bins) to vectors (B, T / frames, numbers)."""
+
+    def __init__(self, config: CodesConfig, level: int, numbers: int) -> None:
+        super().__init__()
+        self.joins, width = config.joins(level), config.encoder_width
+        self.scaling = _Scaling(config.bins)
+        self.enter = nn.Linear(config.bins, width)
+        counts = [config.frame_blocks, *(config.code_blocks for _ in self.joins)]
+        self.stacks = nn.ModuleList(
+            CentredStack(width, count, config.kernel, config.expansion) for count in counts
+        )
+        self.joined = nn.ModuleList(nn.Linear(many * width, width) for many in self.joins)
+        self.norm = nn.LayerNorm(width)
+        self.leave = nn.Linear(width, numbers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the vectors."""
+        x = self.enter((features - self.scaling.mean) / self.scaling.deviation)
+        x = self.stacks[0](x)
+        for many, join, stack in zip(self.joins, self.joined, self.stacks[1:], strict=True):
+            x = stack(join(x.reshape(x.shape[0], -1, many * x.shape[2])))
+        out: Tensor = self.leave(self.norm(x))
+        return out
+
+
+class SpectralDecoder(nn.Module):
+    """Vectors (B, n, numbers) to what is said of n * frames frames."""
+
+    def __init__(self, config: CodesConfig, level: int, numbers: int) -> None:
+        super().__init__()
+        self.splits, width = tuple(reversed(config.joins(level))), config.width
+        self.bins = config.bins
+        self.scaling = _Scaling(config.bins)
+        self.enter = nn.Linear(numbers, width)
+        counts = [config.code_blocks for _ in self.splits] + [config.frame_blocks]
+        if not self.splits:  # codes are frames
+            counts = [config.code_blocks + config.frame_blocks]
+        self.stacks = nn.ModuleList(
+            CentredStack(width, count, config.kernel, config.expansion) for count in counts
+        )
+        self.split = nn.ModuleList(nn.Linear(width, many * width) for many in self.splits)
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, 2 * config.bins)
+        self.noise = nn.Linear(width, NOISE_BANDS)
+        with torch.no_grad():
+            # The first sound is what the music is like on average, its phases even.
+            self.head.weight.mul_(0.1)
+            self.head.bias.zero_()
+            self.noise.weight.mul_(0.1)
+            self.noise.bias.fill_(1.0)
+
+    def forward(self, vectors: Tensor) -> SpectralFrames:
+        """Return the frames."""
+        x = self.stacks[0](self.enter(vectors))
+        for split, stack in zip(self.split, self.stacks[1:], strict=True):
+            width = x.shape[2]
+            x = stack(split(x).reshape(x.shape[0], -1, width))
+        x = self.norm(x)
+        with autocast(x.device, enabled=False):
+            said = self.head(x.float())
+            level = self.scaling.mean + self.scaling.deviation * said[..., : self.bins]
+            certainty = torch.sigmoid(self.noise(x.float()))
+        return SpectralFrames(level, said[..., self.bins :], certainty)
+
+
+def codebook_of(config: CodesConfig, level: int) -> VectorQuantiser:
+    """Return the codebook of a level, before its first batch."""
+    return VectorQuantiser(
+        config.entries[level],
+        config.code_width,
+        commitment=config.commitment,
+        decay=config.decay,
+        restart_below=config.restart_below,
+    )
+
+
+class SpectralVQVAE(nn.Module):
+    """One level: an encoder, a bottleneck and a decoder of its own; it shares nothing.
+
+    ``quantiser`` None takes the codebook of the level. ``numbers`` are those of the encoder's
+    vectors where they are not the decoder's, as the means and variances of a VAE.
+    """
+
+    def __init__(
+        self,
+        config: CodesConfig,
+        level: int,
+        quantiser: Bottleneck | None = None,
+        numbers: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.config, self.level = config, level
+        self.framing = Framing(config.size, config.hop)
+        self.quantiser: Bottleneck = quantiser or codebook_of(config, level)
+        width = self.quantiser.width
+        self.encoder = SpectralEncoder(config, level, numbers or width)
+        self.decoder = SpectralDecoder(config, level, width)
+        bands = torch.tensor(band_of_bin(config.bins, NOISE_BANDS))
+        self.bands: Tensor
+        self.register_buffer("bands", bands, persistent=False)
+        turns = torch.arange(config.bins) % self.framing.overlap
+        self.middles: Tensor
+        self.register_buffer("middles", turns * (2 * pi / self.framing.overlap), persistent=False)
+
+    def spectra(self, samples: Tensor) -> Tensor:
+        """Return the spectra (B, T, bins) of mono samples (B, N), N whole codes."""
+        spectra = analyse(samples, self.framing)[:, : samples.shape[-1] // self.framing.hop]
+        return spectra[..., : self.config.bins]
+
+    def measure(self, spectra: Tensor) -> None:
+        """Take the mean and the deviation of each bin from spectra (B, T, bins)."""
+        features = log_features(spectra)
+        mean, deviation = features.mean((0, 1)), features.std((0, 1)).clamp_min(0.5)
+        for part in (self.encoder.scaling, self.decoder.scaling):
+            part.mean.copy_(mean)
+            part.deviation.copy_(deviation)
+
+    def encode(self, samples: Tensor) -> Tensor:
+        """Return the codes (B, n) of mono samples (B, n * hop)."""
+        assert not isinstance(self.quantiser, Gaussian)
+        return self.quantiser.codes_of(self.encoder(log_features(self.spectra(samples))))
+
+    def decode(self, codes: Tensor) -> SpectralFrames:
+        """Return what is said of the frames of codes (B, n)."""
+        assert not isinstance(self.quantiser, Gaussian)
+        said: SpectralFrames = self.decoder(self.quantiser.vectors_of(codes))
+        return said
+
+    def forward(self, spectra: Tensor) -> tuple[SpectralFrames, Quantised]:
+        """Return what is said of spectra after they went through the codebook."""
+        quantised: Quantised = self.quantiser(self.encoder(log_features(spectra)))
+        return self.decoder(quantised.vectors), quantised
