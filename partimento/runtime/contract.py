@@ -113,7 +113,8 @@ class Request:
     ``endless`` it is played turn after turn. ``steer``, where there is one, is called before each
     chunk with the place in seconds after the prompt, and returns the controls from there on.
     ``codes``, of a system that has some (``Card.has_codes``), are what an earlier answer gave:
-    GENERATE keeps them and makes what they lack, up to ``duration_seconds`` in all.
+    CONTINUE keeps them, makes what they lack, up to ``duration_seconds`` in all, and yields the
+    whole.
     """
 
     task: Task = Task.GENERATE

@@ -6,8 +6,8 @@ others are sampled in windows, the coarsest level first::
     ancestral     nothing is there
     windowed      longer than a window                     -> runtime/audio_tokens/windows.py
     primed        the codes of a recording, at all levels  -> CONTINUE
-    going on      codes that were saved, at all levels     -> GENERATE with codes
-    upsampling    codes that were saved, of the coarsest   -> GENERATE with codes
+    going on      codes that were saved, at all levels     -> CONTINUE with codes
+    upsampling    codes that were saved, of the coarsest   -> CONTINUE with codes
 
 After each level its sound is given out as a draft of the whole.
 """
@@ -165,7 +165,8 @@ class CodesPerformer:
         streams = self._streams(controls, begun, int(rng.integers(1 << 32)))
         finest = self._finest(controls)
         if request.endless:
-            yield from self._pieces(streams, finest, begun, None)
+            for piece, _ in self._pieces(streams, finest, begun, None):
+                yield piece
             return
         samples = max(1, round((request.duration_seconds or 0.0) * AUDIO_RATE_HZ))
         whole = samples + (0 if begun.heard is None else len(begun.heard))
@@ -177,8 +178,10 @@ class CodesPerformer:
             start = 0 if begun.heard is None else len(begun.heard)
             draft = self.codecs[level].decode_all(codes)[start : start + samples]
             yield Draft(_stereo(draft), len(streams) - 1 - level)
-        yield from self._pieces(streams, finest, begun, samples)
-        yield self._codes(streams, finest, count)
+        for piece, is_last in self._pieces(streams, finest, begun, samples):
+            if is_last:  # whoever has all the samples asks for no more
+                yield self._codes(streams, finest, count)
+            yield piece
 
     def _finest(self, controls: CodesControls) -> int:
         levels = len(self.codecs)
@@ -193,8 +196,8 @@ class CodesPerformer:
         finest: int,
         begun: _Begun,
         left: int | None,
-    ) -> Iterator[Audio]:
-        """Yield the sound of a level, ``left`` samples or without end."""
+    ) -> Iterator[tuple[Audio, bool]]:
+        """Yield the sound of a level, ``left`` samples or without end, and what is the last of it."""
         codec, stream = self.codecs[finest], streams[finest]
         at, last, state = 0, begun.last, codec.begin()
         hop = codec.framing.hop
@@ -215,7 +218,7 @@ class CodesPerformer:
                 both, is_first = led_on(both, last, hop), False
             both = both if left is None else both[:, :left]
             left = None if left is None else left - both.shape[1]
-            yield Audio(np.ascontiguousarray(both), AUDIO_RATE_HZ)
+            yield Audio(np.ascontiguousarray(both), AUDIO_RATE_HZ), left == 0
 
     @staticmethod
     def _forget(streams: Sequence[LevelStream], finest: int, state: SoundState) -> None:
@@ -271,8 +274,6 @@ class CodesPerformer:
     def _begun(self, request: Request) -> _Begun:
         levels = len(self.codecs)
         if request.codes is not None:
-            if request.task is not Task.GENERATE:
-                raise NotSupported("codes are gone on from by generate; continue takes a sound")
             return _Begun(self._given(request.codes))
         if request.task is not Task.CONTINUE:
             return _Begun(tuple(np.zeros(0, dtype=np.int64) for _ in range(levels)))

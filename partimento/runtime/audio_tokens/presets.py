@@ -185,6 +185,9 @@ class JukeboxPreset(Preset):
         length=512, batch_size=4, learning_rate=1e-3, warmup_steps=50, weight_decay=0.05,
         beta2=0.95, ema=0.99, validate_every=200,
     )  # fmt: skip
+    steps: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (), description="of the priors, finest first; without: those of training for each"
+    )
     defaults: dict[str, Any] = Field(default_factory=dict, description="controls when not given")
 
     @model_validator(mode="after")
@@ -192,6 +195,8 @@ class JukeboxPreset(Preset):
         levels = self.codec.levels
         if len(self.priors) != levels:
             raise ValueError(f"priors names {levels} levels, as codec.hops does")
+        if len(self.steps) not in (0, levels):
+            raise ValueError(f"steps names {levels} levels, as codec.hops does")
         for level, (prior, ratio) in enumerate(zip(self.priors, self.ratios, strict=False)):
             if prior.window % ratio or prior.step % ratio:
                 raise ValueError(
@@ -223,4 +228,9 @@ class JukeboxPreset(Preset):
             codecs = codecs.model_copy(update={"steps": None, "minutes": minutes * _CODECS})
         elif steps is not None and codecs.steps is None and codecs.minutes is None:
             codecs = codecs.model_copy(update={"steps": 4 * steps})
+        if self.steps and minutes is None:
+            priors = tuple(
+                prior.model_copy(update={"steps": each})
+                for prior, each in zip(priors, reversed(self.steps), strict=True)
+            )
         return (codecs, *priors)

@@ -61,7 +61,8 @@ PRESETS: Mapping[str, JukeboxPreset] = {
     "games": JukeboxPreset(
         priors=_PRIORS,
         codec_training=JukeboxPreset().codec_training.model_copy(update={"steps": 3600}),
-        training=JukeboxPreset().training.model_copy(update={"steps": 1500}),
+        training=JukeboxPreset().training.model_copy(update={"steps": 1000, "validate_every": 100}),
+        steps=(2000, 1000, 600),
     ),
     # Dhariwal et al. 2020, Tables 4 to 6: shapes to be counted.
     "paper": JukeboxPreset(
