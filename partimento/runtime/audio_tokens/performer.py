@@ -14,6 +14,7 @@ After each level its sound is given out as a draft of the whole.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +101,7 @@ class CodesPerformer:
         self.facts, self.system = facts, system
         self._fingerprint = fingerprint  # of the decoders' files: whose codes can be read
         hops = facts.codec.hops
-        self._ratios = (*(high // low for low, high in zip(hops, hops[1:], strict=False)), 1)
+        self._ratios = (*(high // low for low, high in itertools.pairwise(hops)), 1)
 
     @classmethod
     def load(
@@ -197,7 +198,7 @@ class CodesPerformer:
         begun: _Begun,
         left: int | None,
     ) -> Iterator[tuple[Audio, bool]]:
-        """Yield the sound of a level, ``left`` samples or without end, and what is the last of it."""
+        """Yield the sound of a level, ``left`` samples or without end, and what is the last."""
         codec, stream = self.codecs[finest], streams[finest]
         at, last, state = 0, begun.last, codec.begin()
         hop = codec.framing.hop

@@ -6,6 +6,7 @@ from the finest, 0, to the coarsest.
 
 from __future__ import annotations
 
+import itertools
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
@@ -209,7 +210,7 @@ class JukeboxPreset(Preset):
     def ratios(self) -> tuple[int, ...]:
         """Codes of each level to one of the level above; the coarsest has none above."""
         hops = self.codec.hops
-        return tuple(high // low for low, high in zip(hops, hops[1:], strict=False))
+        return tuple(high // low for low, high in itertools.pairwise(hops))
 
     def trainings(self) -> tuple[TrainingConfig, ...]:
         """Return the training configs of the codecs and of the priors, the coarsest first.

@@ -51,10 +51,7 @@ def test_a_prior_step_by_step_is_the_prior(
     draw = np.random.default_rng(0)
     codes = draw.integers(prior.entries, size=(2, 16))
     artist, genres = np.array([1, 2]), np.array([[1, 2, 0, 0, 0], [0, 0, 0, 0, 0]])
-    if level == 0:
-        told = draw.integers(8, size=(2, 4))
-    else:
-        told = draw.integers(128, size=(2, 16, 3))
+    told = draw.integers(8, size=(2, 4)) if level == 0 else draw.integers(128, size=(2, 16, 3))
     batch = {
         "codes": codes,
         "artist": artist,
