@@ -49,7 +49,7 @@ def labels_of_name(name: str) -> Labels:
 
     Without ``" - "`` the artist is unknown. Folders between are genres, the last five.
     """
-    path = PurePosixPath(name)
+    path = PurePosixPath(name.replace(" / ", " & "))  # two names, no folders
     artist, dash, _ = path.name.partition(" - ")
     genres = tuple(dict.fromkeys(path.parts[1:-1]))[-GENRES_AT_MOST:]
     return Labels(artist.strip() if dash and artist.strip() else UNKNOWN, genres)
