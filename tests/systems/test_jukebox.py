@@ -45,7 +45,7 @@ def untrained(out: Path) -> Path:
         roughen(network)
         for name, value in network.named_parameters():
             if "norm" not in name:
-                torch.nn.init.normal_(value, std=0.2)
+                torch.nn.init.normal_(value, std=0.5)
     return task.export(out, {}).path
 
 
@@ -92,7 +92,7 @@ def test_minutes_and_steps_are_shared_out() -> None:
     preset = JukeboxPreset(training=TINY.training.model_copy(update={"minutes": 20}))
     assert [each.minutes for each in preset.trainings()] == pytest.approx([11, 3, 3, 3])
     each = PRESETS["games"].trainings()
-    assert [config.steps for config in each] == [3600, 600, 1000, 2000]
+    assert [config.steps for config in each] == [3600, 800, 1200, 1500]
     config = JukeboxPreset(training=TINY.training.model_copy(update={"steps": 10}))
     assert [config.steps for config in config.trainings()] == [40, 10, 10, 10]
 

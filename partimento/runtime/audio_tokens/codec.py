@@ -53,8 +53,10 @@ class LevelCodec:
         self._decoder, self._encoder = decoder, encoder
         self.framing = Framing(config.size, config.hop)
         self.hop, self.entries = config.hops[level], config.entries[level]
-        self.reach, self._frames = config.reach(level), config.frames(level)
-        self._block = max(1, _BLOCK_FRAMES // self._frames)
+        # A group is a code of several frames, or a frame of several codes.
+        self._frames, self._split = config.frames(level), config.split(level)
+        self.reach = config.reach(level)
+        self._block = max(1, _BLOCK_FRAMES // self._frames) * self._split
         decoder.require(
             {"codes": ("int64", (None, None))},
             {
@@ -75,6 +77,10 @@ class LevelCodec:
         tail = overlap_start(self.framing, 1)
         return SoundState(np.zeros(0, np.int64), 0, 0, track, tail, self.framing.lag)
 
+    def _frames_of(self, codes: int) -> int:
+        """Return how many frames so many codes have."""
+        return codes // self._split * self._frames
+
     def after(self, heard: F32, codes: Ints) -> SoundState:
         """Return the state after mono sound (N,), whose codes are ``codes``: it goes on from there.
 
@@ -84,7 +90,7 @@ class LevelCodec:
         spectra = analyse(heard[None], framing)[:, : len(heard) // framing.hop]
         _, tail = overlap_add(state.tail, spectra[:, 1 - framing.overlap :])
         phase = phases_of(spectra[:, -1, : self.config.bins])
-        frames = len(codes) * self._frames
+        frames = self._frames_of(len(codes))
         track = replace(state.track, phase=phase, frame=frames)
         first = max(0, len(codes) - self.reach)
         silent = framing.lag - framing.hop  # one hop of the old sound tells how the new joins it
@@ -100,6 +106,7 @@ class LevelCodec:
         """
         known = np.concatenate([state.codes, codes])
         end, done, first = state.first + len(known), state.done, state.first
+        end -= end % self._split
         track, tail, pieces = state.track, state.tail, [np.zeros(0, dtype=np.float32)]
         while done < end:
             stop = (done // self._block + 1) * self._block
@@ -126,9 +133,10 @@ class LevelCodec:
         """Return the spectra (1, T, bins) of codes ``start`` to ``stop``, decoded among others."""
         low = max(first, start - self.reach)
         high = min(first + len(known), stop + self.reach)
+        high -= (high - low) % self._split
         given = known[None, low - first : high - first]
         frames, noise = self._decoder.run(["frames", "noise"], {"codes": given})
-        inside = slice((start - low) * self._frames, (stop - low) * self._frames)
+        inside = slice(self._frames_of(start - low), self._frames_of(stop - low))
         spectra, track = track.spectra(
             np.ascontiguousarray(frames[0, inside]), noise[0, inside][:, None]
         )
@@ -142,17 +150,17 @@ class LevelCodec:
 
     def encode(self, samples: F32) -> Ints:
         """Return the codes (N / hop,) of mono samples (N,), N whole codes."""
-        count = len(samples) // self.hop
-        spectra = analyse(samples[None, : count * self.hop], self.framing)[0]
+        split, each = self._split, max(1, _HEARD_FRAMES // self._frames)
+        count = len(samples) // (self.hop * split)  # groups
+        spectra = analyse(samples[None, : count * self.hop * split], self.framing)[0]
         logs = np.log(np.abs(spectra[: count * self._frames, : self.config.bins]) + LOG_FLOOR)
-        each = max(1, _HEARD_FRAMES // self._frames)
         pieces = [np.zeros(0, np.int64)]
-        around = self.reach
+        around = self.reach // split
         for start in range(0, count, each):
             low, stop = max(0, start - around), min(count, start + each)
             high = min(count, stop + around)
             part = logs[low * self._frames : high * self._frames].astype(np.float32)
             features = part.reshape(1, high - low, self._frames, self.config.bins)
             found = self._encoder.run(["codes"], {"features": features})[0][0]
-            pieces.append(found[start - low : stop - low])
+            pieces.append(found[(start - low) * split : (stop - low) * split])
         return np.concatenate(pieces)

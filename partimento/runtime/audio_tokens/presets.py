@@ -6,7 +6,7 @@ from the finest, 0, to the coarsest.
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
@@ -32,16 +32,24 @@ class CodesConfig(Preset):
         "spectral", description="published: dilated convolutions from sample to sample"
     )
     hops: tuple[_Hop, ...] = Field(
-        (512, 2048, 8192), min_length=1, max_length=_LEVELS, description="samples a code, by level"
+        (128, 512, 2048), min_length=1, max_length=_LEVELS, description="samples a code, by level"
     )
     entries: tuple[_Entries, ...] = Field(
-        (2048, 1024, 512), min_length=1, max_length=_LEVELS, description="of each codebook"
+        (2048, 2048, 1024), min_length=1, max_length=_LEVELS, description="of each codebook"
     )
     code_width: int = Field(64, ge=1, le=4096, description="numbers an entry")
     size: int = Field(2048, ge=16, le=1 << 15, description="samples of the Fourier window")
     hop: int = Field(512, ge=4, le=1 << 13, description="samples between frames")
     bins: int = Field(640, ge=8, le=1 << 14, description="frequencies coded, from the lowest")
-    encoder_width: int = Field(96, ge=1, le=1 << 13)
+    encoder_widths: tuple[_Count, ...] = Field(
+        (160, 96, 96), min_length=1, max_length=_LEVELS, description="by level"
+    )
+    peaks: tuple[float, ...] = Field(
+        (1.0, 0.0, 0.0),
+        min_length=1,
+        max_length=_LEVELS,
+        description="weights of the distance of square roots of magnitudes, by level",
+    )
     width: int = Field(192, ge=1, le=1 << 13, description="of the decoder; published: of blocks")
     kernel: int = Field(7, ge=1, le=255, description="steps that a block sees")
     expansion: int = Field(3, ge=1, le=64, description="width inside a block over its own")
@@ -64,13 +72,16 @@ class CodesConfig(Preset):
 
     def joins(self, level: int) -> tuple[int, ...]:
         """Return by how much time is divided at each step from frames to the codes of a level."""
-        steps = [self.hops[0] // self.hop]
-        steps += [self.hops[at] // self.hops[at - 1] for at in range(1, level + 1)]
-        return tuple(step for step in steps if step > 1)
+        slower = [hop for hop in self.hops[: level + 1] if hop > self.hop]
+        return tuple(high // low for low, high in pairwise([self.hop, *slower]))
 
     def frames(self, level: int) -> int:
-        """Return the frames a code of a level."""
+        """Return the frames a code of a level; 1 where a frame has several."""
         return prod(self.joins(level))
+
+    def split(self, level: int) -> int:
+        """Return the codes a frame of a level; 1 where a code has several."""
+        return max(1, self.hop // self.hops[level])
 
     def reach(self, level: int) -> int:
         """Return the codes on each side on which what the decoder says of a code depends."""
@@ -81,12 +92,13 @@ class CodesConfig(Preset):
         for count, up in zip(blocks, (*reversed(self.joins(level)), 1), strict=True):
             frames += count * (self.kernel // 2) * step
             step //= up
-        return -(-frames // self.frames(level))
+        return -(-frames // self.frames(level)) * self.split(level)
 
     @model_validator(mode="after")
     def _levels_fit(self) -> Self:
-        if len(self.entries) != len(self.hops):
-            raise ValueError(f"entries names {len(self.hops)} levels, as hops does")
+        for name in ("entries", "encoder_widths", "peaks"):
+            if len(getattr(self, name)) != len(self.hops):
+                raise ValueError(f"{name} names {len(self.hops)} levels, as hops does")
         for low, high in zip(self.hops, self.hops[1:], strict=False):
             if high % low or high == low:
                 raise ValueError(f"the hop {high} must be a multiple of the one below, {low}")
@@ -96,8 +108,8 @@ class CodesConfig(Preset):
             return self
         if self.size % self.hop or self.size < 3 * self.hop or self.size % 2:
             raise ValueError(f"the hop {self.hop} must divide the even window {self.size} in three")
-        if self.hops[0] % self.hop:
-            raise ValueError(f"a code of the finest level is whole frames of {self.hop} samples")
+        if any(max(hop, self.hop) % min(hop, self.hop) for hop in self.hops):
+            raise ValueError(f"a code is whole frames of {self.hop} samples, or frames whole codes")
         if not self.kernel % 2:
             raise ValueError("a block sees as many steps to either side: the kernel is odd")
         if self.bins > self.size // 2 + 1:
@@ -210,7 +222,7 @@ class JukeboxPreset(Preset):
     def ratios(self) -> tuple[int, ...]:
         """Codes of each level to one of the level above; the coarsest has none above."""
         hops = self.codec.hops
-        return tuple(high // low for low, high in itertools.pairwise(hops))
+        return tuple(high // low for low, high in pairwise(hops))
 
     def trainings(self) -> tuple[TrainingConfig, ...]:
         """Return the training configs of the codecs and of the priors, the coarsest first.

@@ -17,13 +17,9 @@ from partimento.runtime.presets import TrainingConfig
 
 __all__ = ["CARD", "PRESETS"]
 
-_PRIORS = (
-    PriorConfig(),
-    PriorConfig(),
-    PriorConfig(window=256, row=16, overlap=0.125),
-)
+_PRIORS = (PriorConfig(window=1024), PriorConfig(), PriorConfig(overlap=0.125))
 _TINY = TrainingConfig(
-    steps=6, length=4, batch_size=2, learning_rate=2e-3, warmup_steps=2, ema=0.9, validate_every=3
+    steps=6, length=16, batch_size=2, learning_rate=2e-3, warmup_steps=2, ema=0.9, validate_every=3
 )
 _TINY_PRIOR = PriorConfig(
     window=16,
@@ -62,7 +58,7 @@ PRESETS: Mapping[str, JukeboxPreset] = {
         priors=_PRIORS,
         codec_training=JukeboxPreset().codec_training.model_copy(update={"steps": 3600}),
         training=JukeboxPreset().training.model_copy(update={"steps": 1000, "validate_every": 100}),
-        steps=(2000, 1000, 600),
+        steps=(1500, 1200, 800),
     ),
     # Dhariwal et al. 2020, Tables 4 to 6: shapes to be counted.
     "paper": JukeboxPreset(
@@ -104,11 +100,12 @@ PRESETS: Mapping[str, JukeboxPreset] = {
     "tiny": JukeboxPreset(
         data=AudioData(programs=((48,),), renditions=1, shard_seconds=30),
         codec=CodesConfig(
-            hops=(1024, 4096),
+            hops=(256, 1024),
             entries=(16, 8),
+            peaks=(1, 0),
             code_width=8,
             bins=64,
-            encoder_width=16,
+            encoder_widths=(16, 16),
             width=16,
             kernel=3,
             expansion=2,

@@ -4,6 +4,7 @@ Spectral codecs (``training/nn/spectral_vqvae.py``)::
 
     levels: |said - true| of log magnitudes, weighted as the ear divides frequency
     mel:    the same of the energy in mel bands, so that what is uncertain is not too soft
+    peaks:  |said - true| of the square roots of magnitudes, which partials stand out in
     advance: how phases advance, by bands as surely as they can be known
     commitment: VQ                                                     -> CodecStage.loss_of
 """
@@ -101,6 +102,7 @@ class CodecStage:
         said, quantised = codec(spectra)
         parts = self.distances(codec, said, spectra)
         total = _LEVEL * parts["level"] + _MEL * parts["mel"] + _ADVANCE * parts["advance"]
+        total = total + self.config.peaks[level] * parts["peaks"]
         told = {name: value.detach() for name, value in parts.items()}
         return Loss(total + quantised.loss, told | self._use(level))
 
@@ -126,7 +128,9 @@ class CodecStage:
             mel = (mine - torch.log(spectra.abs() @ mels + LOG_FLOOR)).abs().mean()
             sure = said.certainty[..., codec.bands]
             advance = advance_distance(spectra, said.advance, sure, codec.middles)
-        return {"level": level, "mel": mel, "advance": advance}
+            roots = [torch.exp(0.5 * said.level.clamp(max=8.0)), spectra.abs().sqrt()]
+            peaks = ((roots[0] - roots[1]).abs() * weight).mean() / (roots[1] * weight).mean()
+        return {"level": level, "mel": mel, "advance": advance, "peaks": peaks}
 
     def validate(self) -> Mapping[str, float]:
         """Return the distances of held-out sound by level, and how its codes use the codebooks."""

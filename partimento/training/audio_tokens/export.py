@@ -100,10 +100,10 @@ def _features(stages: PriorStages, level: int, heard: F32 | None) -> Feeds:
         return []
     codec = stages.codecs[level]
     config, framing = codec.config, codec.framing
-    frames = config.frames(level)
+    frames, split = config.frames(level), config.split(level)
     spectra = analyse(heard, framing)[:, : heard.shape[1] // framing.hop, : config.bins]
     logs = np.log(np.abs(spectra) + LOG_FLOOR).astype(np.float32)
-    count = min(_CODES * max(1, 4 // frames), logs.shape[1] // frames)
+    count = min(max(1, _CODES // split), logs.shape[1] // frames)
     return [
         {"features": each[: count * frames].reshape(1, count, frames, config.bins)} for each in logs
     ]

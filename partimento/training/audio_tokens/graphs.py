@@ -2,7 +2,7 @@
 
 ::
 
-    encoder_l     features (B, n, frames, bins) -> codes (B, n)
+    encoder_l     features (B, m, frames, bins) -> codes (B, n)
     decoder_l     codes (B, n)                  -> frames (B, T, 2, bins), noise (B, T, bands)
     conditions_l  artist, genres, upper/time    -> conditions (B, L, W), the start in the first
     prior_l       codes (B, S) of one row, their conditions, what is remembered
@@ -94,13 +94,14 @@ def encoder_graph(codec: SpectralVQVAE) -> onnx.ModelProto:
     weights["enter.bias"] = np.subtract(weights["enter.bias"], enter @ mean, dtype=np.float32)
     weights["enter.weight"] = enter
     graph = _CodeGraph(weights)
-    graph.input("features", _FLOAT, ["B", "n", config.frames(codec.level), config.bins])
+    graph.input("features", _FLOAT, ["B", "m", config.frames(codec.level), config.bins])
     x = graph.op("Reshape", "features", graph.ints(0, -1, config.bins))
     x = graph.stack(graph.linear(x, "enter"), "stacks.0")
     for at, many in enumerate(config.joins(codec.level)):
-        x = graph.op("Reshape", x, graph.ints(0, -1, many * config.encoder_width))
+        x = graph.op("Reshape", x, graph.ints(0, -1, many * config.encoder_widths[codec.level]))
         x = graph.stack(graph.linear(x, f"joined.{at}"), f"stacks.{at + 1}")
     x = graph.linear(graph.norm(x, "norm"), "leave")
+    x = graph.op("Reshape", x, graph.ints(0, -1, config.code_width))
     book = codec.quantiser.get_buffer("codebook").detach().float().cpu().numpy()
     # The nearest entry e has the least |e|^2 - 2 x e: the largest 2 x e - |e|^2.
     twice = graph.constant("codebook", 2 * book.T)
@@ -124,6 +125,7 @@ def decoder_graph(codec: SpectralVQVAE) -> onnx.ModelProto:
     graph.input("codes", _INT, ["B", "n"])
     book = codec.quantiser.get_buffer("codebook").detach().float().cpu().numpy()
     x = graph.op("Gather", graph.constant("codebook", book), "codes", axis=0)
+    x = graph.op("Reshape", x, graph.ints(0, -1, config.split(codec.level) * config.code_width))
     x = graph.stack(graph.linear(x, "enter"), "stacks.0")
     for at, _ in enumerate(config.joins(codec.level)):
         x = graph.op("Reshape", graph.linear(x, f"split.{at}"), graph.ints(0, -1, config.width))

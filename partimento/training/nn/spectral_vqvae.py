@@ -63,11 +63,12 @@ class _Scaling(nn.Module):
 
 
 class SpectralEncoder(nn.Module):
-    """Log magnitudes (B, T, bins) to vectors (B, T / frames, numbers)."""
+    """Log magnitudes (B, T, bins) to vectors (B, n, numbers), several a frame or one of several."""
 
     def __init__(self, config: CodesConfig, level: int, numbers: int) -> None:
         super().__init__()
-        self.joins, width = config.joins(level), config.encoder_width
+        self.joins, width = config.joins(level), config.encoder_widths[level]
+        self.split, self.numbers = config.split(level), numbers
         self.scaling = _Scaling(config.bins)
         self.enter = nn.Linear(config.bins, width)
         counts = [config.frame_blocks, *(config.code_blocks for _ in self.joins)]
@@ -76,7 +77,7 @@ class SpectralEncoder(nn.Module):
         )
         self.joined = nn.ModuleList(nn.Linear(many * width, width) for many in self.joins)
         self.norm = nn.LayerNorm(width)
-        self.leave = nn.Linear(width, numbers)
+        self.leave = nn.Linear(width, self.split * numbers)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the vectors."""
@@ -85,7 +86,7 @@ class SpectralEncoder(nn.Module):
         for many, join, stack in zip(self.joins, self.joined, self.stacks[1:], strict=True):
             x = stack(join(x.reshape(x.shape[0], -1, many * x.shape[2])))
         out: Tensor = self.leave(self.norm(x))
-        return out
+        return out.reshape(len(out), -1, self.numbers)
 
 
 class SpectralDecoder(nn.Module):
@@ -94,9 +95,9 @@ class SpectralDecoder(nn.Module):
     def __init__(self, config: CodesConfig, level: int, numbers: int) -> None:
         super().__init__()
         self.splits, width = tuple(reversed(config.joins(level))), config.width
-        self.bins = config.bins
+        self.bins, self.joined = config.bins, config.split(level) * numbers
         self.scaling = _Scaling(config.bins)
-        self.enter = nn.Linear(numbers, width)
+        self.enter = nn.Linear(self.joined, width)
         counts = [config.code_blocks for _ in self.splits] + [config.frame_blocks]
         if not self.splits:  # codes are frames
             counts = [config.code_blocks + config.frame_blocks]
@@ -116,7 +117,7 @@ class SpectralDecoder(nn.Module):
 
     def forward(self, vectors: Tensor) -> SpectralFrames:
         """Return the frames."""
-        x = self.stacks[0](self.enter(vectors))
+        x = self.stacks[0](self.enter(vectors.reshape(len(vectors), -1, self.joined)))
         for split, stack in zip(self.split, self.stacks[1:], strict=True):
             width = x.shape[2]
             x = stack(split(x).reshape(x.shape[0], -1, width))

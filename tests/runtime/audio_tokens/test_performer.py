@@ -70,7 +70,7 @@ def test_sound_comes_after_every_level_and_codes_grow(player: CodesPerformer) ->
     ]
     last = codes[-1].arrays
     assert len(last["level0"]) == 4 * len(last["level1"])
-    assert codes[-1].seconds == pytest.approx(len(last["level1"]) * 4096 / RATE)
+    assert codes[-1].seconds == pytest.approx(len(last["level1"]) * 1024 / RATE)
 
 
 def test_fewer_levels_give_the_draft_of_all(player: CodesPerformer) -> None:
@@ -107,7 +107,7 @@ def test_an_endless_stream_forgets(player: CodesPerformer, monkeypatch: pytest.M
             break
     late = np.array(kept[5:])
     assert late.max() <= np.array(kept[:5]).max() + 16 * 16
-    assert late[-1].max() < 400  # of 60 seconds there have been 2,580 codes
+    assert late[-1].max() < 2000  # of 60 seconds there have been 10,335 codes
 
 
 def test_going_on_from_codes_keeps_them(player: CodesPerformer) -> None:
@@ -127,7 +127,10 @@ def test_upsampling_skips_the_level_that_is_there(player: CodesPerformer) -> Non
     assert not np.array_equal(first[-1].arrays["level0"], second[-1].arrays["level0"])
     assert one.shape == other.shape
     # The lower level draws from numbers of its own, so it is as in the whole.
-    np.testing.assert_array_equal(first[-1].arrays["level0"], codes[-1].arrays["level0"])
+    sure = slice(0, len(first[-1].arrays["level0"]) - 2 * player.facts.priors[0].window)
+    np.testing.assert_array_equal(
+        first[-1].arrays["level0"][sure], codes[-1].arrays["level0"][sure]
+    )
 
 
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 7.0])
@@ -137,8 +140,8 @@ def test_a_recording_is_continued(player: CodesPerformer, seconds: float) -> Non
     assert samples.shape == (2, 2 * RATE)
     assert np.isfinite(samples).all()
     config = player.facts.priors[-1]
-    count = min(prompt.samples.shape[1] // 4096, config.window - config.step)
-    heard = prompt.samples[:, -count * 4096 :].mean(0)
+    count = min(prompt.samples.shape[1] // 1024, config.window - config.step)
+    heard = prompt.samples[:, -count * 1024 :].mean(0)
     for level, codec in enumerate(player.codecs):
         own = codec.encode(heard)
         np.testing.assert_array_equal(codes[-1].arrays[f"level{level}"][: len(own)], own)
@@ -163,7 +166,7 @@ def test_silence_can_be_continued(player: CodesPerformer) -> None:
         (asked(is_loop=True), {}, NotSupported, "no loops"),
         (asked(task=Task.RENDER), {}, NotSupported, "cannot render"),
         (asked(task=Task.CONTINUE), {}, MusicError, "seconds at least"),
-        (asked(task=Task.CONTINUE, prompts=(noise(0.05),)), {}, MusicError, r"0\.09 seconds"),
+        (asked(task=Task.CONTINUE, prompts=(noise(0.02),)), {}, MusicError, r"0\.02 seconds"),
         (
             asked(task=Task.CONTINUE, prompts=(Audio(noise(1).samples, 22_050),)),
             {},

@@ -120,14 +120,15 @@ def test_what_surrounds_a_code_is_enough(player: CodesPerformer, level: int) -> 
     """No code beyond the reach changes what is said of a code; one at the reach's edge does."""
     codec = player.codecs[level]
     session, reach = codec._decoder, codec.reach
-    codes = np.random.default_rng(0).integers(codec.entries, size=(1, 4 * reach + 1))
+    split = codec.config.split(level)
+    codes = np.random.default_rng(0).integers(codec.entries, size=(1, 4 * reach + split))
     middle = 2 * reach
     frames = codec.config.frames(level)
-    inside = slice(middle * frames, (middle + 1) * frames)
+    inside = slice(middle // split * frames, (middle // split + 1) * frames)
     said = session.run(["frames"], {"codes": codes})[0][0, inside]
     far = codes.copy()
     far[0, : middle - reach] = (far[0, : middle - reach] + 1) % codec.entries
-    far[0, middle + reach + 1 :] = (far[0, middle + reach + 1 :] + 1) % codec.entries
+    far[0, middle + reach + split :] = (far[0, middle + reach + split :] + 1) % codec.entries
     np.testing.assert_allclose(
         session.run(["frames"], {"codes": far})[0][0, inside], said, atol=1e-5
     )
