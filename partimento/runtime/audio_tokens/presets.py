@@ -60,7 +60,7 @@ class CodesConfig(Preset):
     commitment: float = Field(0.02, ge=0, description="weight of the distance to the entries")
     decay: float = Field(0.995, ge=0, lt=1, description="memory of the codebooks")
     restart_below: float = Field(
-        0.005,
+        0.03,
         ge=0,
         description="mean use a batch, under which an entry is restarted; 0: never",
     )

@@ -55,6 +55,7 @@ PRESETS: Mapping[str, JukeboxPreset] = {
     ),
     # The scores of two games about space; what the shipped model learnt with.
     "games": JukeboxPreset(
+        codec=CodesConfig(restart_below=0.005),
         priors=_PRIORS,
         codec_training=JukeboxPreset().codec_training.model_copy(update={"steps": 3600}),
         training=JukeboxPreset().training.model_copy(update={"steps": 1000, "validate_every": 100}),
