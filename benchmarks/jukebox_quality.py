@@ -17,8 +17,8 @@ deviation over clips drawn anew) and ``variety`` (spread over that of the refere
 - untrained: priors with weights as drawn over the model's own codecs.
 
 ``bound_holds`` is false where generated sound lies below its bound by more than two errors: then
-the yardstick is at fault. ``nll`` has, of each level, nats a code of held-out codes by the prior, by a
-bigram of the training codes, and by an even choice. ``style``: of a minute of sound after a prompt
+the yardstick is at fault. ``nll`` has, of each level, nats a code of held-out codes by the prior,
+by a bigram of the training codes, by an even choice. ``style``: of a minute of sound after a prompt
 by each artist, the share of windows, quarter by quarter, whose nearest artist (mean embedding) is
 the prompt's, and the share that chance would give.
 

@@ -58,8 +58,10 @@ PRESETS: Mapping[str, JukeboxPreset] = {
         codec=CodesConfig(restart_below=0.005),
         priors=_PRIORS,
         codec_training=JukeboxPreset().codec_training.model_copy(update={"steps": 3600}),
-        training=JukeboxPreset().training.model_copy(update={"steps": 1000, "validate_every": 100}),
-        steps=(1500, 1200, 800),
+        training=JukeboxPreset().training.model_copy(
+            update={"steps": 700, "validate_every": 100, "learning_rate": 2e-3}
+        ),
+        steps=(600, 700, 500),
     ),
     # Dhariwal et al. 2020, Tables 4 to 6: shapes to be counted.
     "paper": JukeboxPreset(
