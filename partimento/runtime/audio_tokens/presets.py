@@ -37,7 +37,7 @@ class CodesConfig(Preset):
     entries: tuple[_Entries, ...] = Field(
         (2048, 2048, 1024), min_length=1, max_length=_LEVELS, description="of each codebook"
     )
-    code_width: int = Field(64, ge=1, le=4096, description="numbers an entry")
+    code_width: int = Field(16, ge=1, le=4096, description="numbers an entry")
     size: int = Field(2048, ge=16, le=1 << 15, description="samples of the Fourier window")
     hop: int = Field(512, ge=4, le=1 << 13, description="samples between frames")
     bins: int = Field(640, ge=8, le=1 << 14, description="frequencies coded, from the lowest")
@@ -45,7 +45,7 @@ class CodesConfig(Preset):
         (160, 96, 96), min_length=1, max_length=_LEVELS, description="by level"
     )
     peaks: tuple[float, ...] = Field(
-        (1.0, 0.0, 0.0),
+        (1.0, 1.0, 1.0),
         min_length=1,
         max_length=_LEVELS,
         description="weights of the distance of square roots of magnitudes, by level",
@@ -58,9 +58,9 @@ class CodesConfig(Preset):
     depth: int = Field(4, ge=1, le=64, description="published: residual blocks a halving of time")
     doubled: int = Field(1, ge=0, description="published: levels of twice the width and depth")
     commitment: float = Field(0.02, ge=0, description="weight of the distance to the entries")
-    decay: float = Field(0.995, ge=0, lt=1, description="memory of the codebooks")
+    decay: float = Field(0.99, ge=0, lt=1, description="memory of the codebooks")
     restart_below: float = Field(
-        0.03,
+        0.05,
         ge=0,
         description="mean use a batch, under which an entry is restarted; 0: never",
     )
@@ -191,8 +191,8 @@ class JukeboxPreset(Preset):
         (), max_length=4096, description="without: as the data name them"
     )
     codec_training: TrainingConfig = TrainingConfig(
-        length=8, batch_size=4, learning_rate=1.5e-3, warmup_steps=100, weight_decay=0.01,
-        beta2=0.99, ema=0, validate_every=300,
+        length=32, batch_size=4, learning_rate=1e-3, warmup_steps=50, weight_decay=0.01,
+        beta2=0.99, ema=0, validate_every=200,
     )  # fmt: skip
     training: TrainingConfig = TrainingConfig(
         length=512, batch_size=4, learning_rate=1e-3, warmup_steps=50, weight_decay=0.05,

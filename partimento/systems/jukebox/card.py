@@ -55,13 +55,12 @@ PRESETS: Mapping[str, JukeboxPreset] = {
     ),
     # The scores of two games about space; what the shipped model learnt with.
     "games": JukeboxPreset(
-        codec=CodesConfig(restart_below=0.005),
         priors=_PRIORS,
-        codec_training=JukeboxPreset().codec_training.model_copy(update={"steps": 3600}),
+        codec_training=JukeboxPreset().codec_training.model_copy(update={"steps": 650}),
         training=JukeboxPreset().training.model_copy(
             update={"steps": 700, "validate_every": 100, "learning_rate": 2e-3}
         ),
-        steps=(600, 700, 500),
+        steps=(400, 450, 350),
     ),
     # Dhariwal et al. 2020, Tables 4 to 6: shapes to be counted.
     "paper": JukeboxPreset(
@@ -69,6 +68,7 @@ PRESETS: Mapping[str, JukeboxPreset] = {
             kind="published",
             hops=(8, 32, 128),
             entries=(2048, 2048, 2048),
+            code_width=64,
             width=32,
             depth=4,
             decay=0.99,

@@ -39,7 +39,7 @@ _LEVEL, _MEL, _ADVANCE = 1.0, 1.0, 0.5
 _MELS = 96
 _KNEE_HZ = 700.0
 _MEASURED_CROPS, _VALID_CROPS, _VALID_BATCH = 96, 24, 8
-_VALID_CODES = 8  # of the coarsest level, in a held-out crop
+_VALID_CODES = 32  # of the coarsest level, in a held-out crop
 _DEMO_SECONDS = 8.0
 _DEAD = 1e-2  # mean use of an entry a batch, under which it counts as dead
 

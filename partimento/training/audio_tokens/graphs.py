@@ -100,7 +100,7 @@ def encoder_graph(codec: SpectralVQVAE) -> onnx.ModelProto:
     for at, many in enumerate(config.joins(codec.level)):
         x = graph.op("Reshape", x, graph.ints(0, -1, many * config.encoder_widths[codec.level]))
         x = graph.stack(graph.linear(x, f"joined.{at}"), f"stacks.{at + 1}")
-    x = graph.linear(graph.norm(x, "norm"), "leave")
+    x = graph.linear(x, "leave")
     x = graph.op("Reshape", x, graph.ints(0, -1, config.code_width))
     book = codec.quantiser.get_buffer("codebook").detach().float().cpu().numpy()
     # The nearest entry e has the least |e|^2 - 2 x e: the largest 2 x e - |e|^2.
@@ -130,7 +130,6 @@ def decoder_graph(codec: SpectralVQVAE) -> onnx.ModelProto:
     for at, _ in enumerate(config.joins(codec.level)):
         x = graph.op("Reshape", graph.linear(x, f"split.{at}"), graph.ints(0, -1, config.width))
         x = graph.stack(x, f"stacks.{at + 1}")
-    x = graph.norm(x, "norm")
     said = graph.op("Reshape", graph.linear(x, "head"), graph.ints(0, 0, 2, bins))
     graph.output("frames", said, _FLOAT, ["B", "T", 2, bins])
     sure = graph.op("Sigmoid", graph.linear(x, "noise"))

@@ -20,7 +20,7 @@ from partimento.representations.spectra import Framing
 from partimento.runtime.audio_tokens.presets import CodesConfig
 from partimento.training.device import autocast
 from partimento.training.nn.codec import NOISE_BANDS, SURE, UNSURE, log_features
-from partimento.training.nn.convnext import CentredStack
+from partimento.training.nn.convnext import CentredBlock, CentredStack
 from partimento.training.nn.quantisers import (
     Gaussian,
     Quantised,
@@ -35,6 +35,7 @@ __all__ = ["SpectralDecoder", "SpectralEncoder", "SpectralFrames", "SpectralVQVA
 Bottleneck = Gaussian | ResidualQuantiser | ScalarQuantiser | VectorQuantiser
 
 _FIRST_LEVEL = -3.0
+_LITTLE = 0.1  # of what fresh blocks add
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,6 @@ class SpectralEncoder(nn.Module):
             CentredStack(width, count, config.kernel, config.expansion) for count in counts
         )
         self.joined = nn.ModuleList(nn.Linear(many * width, width) for many in self.joins)
-        self.norm = nn.LayerNorm(width)
         self.leave = nn.Linear(width, self.split * numbers)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class SpectralEncoder(nn.Module):
         x = self.stacks[0](x)
         for many, join, stack in zip(self.joins, self.joined, self.stacks[1:], strict=True):
             x = stack(join(x.reshape(x.shape[0], -1, many * x.shape[2])))
-        out: Tensor = self.leave(self.norm(x))
+        out: Tensor = self.leave(x)
         return out.reshape(len(out), -1, self.numbers)
 
 
@@ -105,11 +105,10 @@ class SpectralDecoder(nn.Module):
             CentredStack(width, count, config.kernel, config.expansion) for count in counts
         )
         self.split = nn.ModuleList(nn.Linear(width, many * width) for many in self.splits)
-        self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, 2 * config.bins)
         self.noise = nn.Linear(width, NOISE_BANDS)
         with torch.no_grad():
-            # The first sound is what the music is like on average, its phases even.
+            # The first phases are even; for the levels see `SpectralVQVAE.measure`.
             self.head.weight.mul_(0.1)
             self.head.bias.zero_()
             self.noise.weight.mul_(0.1)
@@ -121,7 +120,6 @@ class SpectralDecoder(nn.Module):
         for split, stack in zip(self.split, self.stacks[1:], strict=True):
             width = x.shape[2]
             x = stack(split(x).reshape(x.shape[0], -1, width))
-        x = self.norm(x)
         with autocast(x.device, enabled=False):
             said = self.head(x.float())
             level = self.scaling.mean + self.scaling.deviation * said[..., : self.bins]
@@ -174,12 +172,20 @@ class SpectralVQVAE(nn.Module):
         return spectra[..., : self.config.bins]
 
     def measure(self, spectra: Tensor) -> None:
-        """Take the mean and the deviation of each bin from spectra (B, T, bins)."""
+        """Take the mean and the deviation of each bin from spectra (B, T, bins), and begin as PCA.
+
+        Encoder and decoder begin as the projection of the features to their principal components
+        and back, the blocks between adding little: what takes a network from noise thousands of
+        steps to find (which bins sound together) is there from the first one.
+        """
         features = log_features(spectra)
         mean, deviation = features.mean((0, 1)), features.std((0, 1)).clamp_min(0.5)
         for part in (self.encoder.scaling, self.decoder.scaling):
             part.mean.copy_(mean)
             part.deviation.copy_(deviation)
+        scaled = ((features - mean) / deviation).flatten(0, 1)
+        parts = torch.linalg.svd(scaled - scaled.mean(0), full_matrices=False)[2]
+        _begin_as(self.encoder, self.decoder, parts)
 
     def encode(self, samples: Tensor) -> Tensor:
         """Return the codes (B, n) of mono samples (B, n * hop)."""
@@ -196,3 +202,47 @@ class SpectralVQVAE(nn.Module):
         """Return what is said of spectra after they went through the codebook."""
         quantised: Quantised = self.quantiser(self.encoder(log_features(spectra)))
         return self.decoder(quantised.vectors), quantised
+
+
+@torch.no_grad()
+def _begin_as(encoder: SpectralEncoder, decoder: SpectralDecoder, parts: Tensor) -> None:
+    """Let an encoder and a decoder begin as principal components (n, bins) of the features.
+
+    What is joined in time is averaged; of several codes a frame each gets every so many components.
+    """
+    numbers, split = encoder.leave.out_features // encoder.split, encoder.split
+    inputs = decoder.enter.in_features // split
+    widths = (encoder.leave.in_features, decoder.enter.out_features)
+    count = min(len(parts), *widths, split * min(numbers, inputs))
+    kept = parts[:count]
+    places = torch.arange(count)
+    for block in (*encoder.modules(), *decoder.modules()):
+        if isinstance(block, CentredBlock):
+            block.scale.mul_(_LITTLE)
+    _as_matrix(encoder.enter, kept)
+    for join in encoder.joined:
+        assert isinstance(join, nn.Linear)
+        many = join.in_features // join.out_features
+        _as_matrix(join, torch.cat([torch.eye(join.out_features) / many] * many, dim=1))
+    for part in decoder.split:
+        assert isinstance(part, nn.Linear)
+        many = part.out_features // part.in_features
+        _as_matrix(part, torch.cat([torch.eye(part.in_features)] * many))
+    # Component i is number i // split of code i % split.
+    spread = torch.zeros(split * numbers, count)
+    spread[(places % split) * numbers + places // split, places] = 1
+    _as_matrix(encoder.leave, spread)
+    gathered = torch.zeros(count, split * inputs)
+    gathered[places, (places % split) * inputs + places // split] = 1
+    _as_matrix(decoder.enter, gathered)
+    bins = decoder.bins
+    decoder.head.weight[:bins] = 0
+    decoder.head.weight[:bins, :count] = kept.T
+    decoder.head.bias[:bins] = 0
+
+
+def _as_matrix(layer: nn.Linear, matrix: Tensor) -> None:
+    """Let a layer begin as a matrix in its first rows and columns, nothing elsewhere."""
+    layer.weight.zero_()
+    layer.bias.zero_()
+    layer.weight[: len(matrix), : matrix.shape[1]] = matrix
