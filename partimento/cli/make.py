@@ -10,13 +10,13 @@ from partimento.cli.hearing import check_loudspeaker, listen
 from partimento.cli.main import EXIT_INTERRUPTED
 from partimento.cli.options import (
     CodesOut,
+    CommandOptions,
     ConfigPath,
     Force,
     Loading,
     Out,
     Play,
     Samples,
-    Settings,
     Sketch,
     Taste,
     gather,
@@ -77,7 +77,7 @@ def continue_(
 
 
 def _play(
-    settings: Settings, prompt: Path | None, codes: Path | None, force: bool, is_heard: bool
+    settings: CommandOptions, prompt: Path | None, codes: Path | None, force: bool, is_heard: bool
 ) -> int:
     """Make every sample of the settings; write and report each as soon as it is ready."""
     if is_heard:
