@@ -56,11 +56,11 @@ PRESETS: Mapping[str, JukeboxPreset] = {
     # The scores of two games about space; what the shipped model learnt with.
     "games": JukeboxPreset(
         priors=_PRIORS,
-        codec_training=JukeboxPreset().codec_training.model_copy(update={"steps": 650}),
+        codec_training=JukeboxPreset().codec_training.model_copy(update={"steps": 400}),
         training=JukeboxPreset().training.model_copy(
             update={"steps": 700, "validate_every": 100, "learning_rate": 2e-3}
         ),
-        steps=(400, 450, 350),
+        steps=(150, 200, 200),
     ),
     # Dhariwal et al. 2020, Tables 4 to 6: shapes to be counted.
     "paper": JukeboxPreset(

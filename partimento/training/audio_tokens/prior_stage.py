@@ -93,7 +93,7 @@ class PriorStages:
         if len(self.sets["train"]) < _FEW:
             self._say(
                 f"{len(self.sets['train']):,} codes of the coarsest level are few: the priors will "
-                "learn the pieces by heart; add music, or begin from a trained model with --from"
+                "learn the pieces by heart; add music, or begin from a larger run with --start-from"
             )
         return self.sets
 
