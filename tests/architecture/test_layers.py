@@ -97,6 +97,7 @@ EXTRAS = (
 # formats (each with a library of its own), and representations.
 BY_NAME = (
     "__init__.py",
+    "api.py",
     "catalog.py",
     "files/formats.py",
     "representations/registry.py",
@@ -140,6 +141,28 @@ def test_imports_point_down_inside(package: str) -> None:
                 is_inner = here and parts[1] == package and parts[2] not in ("", here)
                 if is_inner and heights[parts[2]] >= heights[here]:
                     wrong.append(f"{module.place}:{found.line} imports {target}")
+    assert not wrong
+
+
+# What faces the outside may use of the package, beside itself: the server what any program may, and
+# the values that this hands out; the page's folder nothing.
+OUTSIDE = {
+    "server": ("partimento", "partimento.api", "partimento.errors", "partimento.music"),
+    "studio": (),
+}
+
+
+@pytest.mark.parametrize("part", sorted(OUTSIDE))
+def test_the_server_is_a_program_like_any_other(part: str) -> None:
+    wrong = [
+        f"{module.place}:{found.line} imports {target}"
+        for module in of(part)
+        for found in module.imports
+        for target in targets(found)
+        if not target.startswith(f"partimento.{part}")
+        and target not in OUTSIDE[part]
+        and not any(target.startswith(f"{each}.") for each in OUTSIDE[part][1:])
+    ]
     assert not wrong
 
 
