@@ -3,20 +3,21 @@
 The split is the published one (229/76/77), nothing but its training part was learnt from, and
 every token of every test chorale counts. Contestants:
 
-- ``nll_test``: relative attention (Music Transformer) in fp32 under PyTorch, of the weights under
-  ``benchmarks/models``, whose matrices are kept there in int8 for the space; ``nll_test_int8``: the
-  int8 graph of the same under ONNX Runtime. Both hear up to 768 tokens.
+- ``nll_test``: the best single network under ``benchmarks/models``, chosen by ``nll_valid``, in
+  fp32 under PyTorch; matrices are kept there in int8 for the space. ``nll_test_int8``: its int8
+  graph under ONNX Runtime. They hear up to 768 tokens. ``nll_relative`` and ``nll_relative_pitch``:
+  relative attention (Music Transformer) without and with relative pitch, null where not kept.
 - ``nll_counting``: a counting model (interpolated n-grams), fitted here.
 
-Three more are not kept, since one command each trains them (``benchmarks.rivals.COMMANDS``;
+Others are not kept, since one command each trains them (``benchmarks.rivals.COMMANDS``;
 ``partimento train`` prints the time that is left). Where one is not there, its figure is null and
 the command is printed:
 
-- ``runs/jsb-relative``: the same network with weights that never were int8. ``nll_unrounded`` is
-  its fp32, ``int8_cost`` what the int8 graph of these weights has more.
+- ``runs/NAME`` of the best: the same network with weights that never were int8.
+  ``nll_unrounded`` is its fp32, ``int8_cost`` what the int8 graph of these weights has more.
 - ``runs/jsb-absolute``: absolute positions; ``nll_absolute``. The same network, data, steps and
-  seed otherwise. Its table ends at 384 places, so both are compared with windows of 384: beside it
-  stands ``nll_relative_384``.
+  seed as ``nll_relative`` otherwise. Its table ends at 384 places, so both are compared with
+  windows of 384: beside it stands ``nll_relative_384``.
 - ``runs/jsb-lstm``: an LSTM of about the same size, as Performance RNN has it, with as many tokens
   of training (11.5 million), in fp32, its memory unbroken; ``nll_lstm``.
 
@@ -54,6 +55,7 @@ from partimento.systems.music_transformer.training import training_task as make_
 from partimento.training.loop.run import load_best
 from partimento.training.tokens.task import TokenTask, sequence_nll
 
+PLAIN, WITH_PITCH = "jsb-relative", "jsb-relative-pitch"
 WINDOW = 768
 SAME_WINDOW = 384  # the longest that absolute positions of the preset reach
 TARGETS: dict[str, Callable[[Any], bool]] = {
@@ -73,9 +75,11 @@ def chorales(split: str) -> list[Tokens]:
     return [grid.encode(piece) for piece in pieces if isinstance(piece, Score)]
 
 
-def relative() -> TokenTask:
-    """Return the network with relative attention and its weights."""
-    folder = RIVALS / "jsb-relative"
+def kept(name: str) -> TokenTask | None:
+    """Return a network that is kept and its weights, or None where it is not."""
+    folder = RIVALS / name
+    if not folder.exists():
+        return None
     values = json.loads((folder / "preset.json").read_text())["preset"]
     training_task = make_training_task(validate_config(TokenPreset, values))
     stored = load_file(folder / "weights.safetensors")
@@ -129,20 +133,25 @@ def player_nll(folder: ModelFolder, pieces: list[Tokens], precision: str = "int8
 
 def run(options: Options) -> dict[str, Any]:
     """Measure every contestant on the test chorales."""
-    test, train = chorales("test"), chorales("train")
+    test, valid, train = chorales("test"), chorales("valid"), chorales("train")
     if options.quick:
-        test = test[:6]
+        test, valid = test[:6], valid[:2]
     figures: dict[str, Any] = {"tokens": sum(len(tokens) for tokens in test)}
-    training_task = relative()
-    figures["nll_test"] = round(torch_nll(training_task, test), 4)
-    say(f"relative, fp32: {figures['nll_test']}")
-    figures["nll_test_int8"] = round(int8_nll(training_task, test), 4)
-    say(f"relative, int8: {figures['nll_test_int8']}")
+    tasks = {name: task for name in (PLAIN, WITH_PITCH) if (task := kept(name)) is not None}
+    on_valid = {name: torch_nll(task, valid) for name, task in tasks.items()}
+    on_test = {name: torch_nll(task, test) for name, task in tasks.items()}
+    best = min(on_valid, key=lambda name: on_valid[name])
+    figures["best"], figures["nll_valid"] = best, round(on_valid[best], 4)
+    figures["nll_test"] = round(on_test[best], 4)
+    figures["nll_test_int8"] = round(int8_nll(tasks[best], test), 4)
+    for figure, name in (("nll_relative", PLAIN), ("nll_relative_pitch", WITH_PITCH)):
+        figures[figure] = round(on_test[name], 4) if name in on_test else None
+    say(f"fp32, valid: {on_valid}, test: {on_test}; {best} int8: {figures['nll_test_int8']}")
     counts = NGramModel(FourVoiceGrid().vocabulary.size, (4, 1, 8, 2, 3), (4, 16)).fit(train)
     figures["nll_counting"] = round(
         float(np.concatenate([counts.nll(tokens) for tokens in test]).mean()), 4
     )
-    return figures | against_runs(training_task, test)
+    return figures | against_runs(tasks, best, test)
 
 
 def int8_nll(training_task: TokenTask, pieces: list[Tokens]) -> float:
@@ -151,21 +160,22 @@ def int8_nll(training_task: TokenTask, pieces: list[Tokens]) -> float:
         return player_nll(training_task.export(Path(name) / "int8", {}), pieces)
 
 
-def against_runs(kept: TokenTask, test: list[Tokens]) -> dict[str, float | None]:
+def against_runs(
+    tasks: Mapping[str, TokenTask], best: str, test: list[Tokens]
+) -> dict[str, float | None]:
     """Return the figures of the runs that are there, null for those that are not."""
-    names = ("jsb-relative", "jsb-absolute", "jsb-lstm")
-    unrounded, absolute, lstm = (trained(name) for name in names)
+    unrounded, absolute, lstm = (trained(name) for name in (best, "jsb-absolute", "jsb-lstm"))
     found: dict[str, float | None] = {"nll_unrounded": None, "int8_cost": None}
     if unrounded is not None:
         nll = torch_nll(unrounded, test)
         found = {"nll_unrounded": nll, "int8_cost": int8_nll(unrounded, test) - nll}
-    relative = torch_nll(unrounded or kept, test, SAME_WINDOW)
+    relative = torch_nll(tasks[PLAIN], test, SAME_WINDOW)
     other = None if absolute is None else torch_nll(absolute, test, SAME_WINDOW)
     longest = max(map(len, test))  # an LSTM needs no windows
     memory = None if lstm is None else torch_nll(lstm, test, longest)
     found |= {"nll_relative_384": relative, "nll_absolute": other, "nll_lstm": memory}
     found["gain_over_absolute"] = None if other is None else other - relative
-    found["gain_over_lstm"] = None if memory is None else memory - torch_nll(kept, test)
+    found["gain_over_lstm"] = None if memory is None else memory - torch_nll(tasks[PLAIN], test)
     return {name: None if value is None else round(value, 4) for name, value in found.items()}
 
 
@@ -183,16 +193,19 @@ def small(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def keep(runs: Path) -> None:
-    """Copy what the benchmark needs from finished runs into ``benchmarks/models``."""
-    target = RIVALS / "jsb-relative"
-    target.mkdir(parents=True, exist_ok=True)
-    preset = runs / "jsb-relative" / "training" / "preset.json"
-    shutil.copy(preset, target / "preset.json")
-    training_task = make_training_task(
-        validate_config(TokenPreset, json.loads(preset.read_text())["preset"])
-    )
-    load_best(training_task, runs / "jsb-relative")
-    save_file(small(training_task.network.state_dict()), target / "weights.safetensors")
+    """Copy what the benchmark needs from the runs that are finished into ``benchmarks/models``."""
+    for name in (PLAIN, WITH_PITCH):
+        preset = runs / name / "training" / "preset.json"
+        if not (runs / name / "config.json").exists():
+            continue
+        target = RIVALS / name
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(preset, target / "preset.json")
+        training_task = make_training_task(
+            validate_config(TokenPreset, json.loads(preset.read_text())["preset"])
+        )
+        load_best(training_task, runs / name)
+        save_file(small(training_task.network.state_dict()), target / "weights.safetensors")
 
 
 if __name__ == "__main__":

@@ -27,9 +27,15 @@ RIVALS = Path(__file__).resolve().parent / "models"
 RUNS = Path(__file__).resolve().parent.parent / "runs"
 _CHORALES = "jsb_chorales js_fakes"
 _PIANO = "chopin_first_editions:one_edition openscore_lieder:part=piano"
-# Steps are those of the presets: as many tokens as the Music Transformer of the same task.
+# Steps, where none are stated, are those of the presets: as many tokens as the Music Transformer
+# of the same task.
 COMMANDS = {
     "jsb-relative": "music_transformer jsb_chorales --preset chorales",
+    "jsb-relative-pitch": (
+        "music_transformer jsb_chorales --preset chorales_relative_pitch --steps 1800 "
+        "--set network.dropout=0.45 --set network.attention_dropout=0.2 "
+        "--set training.weight_decay=0.2"
+    ),
     "jsb-absolute": "music_transformer jsb_chorales --preset chorales_absolute",
     "jsb-lstm": "performance_rnn jsb_chorales --preset chorales",
     "chorales-lstm": f"performance_rnn {_CHORALES} --preset chorale_pieces",
