@@ -7,6 +7,7 @@ every token of every test chorale counts. Contestants:
   fp32 under PyTorch; matrices are kept there in int8 for the space. ``nll_test_int8``: its int8
   graph under ONNX Runtime. They hear up to 768 tokens. ``nll_relative`` and ``nll_relative_pitch``:
   relative attention (Music Transformer) without and with relative pitch, null where not kept.
+- ``nll_ensemble``: the mean of their probabilities.
 - ``nll_counting``: a counting model (interpolated n-grams), fitted here.
 
 Others are not kept, since one command each trains them (``benchmarks.rivals.COMMANDS``;
@@ -30,12 +31,13 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -110,7 +112,14 @@ def trained(name: str) -> TokenTask | None:
 
 def torch_nll(training_task: TokenTask, pieces: list[Tokens], window: int = WINDOW) -> float:
     """Return nats a token of the network in fp32, read in windows of so many tokens."""
-    total, count = 0.0, 0
+    return float(each_nll(training_task, pieces, window).mean())
+
+
+def each_nll(
+    training_task: TokenTask, pieces: list[Tokens], window: int = WINDOW
+) -> npt.NDArray[np.float64]:
+    """Return the nats of every token (n,) of all pieces; see ``torch_nll``."""
+    found = []
     for tokens in pieces:
         features = training_task.representation.features(tokens)
         nll = sequence_nll(
@@ -121,8 +130,13 @@ def torch_nll(training_task: TokenTask, pieces: list[Tokens], window: int = WIND
             training_task.local_width,
             window,
         )
-        total, count = total + float(nll.sum()), count + len(nll)
-    return total / count
+        found.append(np.asarray(nll, dtype=np.float64))
+    return np.concatenate(found)
+
+
+def ensemble_nll(each: Collection[npt.NDArray[np.float64]]) -> float:
+    """Return nats a token of the mean of the probabilities that networks give the same tokens."""
+    return float(-np.log(np.mean([np.exp(-nll) for nll in each], axis=0)).mean())
 
 
 def player_nll(folder: ModelFolder, pieces: list[Tokens], precision: str = "int8") -> float:
@@ -139,10 +153,12 @@ def run(options: Options) -> dict[str, Any]:
     figures: dict[str, Any] = {"tokens": sum(len(tokens) for tokens in test)}
     tasks = {name: task for name in (PLAIN, WITH_PITCH) if (task := kept(name)) is not None}
     on_valid = {name: torch_nll(task, valid) for name, task in tasks.items()}
-    on_test = {name: torch_nll(task, test) for name, task in tasks.items()}
+    each = {name: each_nll(task, test) for name, task in tasks.items()}
+    on_test = {name: float(nll.mean()) for name, nll in each.items()}
     best = min(on_valid, key=lambda name: on_valid[name])
     figures["best"], figures["nll_valid"] = best, round(on_valid[best], 4)
     figures["nll_test"] = round(on_test[best], 4)
+    figures["nll_ensemble"] = round(ensemble_nll(each.values()), 4)
     figures["nll_test_int8"] = round(int8_nll(tasks[best], test), 4)
     for figure, name in (("nll_relative", PLAIN), ("nll_relative_pitch", WITH_PITCH)):
         figures[figure] = round(on_test[name], 4) if name in on_test else None
