@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from partimento.errors import CannotBeMet
 from partimento.representations.closing import ClosingConstraint
-from partimento.samplers.autoregressive import Decoder, Stream
+from partimento.samplers.autoregressive import Decoder, Stream, pushed
 from partimento.samplers.picks import Pick
 
 __all__ = ["sample_closing"]
@@ -76,9 +76,9 @@ def _written(
     while running:
         logits, state = decoder.append(state, column)
         column = np.zeros((len(streams), 1), dtype=np.int64)
-        for row in running:
-            token = streams[row].push(logits[row])
-            likelihood[row] += _log_probability(logits[row], token)
+        normaliser = _log_sum_exp(logits)
+        for row, token in pushed(streams, running, logits):
+            likelihood[row] += float(logits[row, token]) - normaliser[row]
             column[row, 0] = token
             written[row].append(token)
         running = [row for row in running if streams[row].runs()]
@@ -86,6 +86,8 @@ def _written(
     return written, (likelihood / np.maximum(lengths, 1)).tolist()
 
 
-def _log_probability(logits: npt.NDArray[np.float32], token: int) -> float:
-    peak = float(logits.max())
-    return float(logits[token]) - peak - float(np.log(np.exp(logits - peak).sum()))
+def _log_sum_exp(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return (B,) of logits (B, V)."""
+    peak = logits.max(axis=1, keepdims=True)
+    total = np.exp(logits - peak).sum(axis=1)
+    return np.asarray(np.log(total) + peak[:, 0], dtype=np.float64)
