@@ -6,8 +6,10 @@ every token of every test chorale counts. Contestants:
 - ``nll_test``: the best single network under ``benchmarks/models``, chosen by ``nll_valid``, in
   fp32 under PyTorch; matrices are kept there in int8 for the space. ``nll_test_int8``: its int8
   graph under ONNX Runtime. They hear up to 768 tokens. ``nll_relative`` and ``nll_relative_pitch``:
-  relative attention (Music Transformer) without and with relative pitch, null where not kept.
-- ``nll_ensemble``: the mean of their probabilities.
+  relative attention (Music Transformer) without and with relative pitch; ``nll_distilled``: what
+  ``benchmarks.distil`` made of both. Null where not kept.
+- ``nll_ensemble``: the mean of the probabilities of all but the distilled one. ``nll_transposed``:
+  the mean of what the best network alone says of the piece as it is and in other keys (``SHIFTS``).
 - ``nll_counting``: a counting model (interpolated n-grams), fitted here.
 
 Others are not kept, since one command each trains them (``benchmarks.rivals.COMMANDS``;
@@ -57,8 +59,14 @@ from partimento.systems.music_transformer.training import training_task as make_
 from partimento.training.loop.run import load_best
 from partimento.training.tokens.task import TokenTask, sequence_nll
 
-PLAIN, WITH_PITCH = "jsb-relative", "jsb-relative-pitch"
+PLAIN, WITH_PITCH, DISTILLED = "jsb-relative", "jsb-relative-pitch", "jsb-distilled"
+KEPT = {  # the figure of each network that is kept
+    "nll_relative": PLAIN,
+    "nll_relative_pitch": WITH_PITCH,
+    "nll_distilled": DISTILLED,
+}
 WINDOW = 768
+SHIFTS = (-1, 1, -2)
 SAME_WINDOW = 384  # the longest that absolute positions of the preset reach
 TARGETS: dict[str, Callable[[Any], bool]] = {
     "nll_test": lambda value: value <= 0.39,
@@ -134,9 +142,36 @@ def each_nll(
     return np.concatenate(found)
 
 
-def ensemble_nll(each: Collection[npt.NDArray[np.float64]]) -> float:
-    """Return nats a token of the mean of the probabilities that networks give the same tokens."""
-    return float(-np.log(np.mean([np.exp(-nll) for nll in each], axis=0)).mean())
+def transposed_nll(
+    training_task: TokenTask, pieces: list[Tokens], untransposed: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the nats of every token (n,) by the mean of what is said of it in several keys.
+
+    Pitches that a shift puts off the grid are read as its edge, and get no probability from that
+    shift: so nothing is known of what comes later, and probabilities sum to at most 1.
+    """
+    rest = FourVoiceGrid().rest_token
+    each = [untransposed]
+    for shift in SHIFTS:
+        moved = [np.where(tokens < rest, tokens + shift, tokens) for tokens in pieces]
+        inside = np.concatenate(
+            [
+                (tokens >= rest) | ((at >= 0) & (at < rest))
+                for tokens, at in zip(pieces, moved, strict=True)
+            ]
+        )
+        clipped = [
+            np.where(tokens < rest, np.clip(at, 0, rest - 1), at)
+            for tokens, at in zip(pieces, moved, strict=True)
+        ]
+        each.append(np.where(inside, each_nll(training_task, clipped), np.inf))
+    return mean_nll(each)
+
+
+def mean_nll(each: Collection[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Return the nats (n,) of the mean of the probabilities given to the same tokens."""
+    found: npt.NDArray[np.float64] = -np.log(np.mean([np.exp(-nll) for nll in each], axis=0))
+    return found
 
 
 def player_nll(folder: ModelFolder, pieces: list[Tokens], precision: str = "int8") -> float:
@@ -151,18 +186,21 @@ def run(options: Options) -> dict[str, Any]:
     if options.quick:
         test, valid = test[:6], valid[:2]
     figures: dict[str, Any] = {"tokens": sum(len(tokens) for tokens in test)}
-    tasks = {name: task for name in (PLAIN, WITH_PITCH) if (task := kept(name)) is not None}
+    tasks = {name: task for name in KEPT.values() if (task := kept(name)) is not None}
     on_valid = {name: torch_nll(task, valid) for name, task in tasks.items()}
     each = {name: each_nll(task, test) for name, task in tasks.items()}
     on_test = {name: float(nll.mean()) for name, nll in each.items()}
     best = min(on_valid, key=lambda name: on_valid[name])
     figures["best"], figures["nll_valid"] = best, round(on_valid[best], 4)
     figures["nll_test"] = round(on_test[best], 4)
-    figures["nll_ensemble"] = round(ensemble_nll(each.values()), 4)
+    teachers = [nll for name, nll in each.items() if name != DISTILLED]
+    figures["nll_ensemble"] = round(float(mean_nll(teachers).mean()), 4)
     figures["nll_test_int8"] = round(int8_nll(tasks[best], test), 4)
-    for figure, name in (("nll_relative", PLAIN), ("nll_relative_pitch", WITH_PITCH)):
+    for figure, name in KEPT.items():
         figures[figure] = round(on_test[name], 4) if name in on_test else None
     say(f"fp32, valid: {on_valid}, test: {on_test}; {best} int8: {figures['nll_test_int8']}")
+    turned = transposed_nll(tasks[best], test, each[best])
+    figures["nll_transposed"] = round(float(turned.mean()), 4)
     counts = NGramModel(FourVoiceGrid().vocabulary.size, (4, 1, 8, 2, 3), (4, 16)).fit(train)
     figures["nll_counting"] = round(
         float(np.concatenate([counts.nll(tokens) for tokens in test]).mean()), 4
@@ -210,7 +248,7 @@ def small(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def keep(runs: Path) -> None:
     """Copy what the benchmark needs from the runs that are finished into ``benchmarks/models``."""
-    for name in (PLAIN, WITH_PITCH):
+    for name in KEPT.values():
         preset = runs / name / "training" / "preset.json"
         if not (runs / name / "config.json").exists():
             continue
