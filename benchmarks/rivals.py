@@ -41,6 +41,7 @@ COMMANDS = {
     "chorales-lstm": f"performance_rnn {_CHORALES} --preset chorale_pieces",
     "piano-lstm": f"performance_rnn {_PIANO} --preset piano",
 }
+_DISTILLED = "jsb-distilled"
 _PACKED = ".xz"
 _AGAINST = "against"
 
@@ -59,6 +60,11 @@ def found(name: str) -> Path | None:
 
 
 def _command(name: str) -> str:
+    if name == _DISTILLED:
+        return (
+            f"python -m benchmarks.distil {RUNS.name}/jsb-relative-pitch -o {RUNS.name}/{name} "
+            "--steps 900"
+        )
     return f"python -m partimento train {COMMANDS[name]} -o {RUNS.name}/{name}"
 
 
