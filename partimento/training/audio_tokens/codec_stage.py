@@ -26,7 +26,6 @@ from partimento.representations.codebooks import codebook_use
 from partimento.representations.phase_tracks import PhaseTrack
 from partimento.representations.spectra import LOG_FLOOR, overlap_add, overlap_start
 from partimento.runtime.presets import TrainingConfig
-from partimento.training.audio.codec_stages import Sounds
 from partimento.training.audio.samples import Demos
 from partimento.training.contract import Batch, Loss, Player, Stage
 from partimento.training.data import Sounds
