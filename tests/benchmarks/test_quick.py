@@ -25,6 +25,8 @@ QUICK: dict[str, tuple[dict[str, str], set[str]]] = {
     "seqgan_oracle": ({}, {"gain", "belief_r", "nll_cooler"}),
     "musika_training": ({}, {"stages"}),
     "graphs": ({}, {"difference", "ratio_b1"}),
+    "batching": ({}, {"gain", "first_of_batch", "same", "same_again", "holds"}),
+    "performance_rules": ({}, {"tried", "refused", "broken", "not_kept_as_written"}),
 }
 
 
