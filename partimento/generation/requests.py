@@ -11,8 +11,11 @@ from partimento.analysis.keys import estimate_key, keys_of
 from partimento.errors import FileError, MusicError, NotSupported
 from partimento.files import Source
 from partimento.generation.editing import rewrite_again, rewrite_request
+from partimento.generation.endings import with_ending
 from partimento.generation.options import Wishes
 from partimento.generation.prompts import (
+    AnyPrompt,
+    CodesPrompt,
     Prompt,
     Sketch,
     SoundPrompt,
@@ -36,7 +39,7 @@ from partimento.music.bounds import check_whole
 from partimento.music.cadences import CADENCES
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.recipe import Recipe, RewriteRecord, promises_from_record
-from partimento.representations import can_close, is_performed
+from partimento.representations import is_performed
 from partimento.runtime.conditions import Condition
 from partimento.runtime.contract import PROMPT_TASKS, Card, Controls, Request, Task
 from partimento.seeds import new_seed
@@ -91,7 +94,6 @@ _DEFAULT_BARS = 16
 _DEFAULT_ADDED_BARS = 8
 _DEFAULT_SECONDS = 30.0
 _DEFAULT_HUMANIZE = 0.5
-_TRIAD, _OCTAVE = 3, 11  # notes of a closing chord; semitones of a range that holds every tone
 _FADE_BARS, _FADE = 4, 0.8  # over which an ending fades, and by how much
 _MOST_SAMPLES = 10_000
 _MOST_STEPS = 1024
@@ -121,7 +123,7 @@ class NewMusic:
 
 def prompts_for(
     card: Card, model: str, given: Sketch | tuple[Sketch, ...] | None, task: Task
-) -> list[Prompt | SoundPrompt]:
+) -> list[AnyPrompt]:
     """Return the prompts, read; each must be of the kind that the system makes, notes or sound.
 
     That of RENDER is notes.
@@ -134,13 +136,17 @@ def prompts_for(
     return [_prompt_for(card, model, prompt, task) for prompt in prompts]
 
 
-def _prompt_for(card: Card, model: str, prompt: Sketch, task: Task) -> Prompt | SoundPrompt:
+def _prompt_for(card: Card, model: str, prompt: Sketch, task: Task) -> AnyPrompt:
     if card.makes == "score" or task is Task.RENDER:
         return read_prompt(prompt)
     given = read_sketch(prompt)
     if isinstance(given, SoundPrompt):
         return given
     remedy = "give WAV, FLAC, OGG or MP3"
+    if isinstance(given, CodesPrompt):
+        if card.has_codes:
+            return given
+        raise FileError(given.record.path, f"holds codes, and {model} has none", remedy)
     if not given.record.path:
         raise MusicError(f"{model} continues sound, not notes; {remedy}")
     raise FileError(given.record.path, f"holds notes, and {model} makes sound", remedy)
@@ -161,7 +167,7 @@ def made_of(
     config: Mapping[str, Any],
     task: Task,
     wishes: Wishes,
-    prompts: Sequence[Prompt | SoundPrompt],
+    prompts: Sequence[AnyPrompt],
     endless: bool,
     rewrite: RewriteRecord | None,
     steps: int | None = None,
@@ -177,32 +183,43 @@ def made_of(
     defaults: Mapping[str, Any] = config.get("defaults", {})
     prompt = _only(prompts)
     if card.makes == "audio":
+        if isinstance(prompt, CodesPrompt):
+            length = prompt.codes.seconds
+            defaults = {**defaults, "seconds": length} if length else defaults
         heard = prompt.audio if isinstance(prompt, SoundPrompt) else None
-        return new_sound(task, wishes, heard, defaults, endless)
+        return _with_codes(new_sound(task, wishes, heard, defaults, endless), prompt)
     score = prompt.score if isinstance(prompt, Prompt) else None
     if rewrite is None:
         made = new_music(task, wishes, score, defaults, endless)
-        return replace(made, request=_closing(made.request, config))
+        return replace(made, request=with_ending(made.request, config))
     if score is None:
         raise MusicError(f"{task} needs a prompt: the piece to edit")
     return NewMusic(rewrite_request(task, score, rewrite, wishes, config), None)
 
 
 def made_again(
-    card: Card, config: Mapping[str, Any], recipe: Recipe, prompts: Sequence[Prompt | SoundPrompt]
+    card: Card, config: Mapping[str, Any], recipe: Recipe, prompts: Sequence[AnyPrompt]
 ) -> NewMusic:
     """Return the request that a recipe records; ``config`` is the model's."""
     if recipe.task in PROMPT_TASKS:
         return new_from_prompts(recipe.task, prompts, Wishes(), recipe.steps)
     prompt = _only(prompts)
     if card.makes == "audio":
-        return new_sound_again(recipe, prompt.audio if isinstance(prompt, SoundPrompt) else None)
+        heard = prompt.audio if isinstance(prompt, SoundPrompt) else None
+        return _with_codes(new_sound_again(recipe, heard), prompt)
     score = prompt.score if isinstance(prompt, Prompt) else None
     if recipe.task not in REWRITES:
         return new_music_again(recipe, score, config.get("defaults", {}))
     if score is None:
         raise MusicError(f"{recipe.task} needs the prompt that it edited")
     return NewMusic(rewrite_again(recipe, score, config), None)
+
+
+def _with_codes(made: NewMusic, prompt: AnyPrompt | None) -> NewMusic:
+    """Return a request that goes on from the codes of its prompt, where it has some."""
+    if not isinstance(prompt, CodesPrompt):
+        return made
+    return replace(made, request=replace(made.request, codes=prompt.codes))
 
 
 def steered(made: NewMusic, steer: Callable[[float], Controls]) -> NewMusic:
@@ -252,30 +269,6 @@ def new_music(
     if metre is not None and promises.time_signature is None:
         promises = replace(promises, time_signature=metre)
     return NewMusic(Request(task, promises, _one(prompt), tempo, endless), asked_tempo, at)
-
-
-def _closing(request: Request, config: Mapping[str, Any]) -> Request:
-    """Return a request for new bars with its ending settled.
-
-    A piece of a stated length closes unless something else is asked. Chords that are given say
-    how it ends, and ranges or polyphony that leave no room for a chord leave the end open.
-
-    Raises:
-        NotSupported: if a cadence is asked of a model that cannot close.
-    """
-    promises = request.promises
-    closes = can_close(config.get("representation", {}))
-    if promises.ending in CADENCES and not closes:
-        raise NotSupported(
-            f"{config.get('name')} has no {promises.ending} ending; it has: open, fade "
-            "(music-transformer-chorales and music-transformer-piano have all)"
-        )
-    has_room = (promises.max_polyphony or _TRIAD) >= _TRIAD and all(
-        span.high - span.low >= _OCTAVE for span in promises.ranges.values()
-    )
-    if promises.ending is None and promises.bars and not promises.chords and closes and has_room:
-        promises = replace(promises, ending="authentic")
-    return replace(request, promises=promises)
 
 
 def as_written(wishes: Wishes) -> Wishes:
@@ -364,7 +357,7 @@ def _sound_request(
 
 
 def new_from_prompts(
-    task: Task, prompts: Sequence[Prompt | SoundPrompt], wishes: Wishes, steps: int | None
+    task: Task, prompts: Sequence[AnyPrompt], wishes: Wishes, steps: int | None
 ) -> NewMusic:
     """Return the request of a task whose answer is as long as its prompts.
 
@@ -390,7 +383,7 @@ def new_from_prompts(
     return NewMusic(Request(task, prompts=pieces, steps=steps), None)
 
 
-def _only(prompts: Sequence[Prompt | SoundPrompt]) -> Prompt | SoundPrompt | None:
+def _only(prompts: Sequence[AnyPrompt]) -> AnyPrompt | None:
     if len(prompts) > 1:
         raise MusicError(f"one prompt can be used here, not {len(prompts)}")
     return prompts[0] if prompts else None
@@ -401,7 +394,7 @@ def _one(prompt: Piece | None) -> tuple[Piece, ...]:
 
 
 def plan_of(
-    made: NewMusic, controls: Controls, recipe: Recipe, prompts: Sequence[Prompt | SoundPrompt]
+    made: NewMusic, controls: Controls, recipe: Recipe, prompts: Sequence[AnyPrompt]
 ) -> Plan:
     """Return the plan of a request; an edit goes into the file of its only prompt."""
     tempo = made.request.tempo_quarters_per_minute

@@ -27,6 +27,11 @@ QUICK: dict[str, tuple[dict[str, str], set[str]]] = {
     "graphs": ({}, {"difference", "ratio_b1"}),
     "batching": ({}, {"gain", "first_of_batch", "same", "same_again", "holds"}),
     "performance_rules": ({}, {"tried", "refused", "broken", "not_kept_as_written"}),
+    "humanize": ({}, {"js_velocity", "js_offset", "judge", "jitter"}),
+    "vae_or_vq": ({}, {"gaussian", "vq", "fsq", "same_bits"}),
+    "jukebox_codec": ({}, {"level0", "opus", "griffin_lim", "trained"}),
+    "jukebox_quality": ({}, {"generated", "bound_0", "shuffled", "untrained", "nll", "style"}),
+    "jukebox_speed": ({}, {"seconds_20s", "first_preview_s", "levels", "eager_ratio"}),
 }
 
 

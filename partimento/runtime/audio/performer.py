@@ -15,8 +15,8 @@ from partimento.analysis.audio import loudness, onset_density, onset_times, temp
 from partimento.errors import ModelError, MusicError, NotSupported
 from partimento.music import Audio
 from partimento.representations.latent_coordinates import LatentCoordinates
+from partimento.representations.phase_tracks import phases_of
 from partimento.representations.spectra import (
-    Spectra,
     analyse,
     mid_side,
     overlap_add,
@@ -32,7 +32,7 @@ from partimento.runtime.contract import AUDIO_CHANNELS, AUDIO_RATE_HZ, Controls,
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.threads import cores
 
-__all__ = ["LatentAudioPerformer", "MusikaControls"]
+__all__ = ["LatentAudioPerformer", "MusikaControls", "led_on"]
 
 F32 = npt.NDArray[np.float32]
 _STEERED = 4  # latents a piece where controls may change: a change sounds within half a second
@@ -153,7 +153,7 @@ class LatentAudioPerformer:
         first = True
         for samples in made:
             if first:
-                samples, first = _begun(samples, last, self.codec.framing.hop), False
+                samples, first = led_on(samples, last, self.codec.framing.hop), False
             if total is not None:
                 samples = samples[:, :total]
                 total -= samples.shape[1]
@@ -262,7 +262,7 @@ class LatentAudioPerformer:
         _, tail = overlap_add(silence, spectra[:, 1 - codec.framing.overlap :])
         _, state = codec.decode(codec.begin(-count, 0), given)
         silent = codec.framing.lag - codec.framing.hop
-        track = replace(state.track, phase=_phases_of(spectra[:, -1]))
+        track = replace(state.track, phase=phases_of(spectra[:, -1]))
         state = DecoderState(state.network, track, tail, silent)
         return scene, state, last
 
@@ -333,16 +333,7 @@ def _stretched(samples: F32, length: int) -> F32:
     return out
 
 
-def _phases_of(spectrum: Spectra) -> npt.NDArray[np.int32]:
-    """Return the phases (2, bins) of a frame of real sound, as phase tracks have them."""
-    turns = np.angle(spectrum) / (2 * np.pi)
-    turns[:, 1::2] += 0.5  # those of the middle of the window
-    whole = np.rint(turns * 2.0**32).astype(np.int64)  # more than a turn wraps
-    out: npt.NDArray[np.int32] = whole.astype(np.int32)
-    return out
-
-
-def _begun(samples: F32, last: F32 | None, hop: int) -> F32:
+def led_on(samples: F32, last: F32 | None, hop: int) -> F32:
     """Return the first samples, faded in over a hop, or led on from the last sample heard.
 
     After a prompt they begin a hop early: what the frames make of the prompt's end tells by how
