@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
+from onnx import helper, numpy_helper
 
 from partimento import __version__
 from partimento.representations.spectra import LOG_FLOOR, analyse
@@ -17,6 +18,7 @@ from partimento.runtime.audio_tokens.prior import CodePriorSession
 from partimento.runtime.model_folder import ModelFolder, write_model_folder
 from partimento.runtime.sessions import Session, session_of
 from partimento.training.audio_tokens.graphs import (
+    HEAD,
     conditions_graph,
     decoder_graph,
     encoder_graph,
@@ -78,7 +80,27 @@ def write_codes_model(
 def _made(graph: onnx.ModelProto, feeds: Feeds, kind: str) -> onnx.ModelProto:
     if kind != "int8":
         return graph
-    return rounded(quantise(graph, feeds) if feeds else graph)
+    return _halved(rounded(quantise(graph, feeds, keep=[HEAD]) if feeds else graph))
+
+
+def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the graph with its depthwise kernels, too small for int8, in 16 bits."""
+    graph, casts = model.graph, []
+    for each in graph.initializer:
+        if len(each.dims) != 4 or each.data_type != onnx.TensorProto.FLOAT:
+            continue
+        value = numpy_helper.to_array(each).astype(np.float16)
+        name = each.name
+        each.CopyFrom(numpy_helper.from_array(value, f"{name}_half"))
+        casts.append(
+            helper.make_node(
+                "Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT, name=f"{name}_cast"
+            )
+        )
+    rest = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*casts, *rest])
+    return model
 
 
 def _codes_of(stages: PriorStages, heard: F32 | None) -> list[list[npt.NDArray[np.int64]]] | None:

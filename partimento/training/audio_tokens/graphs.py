@@ -30,9 +30,10 @@ from partimento.training.nn.codec import NOISE_BANDS, SURE, UNSURE
 from partimento.training.nn.factored_attention import PATTERNS
 from partimento.training.nn.spectral_vqvae import SpectralVQVAE
 
-__all__ = ["conditions_graph", "decoder_graph", "encoder_graph", "prior_graph"]
+__all__ = ["HEAD", "conditions_graph", "decoder_graph", "encoder_graph", "prior_graph"]
 
 F32 = npt.NDArray[np.float32]
+HEAD = "head"  # the constant of a prior that stays out of int8 products
 _FLOAT, _INT = TensorProto.FLOAT, TensorProto.INT64
 
 
@@ -288,8 +289,10 @@ def prior_graph(prior: CodePrior) -> onnx.ModelProto:
     graph.input("causal", _FLOAT, ["S", "S"])
     table = graph.weights["embedding.weight"]
     nothing = np.zeros_like(table[:1])
-    said = graph.constant("table", np.concatenate([table, nothing]))
-    x = graph.op("Add", graph.op("Gather", said, "codes", axis=0), "conditions")
+    # One table says codes and scores them; a product in int8 would need a second one.
+    head = graph.constant(HEAD, np.ascontiguousarray(np.concatenate([table, nothing]).T))
+    said = graph.op("Transpose", graph.op("Gather", head, "codes", axis=1), perm=[1, 2, 0])
+    x = graph.op("Add", said, "conditions")
     each = graph.op("Concat", graph.op("Shape", "causal", start=0, end=1), graph.ints(row), axis=0)
     graph.masks = {
         "row": graph.op("Concat", graph.op("Expand", "row_mask", each), "causal", axis=1),
@@ -301,8 +304,9 @@ def prior_graph(prior: CodePrior) -> onnx.ModelProto:
     for at in range(config.layers):
         x = graph.layer(x, at)
     last = graph.op("Gather", x, graph.constant("last", np.array(-1, dtype=np.int64)), axis=1)
-    head = graph.constant("head", np.ascontiguousarray(table.T))
     logits = graph.op("MatMul", graph.norm(last, "norm"), head)
+    first = (graph.ints(0), graph.ints(prior.entries), graph.ints(1))
+    logits = graph.op("Slice", logits, *first)
     logits = graph.op("Add", logits, graph.weight("bias"))
     graph.output("logits", logits, _FLOAT, ["B", prior.entries])
     for pattern, name in zip(PATTERNS, ("row", "column", "previous"), strict=True):
