@@ -29,6 +29,7 @@ none`` leaves it out.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,7 @@ from benchmarks.harness import Options, say, start
 from partimento import api
 from partimento.catalog import models, open_model
 from partimento.representations.base import input_columns
+from partimento.runtime import threads
 from partimento.runtime.contract import Task
 from partimento.runtime.decoders import AttentionDecoder
 from partimento.runtime.model_folder import ModelFolder
@@ -261,7 +263,9 @@ def emulated(cpu: str, place: Path) -> dict[str, Any]:
 def run(options: Options) -> dict[str, Any]:
     """Record what the models are given, and measure on this processor and on an emulated one."""
     if options.more.get("recorded"):
-        return measure(Path(str(options.more["recorded"])), calls=1)  # emulation is slow
+        # The file of the kernel names the processor below the emulated one.
+        with mock.patch.object(threads, "_PROCESSOR_FILE", Path(os.devnull)):
+            return measure(Path(str(options.more["recorded"])), calls=1)  # emulation is slow
     names = [QUICK] if options.quick else [each.name for each in models() if each.is_shipped]
     with tempfile.TemporaryDirectory() as name:
         place = Path(name) / "recorded"

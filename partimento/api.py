@@ -13,9 +13,10 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from partimento import catalog, files, sound
 from partimento import training_runs as runs
@@ -23,7 +24,6 @@ from partimento.catalog import default_model, describe, models, skipped_models, 
 from partimento.config import read_config, validate_config
 from partimento.doctor import doctor
 from partimento.errors import FileError, ModelError, NotSupported
-from partimento.evaluation import evaluate
 from partimento.generation import streaming as live
 from partimento.generation.humanize import humanize, humanize_again
 from partimento.generation.instrument import Instrument, Progress
@@ -41,6 +41,9 @@ from partimento.recipe import PromptRecord, Recipe, file_sha256, parse_recipe
 from partimento.runtime.contract import Task
 from partimento.runtime.model_folder import CONFIG_FILE, write_model_folder
 from partimento.training_runs import train
+
+if TYPE_CHECKING:
+    from partimento.evaluation import evaluate
 
 __all__ = [
     "Instrument",
@@ -68,6 +71,12 @@ __all__ = [
     "write",
     "write_stems",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "evaluate":  # what measures music is not loaded to make it
+        return import_module("partimento.evaluation").evaluate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def broken_promises(score: Score, **wishes: Any) -> dict[str, str | None]:

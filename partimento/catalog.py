@@ -260,7 +260,8 @@ def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> st
         fitting = _CHORALES if fits_chorales(prompt) else _PIANO
         if fitting in names:
             return fitting
-    default = next(info.name for info in infos if info.is_default)
+    usual = next(info for info in infos if info.is_default)
+    default = usual.name
     if task not in (Task.GENERATE, Task.CONTINUE):
         able = models_that(task, None if prompt is None or task is Task.RENDER else "score")
         preferred = [name for name in (_FOUR_VOICES, default) if name in able]
@@ -271,8 +272,9 @@ def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> st
                 "with --model"
             )
         return found
-    able = models_that(task)
-    return default if default in able else next(iter(able), default)
+    if _serves(usual.system, task, None):  # no other system is imported to find that out
+        return default
+    return next(iter(models_that(task)), default)
 
 
 def _serves(system: str, task: Task, kind: Kind | None) -> bool:

@@ -42,8 +42,6 @@ _AGAIN = "install the model again"
 _LARGEST_TEXT = 1 << 20  # bytes of a config or a card
 _LARGEST_FILE = 1 << 31  # bytes; no ONNX file is larger
 _DEEPEST, _LONGEST, _LARGEST_NUMBER = 32, 1 << 14, 1 << 63
-# Marks that turn the direction of what follows: they make a line read as what it is not.
-_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 C = TypeVar("C", bound=Config)
 # A plain name inside the folder: no path, no hidden file, nothing that a shell would expand.
@@ -163,7 +161,8 @@ class ModelFolder:
             data = _inside(self.path, CARD_FILE, _LARGEST_TEXT).read_bytes()
         except (ModelError, OSError):
             return ""
-        return "".join(c for c in data.decode("utf-8", "replace") if _is_plain(c))
+        text = data.decode("utf-8", "replace")
+        return text if _is_plain(text) else "".join(filter(_is_plain, text))
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -246,18 +245,23 @@ def _problem(config: dict[str, Any]) -> str:
         elif isinstance(value, str):
             if len(value) > _LONGEST:
                 return f"holds a text of more than {_LONGEST} characters"
-            if not all(map(_is_plain, value)):
+            if not _is_plain(value):
                 return "holds control characters"
         elif isinstance(value, int | float) and not abs(value) < _LARGEST_NUMBER:  # NaN is not
             return "holds a number that is not finite or far too large"
     return ""
 
 
-def _is_plain(character: str) -> bool:
-    """Return whether a character may be shown: no command to a terminal, no turned direction."""
-    if character.isprintable() or character in "\n\t":
-        return character not in _TURNING
-    return unicodedata.category(character) not in ("Cc", "Cs", "Cf")
+def _is_plain(text: str) -> bool:
+    """Return whether a text may be shown: no command to a terminal, no turned direction.
+
+    Line ends, tabs and spaces of all kinds may stay; controls, surrogates and format characters,
+    which turn the direction of what follows, may not.
+    """
+    inner = text.replace("\n", "").replace("\t", "")
+    return inner.isprintable() or not any(
+        unicodedata.category(c) in ("Cc", "Cs", "Cf") for c in inner
+    )
 
 
 def _checked(path: Path, config: Mapping[str, Any]) -> ModelConfig:

@@ -6,7 +6,7 @@ They stand here, without torch, so that a card can show its presets in the instr
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,8 @@ __all__ = [
     "GridPreset",
     "Preset",
     "RecurrentConfig",
+    "RollConfig",
+    "RollPreset",
     "TokenPreset",
     "TrainingConfig",
     "TransformerConfig",
@@ -138,6 +140,29 @@ class GridConfig(Preset):
         return self
 
 
+class RollConfig(Preset):
+    """Sizes of a convolutional network over voices by pitch by time."""
+
+    kind: Literal["roll"] = "roll"
+    layers: int = Field(16, ge=2, le=_MAX_LAYERS, description="of them two are a residual block")
+    width: int = Field(48, ge=4, le=_MAX_WIDTH, description="filters of a layer")
+    dilations: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+        (1,), min_length=1, max_length=64, description="in time, of the blocks in turn"
+    )
+    lowest: int = Field(36, ge=0, le=127, description="pitches outside the range are not seen")
+    highest: int = Field(81, ge=0, le=127)
+    window: int = Field(160, ge=16, le=1 << 16, description="columns it can be shown at once")
+    ensembles: tuple[str, ...] = Field(("choir",), min_length=1)
+
+    @model_validator(mode="after")
+    def _whole_blocks(self) -> Self:
+        if self.layers % 2:
+            raise ValueError(f"layers are whole blocks of two, not {self.layers}")
+        if self.lowest > self.highest:
+            raise ValueError(f"{self.lowest}..{self.highest} is no range of pitches")
+        return self
+
+
 class TrainingConfig(Config):
     """How a stage is trained."""
 
@@ -199,17 +224,12 @@ class TokenPreset(Preset):
         return values
 
 
-class GridPreset(Preset):
-    """Everything that makes a grid model: representation, network, training, playing."""
+class _OfGrids(Preset):
+    """What presets of models over the track grid have in common."""
 
     representation: dict[str, Any]
-    network: GridConfig = GridConfig()
     training: TrainingConfig = TrainingConfig(length=256, batch_size=8)
     transpose: int = Field(6, ge=0, le=12, description="augmentation, semitones up and down")
-    loss: Literal["masked", "published"] = Field(
-        "masked",
-        description="published: cells are also replaced by others, and conditions count by half",
-    )
     shares: dict[str, float] = Field(
         default_factory=dict, description="how often a corpus is drawn beside the others; 1 if not"
     )
@@ -217,3 +237,19 @@ class GridPreset(Preset):
         default_factory=dict,
         description="controls when not given; under the name of a task (and ensemble) its own",
     )
+
+
+class GridPreset(_OfGrids):
+    """Everything that makes a grid model: representation, network, training, playing."""
+
+    network: GridConfig = GridConfig()
+    loss: Literal["masked", "published"] = Field(
+        "masked",
+        description="published: cells are also replaced by others, and conditions count by half",
+    )
+
+
+class RollPreset(_OfGrids):
+    """The same of a model that sees the grid as a roll of voices by pitch by time."""
+
+    network: RollConfig = RollConfig()

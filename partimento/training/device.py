@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 from functools import cache
-from pathlib import Path
 
 import torch
+
+from partimento.runtime.threads import instructions
 
 __all__ = ["autocast", "best_device", "free_bytes", "has_fast_bf16", "number_format", "set_threads"]
 
 # The processor flags of Linux that mean products of bf16 in one instruction: x86, x86, Arm.
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-_PROCESSOR_FILE = Path("/proc/cpuinfo")
 
 
 def best_device() -> torch.device:
@@ -39,12 +39,7 @@ def has_fast_bf16(device: torch.device) -> bool:
     """
     if device.type != "cpu":
         return True
-    try:
-        lines = _PROCESSOR_FILE.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return False
-    flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-    return not _BF16_FLAGS.isdisjoint(flags.split())
+    return not _BF16_FLAGS.isdisjoint(instructions())
 
 
 def number_format(device: torch.device) -> str:

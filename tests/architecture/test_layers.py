@@ -97,6 +97,7 @@ EXTRAS = (
 # formats (each with a library of its own), and representations.
 BY_NAME = (
     "__init__.py",
+    "api.py",
     "catalog.py",
     "files/formats.py",
     "representations/registry.py",

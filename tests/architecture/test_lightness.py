@@ -38,6 +38,16 @@ def test_importing_does_no_work() -> None:
     assert python(script).strip() == "[]"
 
 
+def test_loading_the_default_model_imports_its_system_alone() -> None:
+    """The first note waits for nothing else."""
+    script = (
+        "import sys; from partimento import api; api.load();"
+        "print(*sorted({n.split('.')[2] for n in sys.modules if '.systems.' in n}),"
+        "'partimento.evaluation' in sys.modules)"
+    )
+    assert python(script).split() == ["music_transformer", "False"]
+
+
 PLAY = """
 import sys
 from importlib.abc import MetaPathFinder

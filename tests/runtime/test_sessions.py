@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
 from partimento.errors import ModelError
+from partimento.runtime import threads
 from partimento.runtime.sessions import Dims, Session, session_of
 
 INPUTS: dict[str, Dims] = {"x": ("float", (None, 4))}
 OUTPUTS: dict[str, Dims] = {"y": ("float", (None, 4))}
 
 
-@pytest.fixture
-def session() -> Session:
-    """Return a graph that adds four numbers to each row."""
+def adder() -> bytes:
+    """Return a graph that adds one to each of four numbers."""
     value = helper.make_tensor_value_info
     four = helper.make_tensor("four", TensorProto.FLOAT, [4], np.ones(4, dtype=np.float32))
     graph = helper.make_graph(
@@ -26,7 +28,13 @@ def session() -> Session:
         [four],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
-    return session_of(model.SerializeToString(), 1)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+@pytest.fixture
+def session() -> Session:
+    return session_of(adder(), 1)
 
 
 def test_a_graph_that_is_what_the_config_says(session: Session) -> None:
@@ -57,3 +65,22 @@ def test_what_breaks_while_it_runs_is_told_in_one_line(session: Session) -> None
     with pytest.raises(ModelError, match="the model does not run") as caught:
         session.run(["y"], {"x": np.zeros((2, 3), np.float32)})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_set"),
+    [("fpu avx2", True), ("fpu avx512_vnni", False), ("fpu avx_vnni", False), (None, True)],
+)
+def test_kernels_that_do_not_saturate_are_asked_for_without_vnni(
+    flags: str | None, is_set: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "cpuinfo"
+    if flags is not None:
+        file.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    monkeypatch.setattr(threads, "_PROCESSOR_FILE", file)
+    options = session_of(adder(), 1).get_session_options()
+    if is_set:
+        assert options.get_session_config_entry("session.x64quantprecision") == "1"
+    else:
+        with pytest.raises(RuntimeError):
+            options.get_session_config_entry("session.x64quantprecision")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from partimento.training import device as devices
+from partimento.runtime import threads
 from partimento.training.device import autocast, has_fast_bf16, number_format
 
 CPU = torch.device("cpu")
@@ -39,7 +39,7 @@ def test_bf16_only_where_the_processor_has_it(
     file = tmp_path / "cpuinfo"
     if text is not None:
         file.write_text(text)
-    monkeypatch.setattr(devices, "_PROCESSOR_FILE", file)
+    monkeypatch.setattr(threads, "_PROCESSOR_FILE", file)
     assert number_format(CPU) == wanted
     with autocast(CPU):
         product = torch.ones(2, 2) @ torch.ones(2, 2)

@@ -140,7 +140,8 @@ def member_names(archive: str | PathLike[str]) -> list[str]:
             if len(infos) > MAX_MEMBERS:
                 problem = f"holds more than {MAX_MEMBERS:,} members"
                 raise FileError(archive, problem, "split it, or unpack it into folders")
-            return sorted(info.filename for info in infos if not info.is_dir())
+            # A lying directory may hold an empty name, of which ZipInfo.is_dir cannot tell.
+            return sorted(i.filename for i in infos if i.filename and not i.is_dir())
     except (*_DAMAGE, OSError, ValueError) as error:
         raise FileError(
             archive, f"no zip that can be read ({error})", "get a whole copy"

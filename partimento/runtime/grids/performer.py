@@ -27,12 +27,12 @@ from partimento.runtime.contract import PROMPT_TASKS, Controls, Request, Task
 from partimento.runtime.grids.fill import Filling, GridControls
 from partimento.runtime.grids.likelihood import judged_request, mean_likelihood
 from partimento.runtime.grids.request import Parts, sheet_of
-from partimento.runtime.grids.windows import View, Writing, check_bars
+from partimento.runtime.grids.windows import Ask, Fill, View, Writing, check_bars
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import open_session
 from partimento.samplers.unmasking import Predict
 
-__all__ = ["GridControls", "GridDecoder", "GridFacts", "GridPerformer", "Session"]
+__all__ = ["GridControls", "GridDecoder", "GridFacts", "GridPerformer", "Session", "written"]
 
 _STRINGS = range(40, 48)  # General MIDI's bowed and plucked strings
 
@@ -137,26 +137,14 @@ class GridPerformer:
         """
         if not isinstance(controls, GridControls):
             raise NotSupported("a grid model takes steps, temperature, top_p, order, ensemble")
-        if request.task in PROMPT_TASKS:
-            raise NotSupported("a grid model can accompany, continue, generate, infill")
-        new = request.task in (Task.GENERATE, Task.CONTINUE)
-        if new and request.promises.bars is None and not request.endless:
-            raise NotSupported("this model has no notion of an end; ask for bars or for a stream")
         ensemble = self._ensemble(request, controls.ensemble)
         parts = Parts.of(self.representation, self.config, ensemble)
-        sheet = sheet_of(request, parts, self.network.window)
-        check_bars(sheet, self.network.window)
-        names = [track.name for track in sheet.tracks]
-        check_track_names(request.promises, names)
-        constraint = CellConstraint(request.promises, sheet.names)
-
-        fill = Filling(self.representation, controls, rng)
 
         def ask(view: View) -> Predict:
             return self.network.predict(view, ensemble)
 
-        writing = Writing(sheet, constraint, ask, fill, self.network.window)
-        return self._dressed(writing.pieces(), request, new)
+        fill = Filling(self.representation, controls, rng)
+        return written(request, parts, ask, fill, self.network.window, self.config)
 
     def score_of(self, request: Request, score: Score) -> float:
         """Return the mean log-likelihood, in nats a cell, of what ``score`` holds where it is new.
@@ -206,21 +194,50 @@ class GridPerformer:
         is_strings = 2 * strings > len(programs)
         return self.ensembles.index("strings") if is_strings and "strings" in self.ensembles else 0
 
-    def _dressed(self, pieces: Iterator[Score], request: Request, new: bool) -> Iterator[Score]:
-        """Yield new pieces with the tempo and the key that were asked for written in."""
-        tempo = request.tempo_quarters_per_minute
-        if tempo is None and request.score is not None and request.score.tempos:
-            tempo = request.score.tempos[-1].quarters_per_minute
-        if tempo is None:
-            tempo = self.config.get("defaults", {}).get("tempo")
-        key = request.promises.key
-        for piece in pieces:
-            yield (
-                piece
-                if not new
-                else replace(
-                    piece,
-                    tempos=() if tempo is None else (Tempo(0, float(tempo)),),
-                    key_signatures=() if key is None else (KeySignature(0, key),),
-                )
-            )
+
+def written(
+    request: Request, parts: Parts, ask: Ask, fill: Fill, window: int, config: Mapping[str, Any]
+) -> Iterator[Score]:
+    """Yield the answer to a request bar by bar; see ``contract.Performer``.
+
+    Args:
+        request: what is asked.
+        parts: who plays.
+        ask: the model.
+        fill: how a window is written.
+        window: how many columns the model sees at once.
+        config: that of the model folder.
+
+    Raises:
+        NotSupported: if parts do not fit the grid, or no end is known where one must be.
+        CannotBeMet: if what is kept breaks a promise or leaves no room.
+    """
+    if request.task in PROMPT_TASKS:
+        raise NotSupported("a grid model can accompany, continue, generate, infill")
+    new = request.task in (Task.GENERATE, Task.CONTINUE)
+    if new and request.promises.bars is None and not request.endless:
+        raise NotSupported("this model has no notion of an end; ask for bars or for a stream")
+    sheet = sheet_of(request, parts, window)
+    check_bars(sheet, window)
+    check_track_names(request.promises, [track.name for track in sheet.tracks])
+    constraint = CellConstraint(request.promises, sheet.names)
+    pieces = Writing(sheet, constraint, ask, fill, window).pieces()
+    return _dressed(pieces, request, config) if new else pieces
+
+
+def _dressed(
+    pieces: Iterator[Score], request: Request, config: Mapping[str, Any]
+) -> Iterator[Score]:
+    """Yield new pieces with the tempo and the key that were asked for written in."""
+    tempo = request.tempo_quarters_per_minute
+    if tempo is None and request.score is not None and request.score.tempos:
+        tempo = request.score.tempos[-1].quarters_per_minute
+    if tempo is None:
+        tempo = config.get("defaults", {}).get("tempo")
+    key = request.promises.key
+    for piece in pieces:
+        yield replace(
+            piece,
+            tempos=() if tempo is None else (Tempo(0, float(tempo)),),
+            key_signatures=() if key is None else (KeySignature(0, key),),
+        )

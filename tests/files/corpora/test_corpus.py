@@ -11,6 +11,7 @@ import pytest
 from partimento.errors import FileError, NotSupported
 from partimento.files import open_corpus, write
 from partimento.files.chord_charts import chord_of_harte, score_of_chart
+from partimento.files.corpora.items import member_names
 from partimento.files.corpora.named import work_of_chopin
 from partimento.files.corpora.splits import content_hash, split_of
 from partimento.music import Chord, Note, Score, Tempo, TimeSignature, Track
@@ -262,3 +263,17 @@ def test_content_counts_and_not_form() -> None:
     other = Score((Track("B", tuple(Note(i * 96, p, 96, 9) for i, p in enumerate((60, 62)))),), 96)
     assert content_hash(one) == content_hash(other)
     assert content_hash(one) != content_hash(line(60, 63))
+
+
+def test_a_member_without_a_name_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "nameless.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.mid", b"")
+        archive.writestr("x", b"y")
+    # The directory is made to lie: the name "x" becomes empty, its bytes the extra field.
+    data = path.read_bytes()
+    start = data.rindex(b"PK\x01\x02")
+    entry = bytearray(data[start:])
+    entry[28:32] = b"\x00\x00\x01\x00"
+    path.write_bytes(data[:start] + bytes(entry))
+    assert member_names(path) == ["a.mid"]
