@@ -53,10 +53,7 @@ def render(
     set
         NAME=VALUE for any other control of such a model (see describe); repeatable.
     """
-    if model is None and (text is not None or seed is not None or set):
-        raise NotSupported("text, seed and set are for a model that renders; name one by --model")
-    if model is not None and (stems is not None or soundfont is not None):
-        raise NotSupported("a model renders a score as a whole: no stems, and no soundfont")
+    _check_model(model, text is not None or seed is not None or bool(set), stems, soundfont)
     targets = out or ([] if stems is not None else [Path(f"{piece.stem}.wav")])
     for target in targets:
         check_output(target)
@@ -88,6 +85,16 @@ def render(
             written += api.write_stems(score, stems, piece.stem, soundfont=soundfont)
     show.say(f"Wrote {', '.join(map(str, written))}")
     return listen(heard) if play else 0
+
+
+def _check_model(
+    model: str | None, is_led: bool, stems: Path | None, soundfont: str | None
+) -> None:
+    """Raise NotSupported for options that go with the other way of rendering."""
+    if model is None and is_led:
+        raise NotSupported("text, seed and set are for a model that renders; name one by --model")
+    if model is not None and (stems is not None or soundfont is not None):
+        raise NotSupported("a model renders a score as a whole: no stems, and no soundfont")
 
 
 def _by_model(

@@ -31,6 +31,7 @@ from partimento.generation.requests import (
     REWRITES,
     Plan,
     Steer,
+    as_controls,
     as_written,
     bar_count,
     humanize_amount,
@@ -40,7 +41,6 @@ from partimento.generation.requests import (
     prompts_for,
     seeds_from,
     steered,
-    as_controls,
     with_conditions,
 )
 from partimento.generation.result import Result

@@ -1,13 +1,14 @@
 """What was asked of sound against what is heard in it: the chord of each beat.
 
-A chord is heard by templates: the 24 major and minor triads against the mean chroma of a beat, as in
-Fujishima 1999 ("Realtime chord recognition of musical sound"), the bass counting for the root.
+A chord is heard by templates: the 24 major and minor triads against the mean chroma of a beat, as
+in Fujishima 1999 ("Realtime chord recognition of musical sound"), the bass counting for the root.
 Richer chords are held against by their triads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -59,15 +60,15 @@ def heard_triads(
     mono = samples.mean(axis=0, keepdims=True, dtype=np.float32)
     sizes = np.abs(short_time_spectra(mono, _SIZE, _HOP)[0]) * np.float32(4 / _SIZE)
     middles = ((np.arange(len(sizes)) + 1) * _HOP - _SIZE / 2) / sample_rate_hz
-    high, low = (
-        sizes @ _classes(sample_rate_hz, *span) for span in (_HIGH_HZ, _LOW_HZ)
-    )
+    high, low = (sizes @ _classes(sample_rate_hz, *span) for span in (_HIGH_HZ, _LOW_HZ))
     table, chords = _templates()
     out: list[Chord | None] = []
-    for start, stop in zip(times[:-1], times[1:], strict=True):
+    for start, stop in pairwise(times.tolist()):
         rows = (middles >= start) & (middles < stop)
         if not rows.any():
-            rows = np.abs(middles - (start + stop) / 2) == np.abs(middles - (start + stop) / 2).min()
+            rows = (
+                np.abs(middles - (start + stop) / 2) == np.abs(middles - (start + stop) / 2).min()
+            )
         mean, bass = high[rows].mean(axis=0), low[rows].mean(axis=0)
         mean, bass = mean - mean.min(), bass - bass.min()
         if np.linalg.norm(mean) < _SILENCE:

@@ -33,6 +33,12 @@ class DiffusionConfig(Preset):
     chunks: int = Field(4, ge=1, le=256, description="parts of a window with an angle of their own")
     angle_width: int = Field(64, ge=4, le=4096)
     recurrence: Literal["sru", "gru"] = "sru"
+    hidden: int | None = Field(
+        None,
+        ge=1,
+        le=1 << 13,
+        description="of the recurrence, a direction; without: half the width",
+    )
     objective: Literal["velocity", "flow"] = Field(
         "velocity", description="flow: rectified flow, straight lines from noise to latents"
     )

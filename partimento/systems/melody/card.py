@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from partimento.representations.words import WordsConfig
 from partimento.runtime.audio.diffusion_presets import DiffusionConfig, MelodyPreset
+from partimento.runtime.audio.led_latents import MelodyControls
+from partimento.runtime.audio.led_performer import LedPerformer
 from partimento.runtime.audio.presets import AudioData, CodecConfig
 from partimento.runtime.conditions import ChordCondition, TextCondition
 from partimento.runtime.contract import Card, Paper, Task
 from partimento.runtime.presets import TrainingConfig, TransformerConfig
-from partimento.systems.melody.inference import MelodyControls, MelodyPerformer
 
 __all__ = ["CARD", "PRESETS"]
 
@@ -54,7 +55,7 @@ PRESETS: Mapping[str, MelodyPreset] = {
         ),
         diffusion=DiffusionConfig(
             kind="published", width=768, blocks=8, heads=12, coarse_layers=2, segment=64,
-            length=2560, chunks=4, angle_width=256, guide=0, style=0,
+            length=2560, chunks=4, angle_width=256, hidden=768, guide=0, style=0,
         ),
         training=_PAPER_TRAINING,
     ),
@@ -93,7 +94,7 @@ CARD = Card(
     tasks=frozenset({Task.GENERATE, Task.CONTINUE, Task.RENDER}),
     controls=MelodyControls,
     presets=PRESETS,
-    load=MelodyPerformer.load,
+    load=LedPerformer.load,
     makes="audio",
     conditions=frozenset({ChordCondition, TextCondition}),
 )

@@ -192,7 +192,9 @@ class FinePath(nn.Module):
     def __init__(self, config: DiffusionConfig) -> None:
         super().__init__()
         self.film = nn.Linear(config.angle_width + config.width, 2 * config.width)
-        self.recurrence = _RECURRENCES[config.recurrence](config.width)
+        self.recurrence = _RECURRENCES[config.recurrence](
+            config.width, config.hidden or config.width // 2
+        )
         nn.init.normal_(self.film.weight, std=0.02)
         nn.init.zeros_(self.film.bias)
 

@@ -53,27 +53,35 @@ class SimpleRecurrence(nn.Module):
 
 
 class BidirectionalSRU(nn.Module):
-    """Two layers of simple recurrent units: (B, T, W) to (B, T, W)."""
+    """Two layers of simple recurrent units, H a direction: (B, T, W) to (B, T, W)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(SimpleRecurrence(width, width // 2) for _ in range(2))
+        sizes = (width, 2 * hidden)
+        self.layers = nn.ModuleList(SimpleRecurrence(size, hidden) for size in sizes)
+        self.leave = _projection(2 * hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, T, W)."""
         for layer in self.layers:
             x = layer(x)
-        return x
+        out: Tensor = self.leave(x)
+        return out
 
 
 class BidirectionalGRU(nn.Module):
-    """Two layers of gated recurrent units: (B, T, W) to (B, T, W)."""
+    """Two layers of gated recurrent units, H a direction: (B, T, W) to (B, T, W)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.layers = nn.GRU(width, width // 2, 2, batch_first=True, bidirectional=True)
+        self.layers = nn.GRU(width, hidden, 2, batch_first=True, bidirectional=True)
+        self.leave = _projection(2 * hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, T, W)."""
-        out: Tensor = self.layers(x)[0]
+        out: Tensor = self.leave(self.layers(x)[0])
         return out
+
+
+def _projection(before: int, after: int) -> nn.Module:
+    return nn.Identity() if before == after else nn.Linear(before, after)

@@ -1,4 +1,4 @@
-"""Plays MeLoDy: generates, continues, loops, and renders scores; latents by ``runtime/audio``."""
+"""Performer of sound that tokens lead: it generates, continues, loops, and renders scores."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.sessions import open_session
 from partimento.runtime.threads import cores
 
-__all__ = ["MelodyControls", "MelodyPerformer"]
+__all__ = ["LedPerformer"]
 
 F32 = npt.NDArray[np.float32]
 _SILENT_DBFS = -60.0
@@ -43,7 +43,7 @@ _TAIL_SECONDS = 1.0  # of sound after the last note of a score
 _HEARD_CHUNKS = 3  # of a prompt that the first new chunk is made beside
 
 
-class MelodyPerformer:
+class LedPerformer:
     """Makes sound of any length; it holds weights only."""
 
     def __init__(
@@ -63,7 +63,7 @@ class MelodyPerformer:
     @classmethod
     def load(
         cls, folder: ModelFolder, threads: int | None = None, precision: str = "int8"
-    ) -> MelodyPerformer:
+    ) -> LedPerformer:
         """Return the performer of a model folder.
 
         Raises:
