@@ -9,13 +9,13 @@ from partimento.cli import screen, show
 from partimento.cli.hearing import check_loudspeaker, listen
 from partimento.cli.main import EXIT_INTERRUPTED
 from partimento.cli.options import (
+    CommandOptions,
     ConfigPath,
     Force,
     Loading,
     Out,
     Play,
     Samples,
-    Settings,
     Sketch,
     Taste,
     gather,
@@ -72,7 +72,7 @@ def continue_(
     return _play(settings, prompt, force, play)
 
 
-def _play(settings: Settings, prompt: Path | None, force: bool, is_heard: bool) -> int:
+def _play(settings: CommandOptions, prompt: Path | None, force: bool, is_heard: bool) -> int:
     """Make every sample of the settings; write and report each as soon as it is ready."""
     if is_heard:
         check_loudspeaker()

@@ -20,6 +20,7 @@ from partimento.recipe import RewriteRecord
 
 __all__ = [
     "Care",
+    "CommandOptions",
     "ConfigFile",
     "ConfigPath",
     "Force",
@@ -29,7 +30,6 @@ __all__ = [
     "Play",
     "RewriteFile",
     "Samples",
-    "Settings",
     "Sketch",
     "Taste",
     "gather",
@@ -223,7 +223,7 @@ class RewriteFile(_Always):
 
 
 @dataclass(frozen=True)
-class Settings:
+class CommandOptions:
     """All options of one call, including those of the config file.
 
     ``places`` gives the place in the config file of each control that comes from there.
@@ -263,7 +263,7 @@ def gather(
     config: Path | None = None,
     out: Iterable[Path] | None = None,
     num_samples: int | None = None,
-) -> Settings:
+) -> CommandOptions:
     """Return the options of the command line over those of the config file.
 
     Raises:
@@ -281,7 +281,7 @@ def gather_rewrite(
     config: Path | None = None,
     out: Iterable[Path] | None = None,
     num_samples: int | None = None,
-) -> Settings:
+) -> CommandOptions:
     """Return the options of ``accompany`` or ``infill`` over those of the config file.
 
     ``asked`` are bars, tracks and locks; a text may hold several bars or tracks, between commas.
@@ -299,7 +299,7 @@ def _settings(
     out: Iterable[Path] | None,
     num_samples: int | None,
     asked: Mapping[str, list[str] | None] | None = None,
-) -> Settings:
+) -> CommandOptions:
     values: dict[str, Any] = {}
     if config is not None:
         table = {name.replace("-", "_"): value for name, value in read_config(config).items()}
@@ -323,7 +323,7 @@ def _settings(
         wishes["range"] = tuple(wishes["range"])
     paths = values.get("out") or []
     picked = {name: values[name] for name in _PICKS if name in values}
-    return Settings(
+    return CommandOptions(
         wishes=validate_config(Wishes, wishes, "options"),
         controls={**values.get("set", {}), **picked, **settings},
         seed=values.get("seed"),

@@ -13,6 +13,7 @@ from partimento.cli.hearing import check_loudspeaker, listen
 from partimento.cli.make import report
 from partimento.cli.options import (
     Care,
+    CommandOptions,
     ConfigPath,
     Force,
     Keeping,
@@ -20,7 +21,6 @@ from partimento.cli.options import (
     Out,
     Play,
     Samples,
-    Settings,
     gather_rewrite,
 )
 from partimento.generation.prompts import read_prompt
@@ -100,7 +100,9 @@ def infill(
     return _rewrite(Task.INFILL, settings, prompt, force, play)
 
 
-def _rewrite(task: Task, settings: Settings, prompt: Path, force: bool, is_heard: bool) -> int:
+def _rewrite(
+    task: Task, settings: CommandOptions, prompt: Path, force: bool, is_heard: bool
+) -> int:
     """Make every alternative, write them in the order of their ranks and say so."""
     if is_heard:
         check_loudspeaker()

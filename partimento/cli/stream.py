@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from partimento import api
 from partimento.cli import show
 from partimento.cli.main import EXIT_INTERRUPTED, STARTED
-from partimento.cli.options import ConfigPath, Force, Loading, Settings, Sketch, Taste, gather
+from partimento.cli.options import CommandOptions, ConfigPath, Force, Loading, Sketch, Taste, gather
 from partimento.cli.sounding import stream_sound, written_paths
 from partimento.cli.stopping import stop_once
 from partimento.errors import FileError, NotSupported
@@ -96,14 +96,14 @@ def stream(
     return EXIT_INTERRUPTED if outcome.is_stopped and not is_endless else 0
 
 
-def _check(settings: Settings, is_raw: bool) -> None:
+def _check(settings: CommandOptions, is_raw: bool) -> None:
     if settings.num_samples != 1:
         raise NotSupported("num_samples is for generate and continue; a stream is one")
     if is_raw and _PIPE not in settings.out:
         raise NotSupported("--raw is for -o -, samples into a pipe")
 
 
-def _prepare(settings: Settings, prompt: Path | None) -> tuple[Instrument, Plan]:
+def _prepare(settings: CommandOptions, prompt: Path | None) -> tuple[Instrument, Plan]:
     task = Task.GENERATE if prompt is None else Task.CONTINUE
     given = None if prompt is None else read_sketch(prompt)
     instrument = api.load(
@@ -130,7 +130,7 @@ def _prepare(settings: Settings, prompt: Path | None) -> tuple[Instrument, Plan]
     return instrument, plan
 
 
-def _sinks(settings: Settings, recipe: Recipe, is_heard: bool, is_raw: bool) -> list[Sink]:
+def _sinks(settings: CommandOptions, recipe: Recipe, is_heard: bool, is_raw: bool) -> list[Sink]:
     text = recipe.model_copy(update={"streamed": True}).to_json()
     sinks: list[Sink] = [Loudspeaker()] if is_heard else []
     for path in settings.out:

@@ -36,7 +36,7 @@ from partimento.music.bounds import check_whole
 from partimento.music.cadences import CADENCES
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.recipe import Recipe, RewriteRecord, promises_from_record
-from partimento.representations import can_close
+from partimento.representations import can_close, is_performed
 from partimento.runtime.conditions import Condition
 from partimento.runtime.contract import PROMPT_TASKS, Card, Controls, Request, Task
 from partimento.seeds import new_seed
@@ -81,7 +81,12 @@ _OF_NOTES = (
 # From a time in seconds to the controls that change there; None or {}: those of the start.
 Steer = Callable[[float], Mapping[str, Any] | None]
 REWRITES = (Task.INFILL, Task.ACCOMPANY)  # tasks that write notes into a prompt
-_PROMPTS = {Task.INTERPOLATE: (2, 2), Task.RENDER: (1, 1), Task.TRANSFER: (1, 2)}
+_PROMPTS = {  # how many each task takes, at least and at most
+    Task.HUMANIZE: (1, 1),
+    Task.INTERPOLATE: (2, 2),
+    Task.RENDER: (1, 1),
+    Task.TRANSFER: (1, 2),
+}
 _DEFAULT_BARS = 16
 _DEFAULT_ADDED_BARS = 8
 _DEFAULT_SECONDS = 30.0
@@ -304,9 +309,8 @@ def humanize_amount(card: Card, config: Mapping[str, Any], task: Task, wishes: W
     if task is Task.GENERATE and card.makes == "score":
         if wishes.humanize is not None:
             return wishes.humanize
-        spec = config.get("representation", {})
-        is_performed = spec.get("base", spec).get("name") == "performance_events"
-        return 0.0 if is_performed else _DEFAULT_HUMANIZE
+        performed = is_performed(config.get("representation", {}))
+        return 0.0 if performed else _DEFAULT_HUMANIZE
     if wishes.humanize:
         raise NotSupported(
             "humanize is for new pieces of notes; use 'partimento humanize' on what was made"

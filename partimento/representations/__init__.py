@@ -33,6 +33,7 @@ from partimento.representations.performance_events import PerformanceEvents
 from partimento.representations.realiser import Realiser
 from partimento.representations.registry import (
     can_close,
+    is_performed,
     make_representation,
     realiser_for,
     representation_names,
@@ -54,6 +55,7 @@ __all__ = [
     "Vocabulary",
     "Walk",
     "can_close",
+    "is_performed",
     "make_representation",
     "realiser_for",
     "representation_names",

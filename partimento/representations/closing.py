@@ -20,7 +20,7 @@ from partimento.representations.constraint import Constraint, Mask
 
 __all__ = [
     "ClosingConstraint",
-    "Layout",
+    "ClosingLayout",
     "cadences_for",
     "either",
     "layouts",
@@ -31,7 +31,7 @@ S = TypeVar("S")
 NO_WEIGHTS = (0.0,) * 12
 
 
-class Layout(NamedTuple):
+class ClosingLayout(NamedTuple):
     """How long approach and final chord last, in steps of the representation."""
 
     approach: int
@@ -51,17 +51,17 @@ class ClosingConstraint(Constraint[S], Protocol[S]):
         ...
 
 
-def layouts(bar: int, beat: int, is_only_bar: bool) -> tuple[Layout, ...]:
+def layouts(bar: int, beat: int, is_only_bar: bool) -> tuple[ClosingLayout, ...]:
     """Return the layouts of a closing for bars of ``bar`` steps and beats of ``beat`` steps.
 
     The final chord fills the last bar, after an approach at the end of the bar before; or, in bars
     of four beats, its second half. A piece of one bar holds both.
     """
     half = bar // 2 if bar >= 4 * beat else max(beat, bar - bar // 3)
-    inside = Layout(min(beat, bar - half), half)
+    inside = ClosingLayout(min(beat, bar - half), half)
     if is_only_bar:
-        return (inside,) if inside.approach > 0 else (Layout(0, bar),)
-    whole = Layout(beat, bar)
+        return (inside,) if inside.approach > 0 else (ClosingLayout(0, bar),)
+    whole = ClosingLayout(beat, bar)
     return (whole, inside) if bar >= 4 * beat else (whole,)
 
 

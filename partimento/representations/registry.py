@@ -21,6 +21,7 @@ __all__ = [
     "RepresentationEntry",
     "can_close",
     "entry_of",
+    "is_performed",
     "make_representation",
     "meaning",
     "realiser_for",
@@ -43,6 +44,7 @@ class RepresentationEntry:
     - ``meaning``: a complete spec reduced to what the numbers mean. Weights fit where two specs
       have the same meaning. None keeps all of the spec.
     - ``can_close``: whether pieces of these options can be made to close with a cadence.
+    - ``is_performed``: whether the notes have the timing of a performance, not that of a score.
     """
 
     make: Callable[[Mapping[str, Any]], Representation]
@@ -50,6 +52,7 @@ class RepresentationEntry:
     realise: Callable[[Any, TokenRequest, Mapping[str, Any]], Realiser] | None = None
     meaning: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     can_close: Callable[[Mapping[str, Any]], bool] | None = None
+    is_performed: bool = False
 
 
 def representation_names() -> tuple[str, ...]:
@@ -131,6 +134,14 @@ def can_close(spec: Spec) -> bool:
     except ConfigError:
         return False
     return closes is not None and closes(spec)
+
+
+def is_performed(spec: Spec) -> bool:
+    """Return whether notes in this representation have the timing of a performance."""
+    try:
+        return entry_of(spec.get("base", spec).get("name")).is_performed
+    except ConfigError:
+        return False
 
 
 def meaning(spec: Spec) -> dict[str, Any]:

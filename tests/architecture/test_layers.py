@@ -144,6 +144,28 @@ def test_imports_point_down_inside(package: str) -> None:
     assert not wrong
 
 
+# What faces the outside may use of the package, beside itself: the server what any program may, and
+# the values that this hands out; the page's folder nothing.
+OUTSIDE = {
+    "server": ("partimento", "partimento.api", "partimento.errors", "partimento.music"),
+    "studio": (),
+}
+
+
+@pytest.mark.parametrize("part", sorted(OUTSIDE))
+def test_the_server_is_a_program_like_any_other(part: str) -> None:
+    wrong = [
+        f"{module.place}:{found.line} imports {target}"
+        for module in of(part)
+        for found in module.imports
+        for target in targets(found)
+        if not target.startswith(f"partimento.{part}")
+        and target not in OUTSIDE[part]
+        and not any(target.startswith(f"{each}.") for each in OUTSIDE[part][1:])
+    ]
+    assert not wrong
+
+
 def test_the_package_itself_imports_nothing() -> None:
     (facade,) = of("")
     assert [found for found in facade.imports if targets(found) and not found.for_types] == []

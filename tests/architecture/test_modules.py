@@ -120,6 +120,40 @@ def test_torch_stays_in_training() -> None:
     assert not wrong
 
 
+def test_graphs_are_opened_in_one_place() -> None:
+    """There session options make int8 products exact; the exporter quantises, and opens none."""
+    wrong = [
+        f"{module.place}:{found.line} imports {found.module}"
+        for module in MODULES
+        for found in module.imports
+        if found.module.split(".")[0] == "onnxruntime"
+        and module.place != "runtime/sessions.py"
+        and not found.module.startswith("onnxruntime.quantization")
+    ]
+    assert not wrong
+
+
+def test_no_class_name_has_two_meanings() -> None:
+    places: dict[str, list[str]] = {}
+    for module in MODULES:
+        for node in module.nodes:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(f"{module.place}:{node.lineno}")
+    assert not {name: where for name, where in places.items() if len(where) > 1}
+
+
+def test_families_are_folders() -> None:
+    """A module that belongs to a family stands in its folder and does not bear its name."""
+    wrong = [
+        module.place
+        for module in MODULES
+        if module.part in ("runtime", "training")
+        and re.match(r"(audio|grid|roll|series|token)s?_", module.path.stem)
+        and module.place not in ("training/export/grid_graph.py",)
+    ]
+    assert not wrong
+
+
 def test_docstrings_and_names() -> None:
     silent = [module.place for module in MODULES if not ast.get_docstring(module.tree)]
     assert not silent

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from partimento.files.midi.chunks import TrackChunk
 from partimento.files.midi.events import LYRIC, TEXT, Event
-from partimento.files.midi.parts import Part
+from partimento.files.midi.parts import TrackPart
 from partimento.files.midi.texts import TextCoding
 from partimento.music import Lyric, Track
 
@@ -89,7 +89,7 @@ def _syllables(chunk: TrackChunk, coding: TextCoding) -> list[_Sung]:
     return [(lyric, place) for lyric, place in sung if lyric.text]
 
 
-def with_words(tracks: Sequence[Track], parts: Sequence[Part], words: Words) -> list[Track]:
+def with_words(tracks: Sequence[Track], parts: Sequence[TrackPart], words: Words) -> list[Track]:
     """Return the tracks with the lyrics of their chunks, which the first track of a chunk gets.
 
     Where no track has words of its own, those of chunks without notes go to the pitched track that

@@ -16,13 +16,13 @@ from partimento.files.midi.chunks import MidiFile, Strike, TrackChunk
 from partimento.files.midi.events import OUR_LAYERS, SUSTAIN, TEXT, Event, is_drum_channel
 from partimento.music import Pedal
 
-__all__ = ["Channels", "Part", "parts_of"]
+__all__ = ["Channels", "TrackPart", "parts_of"]
 
 _LAYERS = OUR_LAYERS.encode()
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TrackPart:
     """The notes of one track of the score: its chunk, and the notes by channel.
 
     There are several channels only where the chunk is marked as written here in layers, and no
@@ -124,20 +124,20 @@ class Channels:
         return tuple(pedals)
 
 
-def parts_of(file: MidiFile, channels: Channels) -> list[Part]:
+def parts_of(file: MidiFile, channels: Channels) -> list[TrackPart]:
     """Return the parts of a file in their order: by track, channel and program."""
     played = {channel for chunk in file.chunks for channel in chunk.strikes}
-    parts: list[Part] = []
+    parts: list[TrackPart] = []
     for number, chunk in enumerate(file.chunks):
         if not chunk.strikes:
             channel = next((event.channel for event in chunk.messages), None)
             if channel is not None and channel not in played:
                 played.add(channel)
                 _, programs = channels.programs(channel, number)
-                parts.append(Part(number, programs[-1] if programs else 0, {channel: ()}))
+                parts.append(TrackPart(number, programs[-1] if programs else 0, {channel: ()}))
             continue
         groups = [
-            Part(number, program, {channel: strikes})
+            TrackPart(number, program, {channel: strikes})
             for channel in sorted(chunk.strikes)
             for program, strikes in sorted(
                 channels.by_program(channel, number, chunk.strikes[channel]).items()
@@ -147,7 +147,7 @@ def parts_of(file: MidiFile, channels: Channels) -> list[Part]:
     return parts
 
 
-def _is_layered(events: Iterable[Event], groups: Sequence[Part]) -> bool:
+def _is_layered(events: Iterable[Event], groups: Sequence[TrackPart]) -> bool:
     """Return whether the channels of a chunk are the layers of one track that was written here."""
     is_alike = len(groups) > 1 and len({(part.program, part.is_drum) for part in groups}) == 1
     return is_alike and any(
@@ -156,6 +156,6 @@ def _is_layered(events: Iterable[Event], groups: Sequence[Part]) -> bool:
     )
 
 
-def _joined(groups: Sequence[Part]) -> list[Part]:
+def _joined(groups: Sequence[TrackPart]) -> list[TrackPart]:
     strikes = {channel: notes for part in groups for channel, notes in part.strikes.items()}
-    return [Part(groups[0].chunk, groups[0].program, strikes)]
+    return [TrackPart(groups[0].chunk, groups[0].program, strikes)]

@@ -18,7 +18,7 @@ from partimento.files.midi import events as mm
 from partimento.files.midi.chunks import MidiFile, Strike, TrackChunk, parse, spans
 from partimento.files.midi.events import Event
 from partimento.files.midi.lyrics import words_of
-from partimento.files.midi.parts import Channels, Part, parts_of
+from partimento.files.midi.parts import Channels, TrackPart, parts_of
 from partimento.files.midi.reader import coding_of, score_of_midi
 from partimento.files.midi.texts import encode_text
 from partimento.files.midi.writer import (
@@ -198,7 +198,7 @@ class _Patch:
         if places:
             raise NotSupported(f"track {next(iter(places))!r} is not to be there any more")
 
-    def _edit_track(self, part: Part, old: Track, new: Track) -> None:
+    def _edit_track(self, part: TrackPart, old: Track, new: Track) -> None:
         if old is new:
             return
         if _fixed(old) != _fixed(new):
@@ -239,7 +239,7 @@ class _Patch:
         tick, pitch, ticks, velocity = strike[:4]
         return Note(tick * self.factor, pitch, ticks * self.factor, velocity)
 
-    def _add_note(self, part: Part, channel: int, note: Note) -> None:
+    def _add_note(self, part: TrackPart, channel: int, note: Note) -> None:
         edits = self.edits[part.chunk]
         for tick, place in self.releases.get((part.chunk, channel, note.pitch), ()):
             if note.onset_ticks < tick * self.factor < note.end_ticks:  # would end it too early
@@ -252,12 +252,12 @@ class _Patch:
         edits.add(note.onset_ticks, _AFTER, *on)
         edits.add(note.end_ticks, _BEFORE, _off(channel, note.pitch))
 
-    def _program(self, part: Part, channel: int, tick: int) -> int:
+    def _program(self, part: TrackPart, channel: int, tick: int) -> int:
         starts, programs = self.channels.programs(channel, part.chunk)
         place = bisect_right([onset * self.factor for onset, _ in starts], tick)
         return programs[place - 1] if place else 0
 
-    def _add_pedals(self, part: Part, old: Track, new: Track) -> None:
+    def _add_pedals(self, part: TrackPart, old: Track, new: Track) -> None:
         """Add pedals; those that are there stay."""
         edits = self.edits[part.chunk]
         pedals = Counter(new.pedals) - Counter(old.pedals)
@@ -273,7 +273,7 @@ class _Patch:
             for pedal in sorted(pedals):
                 edits.add(pedal.onset_ticks, _AFTER, bytes((status, mm.SUSTAIN, 127)))
 
-    def _edit_words(self, part: Part, old: Track, new: Track) -> None:
+    def _edit_words(self, part: TrackPart, old: Track, new: Track) -> None:
         """Take out the events of words, and put them in where the words have moved to."""
         taken: dict[str, list[tuple[int, Event]]] = defaultdict(list)
         for lyric in sorted((Counter(old.lyrics) - Counter(new.lyrics)).elements()):
@@ -310,7 +310,7 @@ class _Patch:
         edits.add(0, _AFTER, text)
 
 
-def _count(part: Part) -> int:
+def _count(part: TrackPart) -> int:
     return sum(map(len, part.strikes.values()))
 
 

@@ -27,7 +27,7 @@ from partimento.files.midi.events import (
 )
 from partimento.files.midi.lyrics import with_words, words_of
 from partimento.files.midi.maps import Maps, last_of_each_tick
-from partimento.files.midi.parts import Channels, Part, parts_of
+from partimento.files.midi.parts import Channels, TrackPart, parts_of
 from partimento.files.midi.texts import TextCoding
 from partimento.files.midi.unsupported import left_out_signs, parted_tracks
 from partimento.files.names import default_name, told_apart
@@ -152,7 +152,7 @@ def _name(chunk: TrackChunk, coding: TextCoding) -> str:
 
 
 def _tracks(
-    file: MidiFile, parts: Sequence[Part], channels: Channels, names: Sequence[str]
+    file: MidiFile, parts: Sequence[TrackPart], channels: Channels, names: Sequence[str]
 ) -> tuple[list[Track], int]:
     """Return the tracks of a score without their lyrics, and when the last note ends."""
     counts = [0] * len(file.chunks)
@@ -183,7 +183,7 @@ def _tracks(
     return tracks, last
 
 
-def _levels(parts: Sequence[Part], tracks: Sequence[Track]) -> dict[tuple[int, int], set[int]]:
+def _levels(parts: Sequence[TrackPart], tracks: Sequence[Track]) -> dict[tuple[int, int], set[int]]:
     """Return the volumes and pans that are kept, by channel and controller."""
     kept: dict[tuple[int, int], set[int]] = {}
     for part, track in zip(parts, tracks, strict=True):

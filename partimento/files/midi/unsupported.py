@@ -20,7 +20,7 @@ from partimento.files.midi.events import (
     VOLUME,
     Event,
 )
-from partimento.files.midi.parts import Part
+from partimento.files.midi.parts import TrackPart
 from partimento.music import Track
 
 __all__ = ["left_out_signs", "parted_tracks"]
@@ -97,7 +97,7 @@ def _of_channel(event: Event, levels: Mapping[tuple[int, int], Collection[int]])
 
 
 def parted_tracks(
-    parts: Sequence[Part], tracks: Sequence[Track], names: Sequence[str], is_one_chunk: bool
+    parts: Sequence[TrackPart], tracks: Sequence[Track], names: Sequence[str], is_one_chunk: bool
 ) -> list[str]:
     """Return a remark on each track of a file that became several of the score.
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from xml.etree.ElementTree import Element, SubElement
 
 from partimento.errors import NotSupported
-from partimento.files.musicxml.measures import Part, Setting
-from partimento.files.musicxml.note_elements import Grid, Place, add_text, rest_elements
+from partimento.files.musicxml.measures import PartReading, Setting
+from partimento.files.musicxml.note_elements import DivisionGrid, Place, add_text, rest_elements
 from partimento.files.musicxml.part_changes import PartChange
-from partimento.files.musicxml.parts import Reading, Source
+from partimento.files.musicxml.parts import PartSource, Reading
 from partimento.files.musicxml.sounds import Sound
-from partimento.files.musicxml.splice import Edit, Layout, serialised
+from partimento.files.musicxml.splice import ByteLayout, Edit, serialised
 from partimento.files.musicxml.writer import PartWriter, list_part
 from partimento.music import Score, Timeline, TimeSignature, Track
 from partimento.music.timeline import Bar
@@ -80,7 +80,7 @@ def continued_measures(
 
 def _add_rests(measure: Element, setting: Setting, length: int) -> None:
     """Append a whole bar's rest on each staff."""
-    grid = Grid(setting.divisions, setting.divisions)
+    grid = DivisionGrid(setting.divisions, setting.divisions)
     for number in range(1, setting.staves + 1):
         if number > 1:
             add_text(SubElement(measure, "backup"), "duration", length)
@@ -107,8 +107,8 @@ def new_part(reading: Reading, after: Score, track: Track, number: int) -> Eleme
     writer = PartWriter(replace(after, time_signatures=later), track, number, spans)
     setting = Setting(divisions=after.ticks_per_quarter, staves=2 if writer.two_staves else 1)
     element = Element("part", id=f"P{number}")
-    part = Part(Sound(track.name), after.ticks_per_quarter, element)
-    heard = Source(0, track.is_drum, ())
+    part = PartReading(Sound(track.name), after.ticks_per_quarter, element)
+    heard = PartSource(0, track.is_drum, ())
     change = PartChange(part, heard, bars, new_drums=writer.drum)
     for bar in spans:
         measure = SubElement(element, "measure", number=str(bar.index + 1))
@@ -156,7 +156,7 @@ def _copy_bar_lines(measure: Element, own: Element | None) -> None:
             measure.insert(0 if is_left else len(measure), copied)
 
 
-def recipe_edit(root: Element, layout: Layout, after: Score) -> list[Edit]:
+def recipe_edit(root: Element, layout: ByteLayout, after: Score) -> list[Edit]:
     """Return the edit that puts the recipe of ``after`` among the file's own fields."""
     old = next(
         (

@@ -23,7 +23,7 @@ from partimento.music import (
     TimeSignature,
 )
 
-__all__ = ["Heard", "Part", "Setting", "lift_pedal", "read_measure", "velocity_of"]
+__all__ = ["Heard", "PartReading", "Setting", "lift_pedal", "read_measure", "velocity_of"]
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _DYNAMICS_TO_VELOCITY = 0.9  # MusicXML's dynamics are per cent of a velocity of 90
@@ -71,7 +71,7 @@ class Heard:
 
 
 @dataclass
-class Part:
+class PartReading:
     """One part as it is read; times in ticks of the score."""
 
     sound: Sound
@@ -99,7 +99,7 @@ class Part:
         return self.setting.on(self.setting.semitones, "1") % 12 != 0
 
 
-def read_measure(part: Part, measure: Element, index: int, onset: int) -> int:
+def read_measure(part: PartReading, measure: Element, index: int, onset: int) -> int:
     """Read one measure that starts at tick ``onset``; return the last tick that it reaches.
 
     Raises:
@@ -140,7 +140,7 @@ def velocity_of(dynamics: Fraction) -> int:
     return min(127, max(1, round(float(dynamics) * _DYNAMICS_TO_VELOCITY)))
 
 
-def _length(part: Part, element: Element, tag: str = "duration") -> int | Fraction:
+def _length(part: PartReading, element: Element, tag: str = "duration") -> int | Fraction:
     """Return a duration or an offset in ticks, exactly."""
     key = (element.findtext(tag), part.setting.divisions)
     found = part.lengths.get(key)
@@ -153,11 +153,11 @@ def _length(part: Part, element: Element, tag: str = "duration") -> int | Fracti
     return found
 
 
-def _place(part: Part, element: Element, at: int | Fraction) -> int:
+def _place(part: PartReading, element: Element, at: int | Fraction) -> int:
     return max(0, round(at + _length(part, element, "offset")))
 
 
-def _read_note(part: Part, element: Element, start: int, end: int) -> None:
+def _read_note(part: PartReading, element: Element, start: int, end: int) -> None:
     is_cue = element.find("cue") is not None
     if not is_cue:
         for verse, text in lyrics_of_note(element):
@@ -209,7 +209,7 @@ def _pitch(pitched: Element) -> int:
     return round(12 * (octave + 1) + step + alter)
 
 
-def _read_attributes(part: Part, element: Element, index: int, at: int | Fraction) -> None:
+def _read_attributes(part: PartReading, element: Element, index: int, at: int | Fraction) -> None:
     now = part.setting
     count = element.findtext("divisions")
     if count is not None:
@@ -241,7 +241,7 @@ def _transposed(now: Setting, transpose: Element) -> Setting:
     return replace(now, semitones=tuple(kept[0].items()), double=tuple(kept[1].items()))
 
 
-def _read_key(part: Part, key: Element, at: int) -> None:
+def _read_key(part: PartReading, key: Element, at: int) -> None:
     text, staff = key.findtext("fifths"), key.get("number", "")
     if text is None:
         return
@@ -269,7 +269,7 @@ def _metre(time: Element) -> tuple[int, int] | None:
     return (TimeSignature(0, numerator, denominator).numerator, denominator)
 
 
-def _read_direction(part: Part, element: Element, index: int, at: int | Fraction) -> None:
+def _read_direction(part: PartReading, element: Element, index: int, at: int | Fraction) -> None:
     place = _place(part, element, at)
     tempos = len(part.tempos)
     for sound in element.iterfind("sound"):
@@ -287,12 +287,12 @@ def _read_direction(part: Part, element: Element, index: int, at: int | Fraction
     part.signs.read_direction(element, index)
 
 
-def _read_sound(part: Part, element: Element, index: int, at: int | Fraction) -> None:
+def _read_sound(part: PartReading, element: Element, index: int, at: int | Fraction) -> None:
     _read_sound_values(part, element, _place(part, element, at))
     part.signs.read_sound(element, index)
 
 
-def _read_sound_values(part: Part, sound: Element, at: int) -> None:
+def _read_sound_values(part: PartReading, sound: Element, at: int) -> None:
     tempo, dynamics = sound.get("tempo"), sound.get("dynamics")
     if tempo:
         _add_tempo(part, float(decimal(tempo)), at)
@@ -300,7 +300,7 @@ def _read_sound_values(part: Part, sound: Element, at: int) -> None:
         part.dynamics.append((at, velocity_of(decimal(dynamics))))
 
 
-def _read_harmony(part: Part, element: Element, index: int, at: int | Fraction) -> None:
+def _read_harmony(part: PartReading, element: Element, index: int, at: int | Fraction) -> None:
     chord = chord_of_harmony(element)
     if chord is not None:
         staff = element.findtext("staff", "1").strip()
@@ -309,11 +309,11 @@ def _read_harmony(part: Part, element: Element, index: int, at: int | Fraction) 
         part.chords.append(ChordSymbol(_place(part, element, at), sounding))
 
 
-def _read_barline(part: Part, element: Element, index: int, at: int | Fraction) -> None:
+def _read_barline(part: PartReading, element: Element, index: int, at: int | Fraction) -> None:
     part.signs.read_barline(element, index)
 
 
-_READERS: dict[object, Callable[[Part, Element, int, int | Fraction], None]] = {
+_READERS: dict[object, Callable[[PartReading, Element, int, int | Fraction], None]] = {
     "attributes": _read_attributes,
     "barline": _read_barline,
     "direction": _read_direction,
@@ -322,13 +322,13 @@ _READERS: dict[object, Callable[[Part, Element, int, int | Fraction], None]] = {
 }
 
 
-def lift_pedal(part: Part, at: int) -> None:
+def lift_pedal(part: PartReading, at: int) -> None:
     """Let the pedal go, if it is down."""
     if part.pedal_down is not None and at > part.pedal_down:
         part.pedals.append(Pedal(part.pedal_down, at - part.pedal_down))
     part.pedal_down = None
 
 
-def _add_tempo(part: Part, quarter: float, at: int) -> None:
+def _add_tempo(part: PartReading, quarter: float, at: int) -> None:
     if 1.0 <= quarter <= 4000.0:
         part.tempos.append(Tempo(at, quarter))

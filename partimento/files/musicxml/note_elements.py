@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, SubElement
 from partimento.files.notation import Piece, Value, spelt, values_of
 
 __all__ = [
-    "Grid",
+    "DivisionGrid",
     "Pitched",
     "Place",
     "add_text",
@@ -40,7 +40,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class DivisionGrid:
     """Ticks of the score, and the divisions of a quarter in which durations are written."""
 
     ticks_per_quarter: int
@@ -63,7 +63,9 @@ def dynamics_of(velocity: int) -> str:
     return f"{velocity * _VELOCITY_TO_DYNAMICS:.2f}"
 
 
-def rest_elements(ticks: int, grid: Grid, place: Place, whole: bool = False) -> list[Element]:
+def rest_elements(
+    ticks: int, grid: DivisionGrid, place: Place, whole: bool = False
+) -> list[Element]:
     """Return rests that last ``ticks``; ``whole`` makes one of a whole bar."""
     notes = []
     values = [Value(ticks)] if whole else values_of(ticks, grid.ticks_per_quarter)
@@ -80,7 +82,9 @@ def rest_elements(ticks: int, grid: Grid, place: Place, whole: bool = False) -> 
     return notes
 
 
-def hidden_rest(ticks: int, grid: Grid, place: Place, lyrics: Sequence[tuple[int, str]]) -> Element:
+def hidden_rest(
+    ticks: int, grid: DivisionGrid, place: Place, lyrics: Sequence[tuple[int, str]]
+) -> Element:
     """Return a rest that is not shown, for syllables where no note starts."""
     note = Element("note", {"print-object": "no"})
     SubElement(note, "rest")
@@ -92,7 +96,7 @@ def hidden_rest(ticks: int, grid: Grid, place: Place, lyrics: Sequence[tuple[int
 
 
 def chord_elements(
-    chord: Sequence[Piece], grid: Grid, place: Place, pitched: Pitched
+    chord: Sequence[Piece], grid: DivisionGrid, place: Place, pitched: Pitched
 ) -> list[Element]:
     """Return the notes of a chord, tied where no one note value has its length."""
     notes = []

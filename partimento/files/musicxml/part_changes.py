@@ -10,10 +10,10 @@ from fractions import Fraction
 from xml.etree.ElementTree import Element
 
 from partimento.errors import NotSupported
-from partimento.files.musicxml.measures import Part, Setting
-from partimento.files.musicxml.note_elements import Grid, Pitched, pitch_element
+from partimento.files.musicxml.measures import PartReading, Setting
+from partimento.files.musicxml.note_elements import DivisionGrid, Pitched, pitch_element
 from partimento.files.musicxml.numbers import decimal
-from partimento.files.musicxml.parts import Reading, Source
+from partimento.files.musicxml.parts import PartSource, Reading
 from partimento.files.musicxml.remake import Change, remake
 from partimento.files.musicxml.terms import text_of_lyric
 from partimento.files.notation import cut_at_bar_lines
@@ -31,8 +31,8 @@ class PartChange:
     Changes beyond the part's own measures are of bars that are appended.
     """
 
-    part: Part
-    source: Source | None  # of its only track
+    part: PartReading
+    source: PartSource | None  # of its only track
     bars: Sequence[tuple[int, int]]  # (onset, length), those that are appended too
     changes: dict[int, Change] = field(default_factory=dict)
     removed: set[int] = field(default_factory=set)  # ids of ``note`` elements
@@ -91,7 +91,7 @@ class PartChange:
         """Change one measure, whose notes stand under ``setting``."""
         if any(interval for _, interval in setting.double):
             raise NotSupported("notes of a part that sounds in octaves cannot be changed")
-        grid = Grid(self.part.ticks, setting.divisions)
+        grid = DivisionGrid(self.part.ticks, setting.divisions)
         staff_of = _Staves(self, setting, measure).of
         found = remake(
             measure, self.change(index), grid, lambda staff: self._pitched(setting, staff), staff_of
@@ -185,7 +185,7 @@ def changes_of(
     """
     bars = [*(bar[:2] for bar in reading.bars), *appended]
     end = sum(reading.bars[-1][:2]) if reading.bars else 0
-    sources: dict[int, list[Source]] = defaultdict(list)
+    sources: dict[int, list[PartSource]] = defaultdict(list)
     for source in reading.sources:
         sources[source.part].append(source)
     found = [
@@ -214,7 +214,7 @@ def _require_same_sound(old: Track, new: Track, end: int) -> None:
         raise NotSupported(f"words of {old.name!r} that are gone")
 
 
-def _compare(change: PartChange, source: Source, old: Track, new: Track) -> None:
+def _compare(change: PartChange, source: PartSource, old: Track, new: Track) -> None:
     """Find the notes that go, those that come, and those that are only louder or softer."""
     wanted = Counter(new.notes)
     gone = []

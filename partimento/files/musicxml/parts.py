@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 
 from partimento.errors import MusicError
 from partimento.files.barlines import WrittenBar, time_signatures
-from partimento.files.musicxml.measures import Heard, Part, lift_pedal, read_measure
+from partimento.files.musicxml.measures import Heard, PartReading, lift_pedal, read_measure
 from partimento.files.musicxml.numbers import MAX_QUARTERS, divisions, quarters
 from partimento.files.musicxml.repeat_signs import repeat_marks
 from partimento.files.musicxml.sounds import Sound, sounds_of
@@ -19,7 +19,7 @@ from partimento.files.names import told_apart
 from partimento.music import KeySignature, Note, Score, Track
 from partimento.music.score import TICKS_PER_QUARTER
 
-__all__ = ["Reading", "Source", "read_tree"]
+__all__ = ["PartSource", "Reading", "read_tree"]
 
 _DEFAULT_VELOCITY = 80
 _MAX_TICKS = 32767
@@ -28,7 +28,7 @@ _MAX_OPEN_TIES = 64  # of one pitch; what waits longest is given up
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PartSource:
     """Where a track comes from: its part, and each of its notes as it was heard."""
 
     part: int
@@ -41,8 +41,8 @@ class Reading:
     """A score with what it was read from; ``sources`` has one entry for each track."""
 
     score: Score
-    parts: list[Part]
-    sources: list[Source]
+    parts: list[PartReading]
+    sources: list[PartSource]
     bars: list[WrittenBar]
 
 
@@ -59,7 +59,7 @@ def read_tree(root: Element) -> Reading:
         raise MusicError(f"more than {_MAX_PARTS} parts")
     ticks = _ticks_per_quarter(elements, ours)
     sounds = sounds_of(root)
-    parts = [Part(sounds.get(e.get("id", ""), Sound("Part")), ticks, e) for e in elements]
+    parts = [PartReading(sounds.get(e.get("id", ""), Sound("Part")), ticks, e) for e in elements]
     bars = _read_bars(parts, ticks)
     end = bars[-1][0] + bars[-1][1] if bars else 0
     pairs = [] if ours.get("tracks") == "0" else _tracks(parts, end, ticks)
@@ -116,9 +116,9 @@ def _ticks_per_quarter(parts: Iterable[Element], ours: dict[str, str]) -> int:
     return both if both <= _MAX_TICKS else needed
 
 
-def _read_bars(parts: Sequence[Part], ticks: int) -> list[WrittenBar]:
+def _read_bars(parts: Sequence[PartReading], ticks: int) -> list[WrittenBar]:
     """Read all measures into their parts; return the bars."""
-    rows: list[list[tuple[Part, Element]]] = []
+    rows: list[list[tuple[PartReading, Element]]] = []
     for part in parts:
         for index, measure in enumerate(part.element.iterfind("measure")):
             if index == len(rows):
@@ -146,7 +146,7 @@ def _bar_length(reached: int, metre: tuple[int, int] | None, ticks: int) -> int:
     return full if reached == 0 or abs(reached - full) <= ticks // 32 else reached
 
 
-def _keys(parts: Sequence[Part]) -> tuple[KeySignature, ...]:
+def _keys(parts: Sequence[PartReading]) -> tuple[KeySignature, ...]:
     """Return the keys of the whole: those that most parts have, as they sound.
 
     Asked are parts of pitched notes that are not transposed, then transposed ones with a signature
@@ -166,7 +166,7 @@ def _at_each_tick(keys: Iterable[KeySignature]) -> tuple[KeySignature, ...]:
     return tuple(last[tick] for tick in sorted(last))
 
 
-def _tracks(parts: Sequence[Part], end: int, ticks: int) -> list[tuple[Track, Source]]:
+def _tracks(parts: Sequence[PartReading], end: int, ticks: int) -> list[tuple[Track, PartSource]]:
     """Return the tracks: one a part, two where pitched notes and a drum kit share it."""
     pairs = []
     for index, part in enumerate(parts):
@@ -188,11 +188,11 @@ def _tracks(parts: Sequence[Part], end: int, ticks: int) -> list[tuple[Track, So
                 main.volume,
                 main.pan,
             )
-            pairs.append((track, Source(index, kind, tuple(own))))
+            pairs.append((track, PartSource(index, kind, tuple(own))))
     return pairs
 
 
-def _with_velocities(part: Part, slack: int) -> list[tuple[Note, Heard]]:
+def _with_velocities(part: PartReading, slack: int) -> list[tuple[Note, Heard]]:
     part.dynamics.sort(key=lambda change: change[0])
     ticks = [tick for tick, _ in part.dynamics]
     notes = []

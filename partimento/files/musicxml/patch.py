@@ -27,8 +27,8 @@ from partimento.files.musicxml.part_changes import PartChange, changes_of
 from partimento.files.musicxml.parts import Reading
 from partimento.files.musicxml.reader import reading_of, score_of_musicxml
 from partimento.files.musicxml.splice import (
+    ByteLayout,
     Edit,
-    Layout,
     as_utf8,
     layout_of,
     repacked,
@@ -104,7 +104,7 @@ def _places(before: Score, after: Score) -> list[int | None]:
 
 
 def _edits(
-    root: Element, reading: Reading, layout: Layout, after: Score, places: Sequence[int | None]
+    root: Element, reading: Reading, layout: ByteLayout, after: Score, places: Sequence[int | None]
 ) -> list[Edit]:
     before = reading.score
     _refuse_other_maps(before, after, reading)
@@ -138,7 +138,7 @@ def _changed(change: PartChange) -> dict[int, Element]:
 
 
 def _new_tracks(
-    reading: Reading, layout: Layout, after: Score, places: Sequence[int | None]
+    reading: Reading, layout: ByteLayout, after: Score, places: Sequence[int | None]
 ) -> list[Edit]:
     """Return the edits that add parts, each after the part of the track before it."""
     edits: list[Edit] = []

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element, SubElement, indent
 from partimento.errors import NotSupported
 from partimento.files.musicxml.mend import mend_voice
 from partimento.files.musicxml.note_elements import (
-    Grid,
+    DivisionGrid,
     Pitched,
     Place,
     add_text,
@@ -26,7 +26,7 @@ from partimento.files.musicxml.note_elements import (
 from partimento.files.musicxml.numbers import decimal
 from partimento.files.notation import Piece, values_of
 
-__all__ = ["Change", "Made", "remake"]
+__all__ = ["Change", "NewNoteElement", "remake"]
 
 _MAX_DIVISIONS = 16384
 _IN_VOICES = ("note", "rest", "gap", "grace")
@@ -49,7 +49,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class NewNoteElement:
     """A new ``note`` element and where it starts, in ticks from the measure's start."""
 
     start: int
@@ -77,10 +77,10 @@ class _Item:
 def remake(
     measure: Element,
     change: Change,
-    grid: Grid,
+    grid: DivisionGrid,
     pitched: Callable[[str], Pitched],
     staff_of: Callable[[int], str],
-) -> list[Made]:
+) -> list[NewNoteElement]:
     """Change a measure in place; return its new notes and rests.
 
     Args:
@@ -112,7 +112,7 @@ def remake(
     for row in rebuilt.values():
         mend_voice([(item.time, item.elements) for item in row], grid.ticks_per_quarter)
     return [
-        Made(item.time, element, element.find("rest") is not None)
+        NewNoteElement(item.time, element, element.find("rest") is not None)
         for row in rebuilt.values()
         for item in row
         if item.is_new
@@ -121,7 +121,7 @@ def remake(
 
 
 def _lay_out(
-    elements: Sequence[Element], at: int, grid: Grid, place: Place, voices: _Voices
+    elements: Sequence[Element], at: int, grid: DivisionGrid, place: Place, voices: _Voices
 ) -> None:
     """Give a voice the notes of a chord, which may be several tied one after the other."""
     groups: list[list[Element]] = []
@@ -146,7 +146,7 @@ def _chords(
     return [(chord, key[2]) for key, chord in found.items()]
 
 
-def _items(measure: Element, grid: Grid, removed: set[int]) -> list[_Item]:
+def _items(measure: Element, grid: DivisionGrid, removed: set[int]) -> list[_Item]:
     items: list[_Item] = []
     at, before = Fraction(0), Fraction(0)
     graces: list[Element] = []
@@ -256,13 +256,13 @@ class _Voices:
         self.items[item.voice].append(item)
         self.touched.add(item.voice)
 
-    def rebuilt(self, grid: Grid) -> dict[str, list[_Item]]:
+    def rebuilt(self, grid: DivisionGrid) -> dict[str, list[_Item]]:
         """Return each voice that changes, with rests where it had notes or rests before."""
         return {
             v: self._rebuilt(v, items, grid) for v, items in self.items.items() if v in self.touched
         }
 
-    def _rebuilt(self, voice: str, items: list[_Item], grid: Grid) -> list[_Item]:
+    def _rebuilt(self, voice: str, items: list[_Item], grid: DivisionGrid) -> list[_Item]:
         sounding = [item for item in items if item.kind in ("note", "grace")]
         kept = [
             item
@@ -313,7 +313,7 @@ def _without(
 
 
 def _emit(
-    measure: Element, items: Sequence[_Item], rebuilt: dict[str, list[_Item]], grid: Grid
+    measure: Element, items: Sequence[_Item], rebuilt: dict[str, list[_Item]], grid: DivisionGrid
 ) -> None:
     """Write items back into a measure, each at its time."""
     last = {
@@ -348,7 +348,7 @@ def _closes(item: _Item) -> bool:
     return element is not None and element.tag == "barline" and element.get("location") != "left"
 
 
-def _write(measure: Element, out: Sequence[tuple[_Item, bool]], grid: Grid) -> None:
+def _write(measure: Element, out: Sequence[tuple[_Item, bool]], grid: DivisionGrid) -> None:
     tail = measure.text
     measure[:] = []
     at = 0
@@ -371,7 +371,7 @@ def _write(measure: Element, out: Sequence[tuple[_Item, bool]], grid: Grid) -> N
             at = item.end
 
 
-def _refined(measure: Element, change: Change, grid: Grid) -> Grid:
+def _refined(measure: Element, change: Change, grid: DivisionGrid) -> DivisionGrid:
     """Return divisions in which what is new has whole durations; the measure is put on them."""
     seen_note = False
     for element in measure:
@@ -405,4 +405,4 @@ def _refined(measure: Element, change: Change, grid: Grid) -> Grid:
             attributes.tail = measure.text
             add_text(attributes, "divisions", divisions)
             measure.insert(len(measure) if place is None else place, deepcopy(attributes))
-    return Grid(grid.ticks_per_quarter, grid.divisions * factor)
+    return DivisionGrid(grid.ticks_per_quarter, grid.divisions * factor)

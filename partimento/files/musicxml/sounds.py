@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from partimento.files.musicxml.numbers import decimal, integer
 from partimento.music.instruments import DRUMS
 
-__all__ = ["Instrument", "Sound", "sounds_of"]
+__all__ = ["ScoreInstrument", "Sound", "sounds_of"]
 
 _DRUM_CHANNEL = 10
 _SNARE = 38
@@ -27,7 +27,7 @@ _DRUM_WORDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
+class ScoreInstrument:
     """One instrument of a part; ``drum`` is the MIDI pitch of an unpitched one."""
 
     id: str
@@ -44,15 +44,15 @@ class Sound:
     """The name of a part and its instruments, as the part list has them."""
 
     name: str
-    instruments: dict[str, Instrument] = field(default_factory=dict)
+    instruments: dict[str, ScoreInstrument] = field(default_factory=dict)
 
-    def main(self, used: dict[str, int]) -> Instrument:
+    def main(self, used: dict[str, int]) -> ScoreInstrument:
         """Return the instrument that plays most of a part's notes, else the first."""
         known = [i for i in self.instruments.values() if i.id in used]
-        first = next(iter(self.instruments.values()), Instrument(""))
+        first = next(iter(self.instruments.values()), ScoreInstrument(""))
         return max(known, key=lambda i: used[i.id], default=first)
 
-    def is_drum(self, instrument: Instrument) -> bool:
+    def is_drum(self, instrument: ScoreInstrument) -> bool:
         """Return whether the instrument plays on the channel of the drums."""
         return instrument.channel == _DRUM_CHANNEL
 
@@ -90,7 +90,7 @@ def sounds_of(root: Element) -> dict[str, Sound]:
         }
         sound = Sound(name or next(filter(None, names.values()), "") or f"Part {number}")
         for key, title in names.items():
-            sound.instruments[key] = Instrument(key, title)
+            sound.instruments[key] = ScoreInstrument(key, title)
         for midi in element.findall("midi-instrument"):
             key = midi.get("id", "")
             sound.instruments[key] = _instrument(midi, key, names.get(key, ""))
@@ -103,9 +103,9 @@ def sounds_of(root: Element) -> dict[str, Sound]:
     return sounds
 
 
-def _instrument(midi: Element, key: str, name: str) -> Instrument:
+def _instrument(midi: Element, key: str, name: str) -> ScoreInstrument:
     channel, drum = midi.findtext("midi-channel"), midi.findtext("midi-unpitched")
-    return Instrument(
+    return ScoreInstrument(
         key,
         name,
         integer(channel) if (channel or "").strip() else None,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element, tostring
 from xml.parsers import expat
 
-__all__ = ["Edit", "Layout", "as_utf8", "layout_of", "repacked", "serialised", "spliced"]
+__all__ = ["ByteLayout", "Edit", "as_utf8", "layout_of", "repacked", "serialised", "spliced"]
 
 _TAG = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""")
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
@@ -21,7 +21,7 @@ Edit = tuple[int, int, bytes]
 
 
 @dataclass
-class Layout:
+class ByteLayout:
     """Where elements stand in a document, as (start, end) in bytes of UTF-8."""
 
     children: list[tuple[str, int, int]] = field(default_factory=list)  # of the root
@@ -48,9 +48,9 @@ def as_utf8(xml: bytes) -> tuple[bytes, str]:
     return (xml, "utf-8") if name in _UTF8 else (xml.decode(name).encode(), name)
 
 
-def layout_of(xml: bytes) -> Layout:
+def layout_of(xml: bytes) -> ByteLayout:
     """Return where the elements of a ``score-partwise`` document in UTF-8 stand."""
-    layout = Layout()
+    layout = ByteLayout()
     open_tags: list[tuple[str, int]] = []
     parser = expat.ParserCreate("utf-8")
 

@@ -21,7 +21,7 @@ from partimento.files.atomic import atomic_path
 from partimento.files.barlines import nearest_metre
 from partimento.files.midi.writer import playable
 from partimento.files.musicxml.note_elements import (
-    Grid,
+    DivisionGrid,
     Place,
     add_text,
     chord_elements,
@@ -146,7 +146,7 @@ class PartWriter:
         )
         mean = sum(pitches) / len(pitches) if pitches else _MIDDLE_C
         self.clef = "percussion" if track.is_drum else "F" if mean < _BASS_CLEF_BELOW else "G"
-        self.grid = Grid(self.ticks, self.ticks)
+        self.grid = DivisionGrid(self.ticks, self.ticks)
         self.loose: list[Lyric] = []
         spans = [(bar.onset_ticks, bar.length_ticks) for bar in bars]
         self.pieces = cut_at_bar_lines(track.notes, spans, self._lyrics_of_notes())

@@ -21,7 +21,7 @@ from partimento.representations.bar_events.tokens import (
 )
 from partimento.representations.closing import (
     NO_WEIGHTS,
-    Layout,
+    ClosingLayout,
     cadences_for,
     either,
     layouts,
@@ -58,7 +58,7 @@ class BarClosing:
     kind: Ending
     key: Key | None = None
     most: int = _LEAST_TONES  # notes that may sound at once, where fewer
-    layout: Layout | None = None
+    layout: ClosingLayout | None = None
     cadence: Cadence | None = None
 
     def begin(self) -> BarClosingState:
@@ -78,7 +78,7 @@ class BarClosing:
             for layout in self._layouts(state.base)
         ]
 
-    def _layouts(self, state: BarEventState) -> tuple[Layout, ...]:
+    def _layouts(self, state: BarEventState) -> tuple[ClosingLayout, ...]:
         metre = self.base.ruling_metre(state)
         (numerator, denominator), bar = METRES[metre], METRE_POSITIONS[metre]
         beat = 4 * POSITIONS_PER_QUARTER // denominator

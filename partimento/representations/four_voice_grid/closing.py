@@ -12,7 +12,7 @@ from partimento.music.cadences import Cadence, Ending
 from partimento.music.keys import Key
 from partimento.representations.closing import (
     NO_WEIGHTS,
-    Layout,
+    ClosingLayout,
     cadences_for,
     either,
     layouts,
@@ -45,7 +45,7 @@ class GridClosing:
     bars: int
     kind: Ending
     key: Key | None = None
-    layout: Layout | None = None
+    layout: ClosingLayout | None = None
     cadence: Cadence | None = None
 
     def begin(self) -> GridClosingState:

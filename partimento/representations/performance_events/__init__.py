@@ -26,4 +26,6 @@ __all__ = [
     "PerformanceState",
 ]
 
-ENTRY = RepresentationEntry(lambda options: PerformanceEvents(), realise=PerformanceRealiser)
+ENTRY = RepresentationEntry(
+    lambda options: PerformanceEvents(), realise=PerformanceRealiser, is_performed=True
+)

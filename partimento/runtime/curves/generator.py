@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from partimento.config import Config
 from partimento.errors import ModelError
 from partimento.representations.performance_curves import PerformanceCurves
-from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.model_folder import MAIN_PART, ModelFolder
 from partimento.runtime.presets import Preset, TrainingConfig
 from partimento.runtime.sessions import Dims, Session, open_session
 
@@ -134,7 +134,7 @@ class SeriesGenerator:
             ModelError: if its graph is missing, cannot be read or is not what the config says.
         """
         facts = folder.section("network", SeriesFacts)
-        return cls(open_session(folder.part("decoder", precision), threads), facts, curves)
+        return cls(open_session(folder.part(MAIN_PART, precision), threads), facts, curves)
 
     def windows(self, noise: Floats, grain: Floats, condition: Floats) -> Floats:
         """Return (windows, steps, values) from what the graph asks for.

@@ -14,11 +14,11 @@ from partimento.errors import NotSupported
 from partimento.music import Piece
 from partimento.representations.track_grid import EMPTY, LONGEST, MASK, Cells, TrackGrid
 from partimento.runtime.contract import Controls, Request
-from partimento.runtime.grids.performer import Session, written
+from partimento.runtime.grids.performer import GraphSession, written
 from partimento.runtime.grids.request import Parts
 from partimento.runtime.grids.rolls import HIDDEN, SILENT, joined, pitches_of
 from partimento.runtime.grids.windows import View
-from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.model_folder import MAIN_PART, ModelFolder
 from partimento.runtime.sessions import open_session
 from partimento.samplers.gibbs import gibbs, masking_shares
 from partimento.samplers.picks import Pick
@@ -65,7 +65,7 @@ class RollFacts(Config):
 class RollDecoder:
     """A roll graph: its weights and range, and no state."""
 
-    def __init__(self, session: Session, grid: TrackGrid, facts: RollFacts) -> None:
+    def __init__(self, session: GraphSession, grid: TrackGrid, facts: RollFacts) -> None:
         self.session, self.grid, self.facts = session, grid, facts
 
     def predict(self, view: View) -> Predict:
@@ -152,7 +152,7 @@ class GibbsFilling:
 class GibbsPerformer:
     """Plays a model of rolls. It holds weights only."""
 
-    def __init__(self, session: Session, grid: TrackGrid, config: Mapping[str, Any]) -> None:
+    def __init__(self, session: GraphSession, grid: TrackGrid, config: Mapping[str, Any]) -> None:
         self.representation, self.config = grid, config
         facts = RollFacts.model_validate(config["network"])
         self.network = RollDecoder(session, grid, facts)
@@ -170,7 +170,7 @@ class GibbsPerformer:
         facts = folder.section("network", RollFacts)
         with folder.reading():
             grid = TrackGrid.from_spec(folder.config["representation"].get("tracks"))
-        session = open_session(folder.part("decoder", precision), threads)
+        session = open_session(folder.part(MAIN_PART, precision), threads)
         voices, pitches = grid.slots - 1, facts.highest - facts.lowest + 1
         session.require(
             {"pitches": ("int64", (None, voices, None))},

@@ -28,11 +28,11 @@ from partimento.runtime.grids.fill import Filling, GridControls
 from partimento.runtime.grids.likelihood import judged_request, mean_likelihood
 from partimento.runtime.grids.request import Parts, sheet_of
 from partimento.runtime.grids.windows import Ask, Fill, View, Writing, check_bars
-from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.model_folder import MAIN_PART, ModelFolder
 from partimento.runtime.sessions import open_session
 from partimento.samplers.unmasking import Predict
 
-__all__ = ["GridControls", "GridDecoder", "GridFacts", "GridPerformer", "Session", "written"]
+__all__ = ["GraphSession", "GridControls", "GridDecoder", "GridFacts", "GridPerformer", "written"]
 
 _STRINGS = range(40, 48)  # General MIDI's bowed and plucked strings
 
@@ -51,7 +51,7 @@ class GridFacts(Config):
     )
 
 
-class Session(Protocol):
+class GraphSession(Protocol):
     """The part of an ONNX Runtime session that is used."""
 
     def run(self, names: Sequence[str], feed: dict[str, _Ints], /) -> Sequence[Any]:
@@ -62,7 +62,7 @@ class Session(Protocol):
 class GridDecoder:
     """A grid graph: its weights and sizes, and no state."""
 
-    def __init__(self, session: Session, grid: TrackGrid, window: int) -> None:
+    def __init__(self, session: GraphSession, grid: TrackGrid, window: int) -> None:
         self.session, self.grid, self.window = session, grid, window
 
     def predict(self, view: View, ensemble: int) -> Predict:
@@ -90,7 +90,7 @@ class GridDecoder:
 class GridPerformer:
     """Plays a grid model. It holds weights only."""
 
-    def __init__(self, session: Session, grid: TrackGrid, config: Mapping[str, Any]) -> None:
+    def __init__(self, session: GraphSession, grid: TrackGrid, config: Mapping[str, Any]) -> None:
         self.representation, self.config = grid, config
         network = config["network"]
         self.ensembles = tuple(str(name) for name in network["ensembles"])
@@ -109,7 +109,7 @@ class GridPerformer:
         folder.section("network", GridFacts)
         with folder.reading():
             grid = TrackGrid.from_spec(folder.config["representation"].get("tracks"))
-        session = open_session(folder.part("decoder", precision), threads)
+        session = open_session(folder.part(MAIN_PART, precision), threads)
         slots = grid.slots
         session.require(
             {

@@ -14,7 +14,7 @@ from partimento.representations.base import TokenRepresentation, input_columns
 from partimento.representations.closing import ClosingConstraint
 from partimento.runtime.contract import Controls, Request, SamplingControls
 from partimento.runtime.decoders import TokenDecoder, decoder_kind
-from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.model_folder import MAIN_PART, ModelFolder
 from partimento.runtime.sessions import open_session
 from partimento.samplers.autoregressive import sample
 from partimento.samplers.closing import sample_closing
@@ -48,7 +48,7 @@ class TokenPerformer:
             representation = token_representation(folder.config["representation"])
             kind = decoder_kind(folder.config["network"])
             facts = folder.section("network", kind.facts)
-            session = open_session(folder.part("decoder", precision), threads)
+            session = open_session(folder.part(MAIN_PART, precision), threads)
             return cls(kind(session, representation, facts), representation, folder.config)
 
     def stream(

@@ -22,7 +22,7 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from partimento.errors import ModelError
-from partimento.runtime.model_folder import ModelFolder
+from partimento.runtime.model_folder import MAIN_PART, ModelFolder
 from partimento.runtime.onnx_files import require_own_data
 from partimento.training.export.int8_weights import ROUNDED, SCALE
 
@@ -52,7 +52,7 @@ def read_graph_weights(folder: Path) -> dict[str, Tensor]:
             f"{folder}: a model folder of {model.system} holds no weights to begin from; "
             "begin from its run"
         )
-    path = model.part("decoder", "fp32" if "fp32" in model.precisions else "int8")
+    path = model.part(MAIN_PART, "fp32" if "fp32" in model.precisions else "int8")
     try:
         data = path.read_bytes()
         require_own_data(data)

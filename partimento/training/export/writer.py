@@ -19,7 +19,7 @@ from torch import nn
 from partimento import __version__
 from partimento.config import Config
 from partimento.representations.base import TokenRepresentation
-from partimento.runtime.model_folder import ModelFolder, write_model_folder
+from partimento.runtime.model_folder import MAIN_PART, ModelFolder, write_model_folder
 from partimento.runtime.presets import RecurrentConfig, TokenPreset, TransformerConfig
 from partimento.training.export.graph_builder import recurrent_graph, transformer_graph
 from partimento.training.export.int8_weights import rounded, with_own_weights
@@ -178,7 +178,7 @@ def write_model(
     run's folder where that is not ``out``; its copy index goes along.
     """
     graphs = {"fp32": graph, "int8": quantized(graph)} if "int8" in precisions else {"fp32": graph}
-    files = {f"decoder.{kind}.onnx": graphs[kind].SerializeToString() for kind in precisions}
+    files = {f"{MAIN_PART}.{kind}.onnx": graphs[kind].SerializeToString() for kind in precisions}
     index = (run or out) / "training" / COPIES
     if index.exists():
         files[COPIES] = index.read_bytes()
@@ -186,7 +186,7 @@ def write_model(
     whole: dict[str, Any] = {
         "name": out.name,
         **config,
-        "parts": {"decoder": {kind: f"decoder.{kind}.onnx" for kind in precisions}},
+        "parts": {MAIN_PART: {kind: f"{MAIN_PART}.{kind}.onnx" for kind in precisions}},
         "parameters": sum(weight.numel() for weight in training_task.network.parameters()),
         "preset": training_task.preset.model_dump(mode="json"),
         "trained": {key: value for key, value in facts.items() if key != "defaults"},
