@@ -54,11 +54,7 @@ def render(
         NAME=VALUE for any other control of such a model (see describe); repeatable.
     """
     _check_model(model, text is not None or seed is not None or bool(set), stems, soundfont)
-    targets = out or ([] if stems is not None else [Path(f"{piece.stem}.wav")])
-    for target in targets:
-        check_output(target)
-        check_source(target, piece)
-    check_new(targets, force)
+    targets = _targets(piece, out, stems, force)
     if play:
         check_loudspeaker()
     score = api.read_score(piece)
@@ -85,6 +81,16 @@ def render(
             written += api.write_stems(score, stems, piece.stem, soundfont=soundfont)
     show.say(f"Wrote {', '.join(map(str, written))}")
     return listen(heard) if play else 0
+
+
+def _targets(piece: Path, out: Out, stems: Path | None, force: bool) -> list[Path]:
+    """Return the files to write; PIECE.wav where none is named."""
+    targets = out or ([] if stems is not None else [Path(f"{piece.stem}.wav")])
+    for target in targets:
+        check_output(target)
+        check_source(target, piece)
+    check_new(targets, force)
+    return targets
 
 
 def _check_model(

@@ -16,6 +16,7 @@ latent of the codec long and its features are those about its middle.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,7 @@ _FADE_SECONDS = 2.5  # in which a held note of the score loses 1 neper: between 
 _RELEASE_SECONDS = 0.15
 
 F32 = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 @lru_cache(maxsize=8)
@@ -147,7 +149,7 @@ def _unit(strength: F32, least: float) -> F32:
     return out
 
 
-def _stack(high: F32, bass: F32, onset: F32) -> F32:
+def _stack(high: F32, bass: F32, onset: Floats) -> F32:
     last = np.clip(onset, 0, 1)[:, None] * ONSET_WEIGHT
     out: F32 = np.concatenate([high, bass * BASS_WEIGHT, last], axis=1).astype(np.float32)
     return out

@@ -23,7 +23,7 @@ from partimento.training.audio.data import AudioSet, load_audio, prepare_audio
 from partimento.training.audio.export import F32, ExportedPart, write_audio_model
 from partimento.training.audio.led_data import described_score, described_sound, traits_of
 from partimento.training.audio.led_stages import LedStages
-from partimento.training.audio.shards import Description
+from partimento.training.audio.shards import ShardDescription
 from partimento.training.contract import Stage
 from partimento.training.export.codec_graph import decoder_graph, encoder_graph
 from partimento.training.export.graph_builder import transformer_graph
@@ -38,7 +38,7 @@ from partimento.training.nn.discriminators.stft import STFTDiscriminators
 
 __all__ = ["MelodyTask", "training_task"]
 
-_DESCRIBED = Description("led", described_score, described_sound)
+_DESCRIBED = ShardDescription("led", described_score, described_sound)
 _SHARES = (0.4, 0.02, 0.1, 0.48)  # of the minutes of a run: codec, words, language, diffusion
 _HEARD_CROPS, _HEARD_LATENTS = 12, 48
 _CALIBRATED = 6  # batches of the denoiser
@@ -52,10 +52,10 @@ class MelodyTask:
 
     def __init__(self, preset: MelodyPreset) -> None:
         self.preset = preset
-        self.network = codec(preset)
+        self.sound = codec(preset)
         discriminators = STFTDiscriminators((preset.codec.discriminator_sizes[-1],), 1)
-        self.codec = CodecStages(self.network, discriminators, preset.data.sample_rate_hz)
-        self.led = LedStages(preset, self.network)
+        self.codec = CodecStages(self.sound, discriminators, preset.data.sample_rate_hz)
+        self.led = LedStages(preset, self.sound)
         self.sets: dict[str, AudioSet] = {}
         self.facts: dict[str, Any] = {}
 
@@ -64,12 +64,17 @@ class MelodyTask:
         return MelodyTask(self.preset)
 
     @property
+    def network(self) -> nn.Module:
+        """The denoiser."""
+        return self.led.denoiser
+
+    @property
     def networks(self) -> dict[str, nn.Module]:
-        """The codec, what is measured of its latents, and what is learnt on them."""
+        """The denoiser, the codec, what is measured of its latents, and what leads them."""
         led = self.led
         return {
-            "codec": self.network, "table": led.table, "words": led.words,
-            "language": led.language, "denoiser": led.denoiser,
+            "denoiser": led.denoiser, "codec": self.sound, "table": led.table, "words": led.words,
+            "language": led.language,
         }  # fmt: skip
 
     def prepare(self, corpora: Sequence[Corpus], folder: Path, say: Callable[[str], None]) -> None:
@@ -197,7 +202,7 @@ class MelodyTask:
 
     def _codec_parts(self) -> dict[str, ExportedPart]:
         """Return the codec's graphs, with features and latents of held-out sound, if any."""
-        network = self.network
+        network = self.sound
         features: list[F32] = []
         latents: list[F32] = []
         if "valid" in self.sets:

@@ -39,8 +39,8 @@ from partimento.training.audio.report import account, expectation
 from partimento.training.audio.shards import (
     CONDITIONS,
     HEADER,
-    Description,
     Made,
+    ShardDescription,
     ShardSource,
     is_whole,
     made_before,
@@ -184,7 +184,7 @@ def prepare_audio(
     config: AudioData | None = None,
     latent_samples: int = 4096,
     workers: int | None = None,
-    description: Description = CONDITIONS,
+    description: ShardDescription = CONDITIONS,
 ) -> dict[str, AudioSet]:
     """Make the sound of corpora into shards under ``folder/audio``; return a set for each split.
 
@@ -287,7 +287,7 @@ def _make_all(
     latent_samples: int,
     workers: int,
     say: Callable[[str], None],
-    description: Description,
+    description: ShardDescription,
 ) -> dict[str, Made]:
     """Make every part that is not there yet; return what became of each, by key."""
     for left in place.glob(".*"):

@@ -39,9 +39,9 @@ __all__ = [
     "CONDITIONS",
     "HEADER",
     "VERSION",
-    "Description",
     "Made",
     "Recording",
+    "ShardDescription",
     "ShardSource",
     "is_whole",
     "made_before",
@@ -71,7 +71,7 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class ShardDescription:
     """What is written of each latent: of a score and its sound, and of sound alone, by ear.
 
     ``score`` takes (score, samples, rate, latent_samples), ``sound`` the last three; both return
@@ -83,7 +83,7 @@ class Description:
     sound: Callable[[F32, int, int], F32]
 
 
-CONDITIONS = Description("conditions", conditions_of_score, conditions_of_sound)
+CONDITIONS = ShardDescription("conditions", conditions_of_score, conditions_of_sound)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def make_shard(
     config: AudioData,
     latent_samples: int,
     folder: Path,
-    description: Description = CONDITIONS,
+    description: ShardDescription = CONDITIONS,
 ) -> Made:
     """Read or play one part, and write its shard; one that is there already is kept."""
     before = made_before(part, latent_samples, folder)
@@ -220,7 +220,7 @@ def _soundfont(config: AudioData) -> str | Path | None:
 
 
 def _recorded(
-    part: ShardSource, config: AudioData, latent_samples: int, description: Description
+    part: ShardSource, config: AudioData, latent_samples: int, description: ShardDescription
 ) -> tuple[F32, F32, str, dict[str, Any]]:
     assert isinstance(part.source, Recording)
     lead = min(_PAD_SECONDS, part.first)
@@ -259,7 +259,7 @@ def _heard(
     config: AudioData,
     latent_samples: int,
     span: tuple[int, int],
-    description: Description,
+    description: ShardDescription,
     note: str = "",
 ) -> tuple[F32, F32, str, dict[str, Any]]:
     """Return a recording at the wanted rate, its conditions and its figures.
@@ -286,7 +286,7 @@ def _heard(
 
 
 def _given(
-    part: ShardSource, config: AudioData, latent_samples: int, description: Description
+    part: ShardSource, config: AudioData, latent_samples: int, description: ShardDescription
 ) -> tuple[F32, F32, str, dict[str, Any]]:
     assert not isinstance(part.source, Recording)
     piece = part.source()
