@@ -9,6 +9,7 @@ from partimento.cli import screen, show
 from partimento.cli.hearing import check_loudspeaker, listen
 from partimento.cli.main import EXIT_INTERRUPTED
 from partimento.cli.options import (
+    CodesOut,
     CommandOptions,
     ConfigPath,
     Force,
@@ -20,7 +21,7 @@ from partimento.cli.options import (
     Taste,
     gather,
 )
-from partimento.cli.sounding import play_to_files
+from partimento.cli.sounding import check_codes, play_to_files
 from partimento.files import AUDIO_SUFFIXES
 from partimento.generation.instrument import Instrument
 from partimento.generation.prompts import read_sketch
@@ -41,11 +42,12 @@ def generate(
     force: Force = False,
     play: Play = False,
     num_samples: Samples = None,
+    codes: CodesOut = None,
     config: ConfigPath = None,
 ) -> int:
     """Generate a piece of music."""
     settings = gather(sketch, taste, loading, config, out, num_samples)
-    return _play(settings, None, force, play)
+    return _play(settings, None, codes, force, play)
 
 
 def continue_(
@@ -59,6 +61,7 @@ def continue_(
     force: Force = False,
     play: Play = False,
     num_samples: Samples = None,
+    codes: CodesOut = None,
     config: ConfigPath = None,
 ) -> int:
     """Continue a piece: all its notes are kept, and exactly BARS bars (8) are added.
@@ -66,13 +69,16 @@ def continue_(
     Parameters
     ----------
     prompt
-        The piece to continue: .mid, .musicxml, .mxl or .abc; or sound: .wav .flac .ogg .mp3.
+        The piece to continue: .mid, .musicxml, .mxl or .abc; or sound: .wav .flac .ogg .mp3; or
+        codes of sound (.npz), which are completed to SECONDS in all.
     """
     settings = gather(sketch, taste, loading, config, out, num_samples)
-    return _play(settings, prompt, force, play)
+    return _play(settings, prompt, codes, force, play)
 
 
-def _play(settings: CommandOptions, prompt: Path | None, force: bool, is_heard: bool) -> int:
+def _play(
+    settings: CommandOptions, prompt: Path | None, codes: Path | None, force: bool, is_heard: bool
+) -> int:
     """Make every sample of the settings; write and report each as soon as it is ready."""
     if is_heard:
         check_loudspeaker()
@@ -87,6 +93,8 @@ def _play(settings: CommandOptions, prompt: Path | None, force: bool, is_heard: 
         task=task,
         prompt=None if given is None else given.piece,
     )
+    if codes is not None:
+        check_codes(instrument, codes, len(seeds), force)
     if instrument.makes == "audio":
         planned = destinations(settings.out, seeds, prompt, "audio", force)
     heard: Result | Path | None = None
@@ -97,7 +105,7 @@ def _play(settings: CommandOptions, prompt: Path | None, force: bool, is_heard: 
             )
         try:
             if instrument.makes == "audio":
-                code = play_to_files(instrument, plan, paths)
+                code = play_to_files(instrument, plan, paths, codes)
                 if code:
                     return code
                 heard = heard or next((p for p in paths if p.suffix.lower() != ".png"), None)

@@ -60,6 +60,13 @@ ConfigPath = Annotated[
     Path | None, Parameter(name="--config", help="A .toml or .json table of these options.")
 ]
 
+CodesOut = Annotated[
+    Path | None,
+    Parameter(
+        name="--codes", help="Write the model's own codes too (.npz); 'continue' goes on from them."
+    ),
+]
+
 
 @Parameter(name="*", group=_MUSIC)
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ class Extras:
 
     on_draft: OnDraft | None = None
     codes: Codes | None = None
+    on_codes: Callable[[Codes], None] | None = None
 
 
 @contextmanager
@@ -97,6 +98,8 @@ def only_pieces(stream: Iterator[Streamed], extras: Extras | None = None) -> Gen
             elif isinstance(each, Codes):
                 if extras is not None:
                     extras.codes = each
+                    if extras.on_codes is not None:
+                        extras.on_codes(each)
             else:
                 yield each
 

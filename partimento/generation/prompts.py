@@ -9,6 +9,8 @@ from math import gcd
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from partimento import files
 from partimento.errors import FileError, MusicError
 from partimento.files.audio.sound_files import resample
@@ -19,9 +21,13 @@ from partimento.music.score import MAX_TICKS_PER_QUARTER
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.music.transform import rescale
 from partimento.recipe import PromptRecord, file_sha256
-from partimento.runtime.contract import AUDIO_RATE_HZ
+from partimento.runtime.codes import Codes
+from partimento.runtime.contract import AUDIO_CHANNELS, AUDIO_RATE_HZ
 
 __all__ = [
+    "CODES_SUFFIX",
+    "AnyPrompt",
+    "CodesPrompt",
     "HasPiece",
     "Prompt",
     "Sketch",
@@ -34,6 +40,7 @@ __all__ = [
     "ready_sound",
 ]
 
+CODES_SUFFIX = ".npz"
 _SIXTEENTHS = 4  # a prompt's tick grid must be able to hold at least these
 
 
@@ -64,6 +71,22 @@ class SoundPrompt:
         return self.audio
 
 
+@dataclass(frozen=True)
+class CodesPrompt:
+    """The codes of an earlier answer, and what the recipe says of them."""
+
+    codes: Codes
+    record: PromptRecord
+
+    @property
+    def piece(self) -> Audio:
+        """No sound: it is made of the codes by the model whose they are."""
+        return Audio(np.zeros((AUDIO_CHANNELS, 0), dtype=np.float32), AUDIO_RATE_HZ)
+
+
+AnyPrompt = Prompt | SoundPrompt | CodesPrompt
+
+
 class HasPiece(Protocol):
     """What holds a piece: a ``Result`` or a prompt that is already read."""
 
@@ -91,15 +114,18 @@ def piece_of(given: Sketch) -> Piece:
     raise MusicError(f"a piece is a path, a Score, an Audio or a Result, not {shown(given)}")
 
 
-def read_sketch(prompt: Sketch) -> Prompt | SoundPrompt:
-    """Return a prompt of notes or of sound, read from its file where a path is given.
+def read_sketch(prompt: Sketch) -> AnyPrompt:
+    """Return a prompt of notes, of sound or of codes, read from its file where a path is given.
 
     Raises:
         FileError: if its file cannot be read.
         MusicError: if it is sound without samples, or no piece.
     """
-    if isinstance(prompt, Prompt | SoundPrompt):
+    if isinstance(prompt, Prompt | SoundPrompt | CodesPrompt):
         return prompt
+    if isinstance(prompt, str | Path) and Path(prompt).suffix.lower() == CODES_SUFFIX:
+        codes = Codes.load(prompt)
+        return CodesPrompt(codes, PromptRecord(sha256=file_sha256(prompt), path=str(prompt)))
     source = None
     if isinstance(prompt, str | Path):
         piece, source = files.read_with_source(prompt)
@@ -127,12 +153,13 @@ def read_prompt(prompt: Sketch) -> Prompt:
         MusicError: if it is sound in memory.
     """
     given = read_sketch(prompt)
-    if isinstance(given, SoundPrompt):
-        remedy = "this needs notes: MIDI, MusicXML or ABC"
-        if not given.record.path:
-            raise MusicError(f"the prompt is sound; {remedy}")
-        raise FileError(given.record.path, "is sound", remedy)
-    return given
+    if isinstance(given, Prompt):
+        return given
+    what = "sound" if isinstance(given, SoundPrompt) else "codes of sound"
+    remedy = "this needs notes: MIDI, MusicXML or ABC"
+    if not given.record.path:
+        raise MusicError(f"the prompt is {what}; {remedy}")
+    raise FileError(given.record.path, f"is {what}", remedy)
 
 
 def ready_sound(audio: Audio) -> Audio:

@@ -13,6 +13,8 @@ from partimento.files import Source
 from partimento.generation.editing import rewrite_again, rewrite_request
 from partimento.generation.options import Wishes, parsed_chords
 from partimento.generation.prompts import (
+    AnyPrompt,
+    CodesPrompt,
     Prompt,
     Sketch,
     SoundPrompt,
@@ -121,7 +123,7 @@ class NewMusic:
 
 def prompts_for(
     card: Card, model: str, given: Sketch | tuple[Sketch, ...] | None, task: Task
-) -> list[Prompt | SoundPrompt]:
+) -> list[AnyPrompt]:
     """Return the prompts, read; each must be of the kind that the system makes, notes or sound.
 
     That of RENDER is notes.
@@ -134,13 +136,17 @@ def prompts_for(
     return [_prompt_for(card, model, prompt, task) for prompt in prompts]
 
 
-def _prompt_for(card: Card, model: str, prompt: Sketch, task: Task) -> Prompt | SoundPrompt:
+def _prompt_for(card: Card, model: str, prompt: Sketch, task: Task) -> AnyPrompt:
     if card.makes == "score" or task is Task.RENDER:
         return read_prompt(prompt)
     given = read_sketch(prompt)
     if isinstance(given, SoundPrompt):
         return given
     remedy = "give WAV, FLAC, OGG or MP3"
+    if isinstance(given, CodesPrompt):
+        if card.has_codes:
+            return given
+        raise FileError(given.record.path, f"holds codes, and {model} has none", remedy)
     if not given.record.path:
         raise MusicError(f"{model} continues sound, not notes; {remedy}")
     raise FileError(given.record.path, f"holds notes, and {model} makes sound", remedy)
@@ -169,7 +175,7 @@ def made_of(
     config: Mapping[str, Any],
     task: Task,
     wishes: Wishes,
-    prompts: Sequence[Prompt | SoundPrompt],
+    prompts: Sequence[AnyPrompt],
     endless: bool,
     rewrite: RewriteRecord | None,
     steps: int | None = None,
@@ -185,8 +191,11 @@ def made_of(
     defaults: Mapping[str, Any] = config.get("defaults", {})
     prompt = _only(prompts)
     if card.makes == "audio":
+        if isinstance(prompt, CodesPrompt):
+            length = prompt.codes.seconds
+            defaults = {**defaults, "seconds": length} if length else defaults
         heard = prompt.audio if isinstance(prompt, SoundPrompt) else None
-        return new_sound(task, wishes, heard, defaults, endless)
+        return _with_codes(new_sound(task, wishes, heard, defaults, endless), prompt)
     score = prompt.score if isinstance(prompt, Prompt) else None
     if rewrite is None:
         made = new_music(task, wishes, score, defaults, endless)
@@ -197,20 +206,28 @@ def made_of(
 
 
 def made_again(
-    card: Card, config: Mapping[str, Any], recipe: Recipe, prompts: Sequence[Prompt | SoundPrompt]
+    card: Card, config: Mapping[str, Any], recipe: Recipe, prompts: Sequence[AnyPrompt]
 ) -> NewMusic:
     """Return the request that a recipe records; ``config`` is the model's."""
     if recipe.task in PROMPT_TASKS:
         return new_from_prompts(recipe.task, prompts, Wishes(), recipe.steps)
     prompt = _only(prompts)
     if card.makes == "audio":
-        return new_sound_again(recipe, prompt.audio if isinstance(prompt, SoundPrompt) else None)
+        heard = prompt.audio if isinstance(prompt, SoundPrompt) else None
+        return _with_codes(new_sound_again(recipe, heard), prompt)
     score = prompt.score if isinstance(prompt, Prompt) else None
     if recipe.task not in REWRITES:
         return new_music_again(recipe, score, config.get("defaults", {}))
     if score is None:
         raise MusicError(f"{recipe.task} needs the prompt that it edited")
     return NewMusic(rewrite_again(recipe, score, config), None)
+
+
+def _with_codes(made: NewMusic, prompt: AnyPrompt | None) -> NewMusic:
+    """Return a request that goes on from the codes of its prompt, where it has some."""
+    if not isinstance(prompt, CodesPrompt):
+        return made
+    return replace(made, request=replace(made.request, codes=prompt.codes))
 
 
 def steered(made: NewMusic, steer: Callable[[float], Controls]) -> NewMusic:
@@ -372,7 +389,7 @@ def _sound_request(
 
 
 def new_from_prompts(
-    task: Task, prompts: Sequence[Prompt | SoundPrompt], wishes: Wishes, steps: int | None
+    task: Task, prompts: Sequence[AnyPrompt], wishes: Wishes, steps: int | None
 ) -> NewMusic:
     """Return the request of a task whose answer is as long as its prompts.
 
@@ -398,7 +415,7 @@ def new_from_prompts(
     return NewMusic(Request(task, prompts=pieces, steps=steps), None)
 
 
-def _only(prompts: Sequence[Prompt | SoundPrompt]) -> Prompt | SoundPrompt | None:
+def _only(prompts: Sequence[AnyPrompt]) -> AnyPrompt | None:
     if len(prompts) > 1:
         raise MusicError(f"one prompt can be used here, not {len(prompts)}")
     return prompts[0] if prompts else None
@@ -409,7 +426,7 @@ def _one(prompt: Piece | None) -> tuple[Piece, ...]:
 
 
 def plan_of(
-    made: NewMusic, controls: Controls, recipe: Recipe, prompts: Sequence[Prompt | SoundPrompt]
+    made: NewMusic, controls: Controls, recipe: Recipe, prompts: Sequence[AnyPrompt]
 ) -> Plan:
     """Return the plan of a request; an edit goes into the file of its only prompt."""
     tempo = made.request.tempo_quarters_per_minute

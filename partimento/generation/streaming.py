@@ -15,6 +15,7 @@ import numpy.typing as npt
 from partimento import files, sound
 from partimento.errors import FileError
 from partimento.generation.assemble import (
+    Extras,
     prompt_frames,
     prompt_pieces,
     reported_pieces,
@@ -118,6 +119,7 @@ def play_sound(
     *,
     is_paced: bool = False,
     on_piece: Callable[[float], None] | None = None,
+    extras: Extras | None = None,
 ) -> StreamOutcome:
     """Play a plan of sound into sinks, piece by piece, until it ends or is stopped.
 
@@ -131,13 +133,14 @@ def play_sound(
             no file; the sinks are closed whatever happens.
         is_paced: do not run ahead of the clock by more than a few seconds.
         on_piece: called with the seconds of sound so far after each piece.
+        extras: takes drafts and codes.
     """
     outcome = StreamOutcome()
     sinks: Sequence[Sink] = ()
     is_whole, lead = False, prompt_frames(plan)
     started = time.perf_counter()
     try:
-        with closing(instrument.sound(plan)) as pieces:
+        with closing(instrument.sound(plan, extras)) as pieces:
             for piece in pieces:
                 if not outcome.first_note_at:
                     outcome.first_note_at = time.perf_counter()

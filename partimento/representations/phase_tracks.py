@@ -30,6 +30,7 @@ __all__ = [
     "band_of_bin",
     "noise_offsets",
     "noise_table",
+    "phases_of",
     "spectra_at",
     "steps_of",
 ]
@@ -174,3 +175,12 @@ def _loudest_near(level: F32) -> npt.NDArray[np.intp]:
         np.maximum(ahead, (other > best) * np.int8(step), out=ahead)
         np.maximum(best, other, out=best)
     return ahead.astype(np.intp) + np.arange(-REACH, bins - REACH, dtype=np.intp)
+
+
+def phases_of(spectrum: Spectra) -> Turns:
+    """Return the phases (C, bins) of a frame of real sound, as phase tracks have them."""
+    turns = np.angle(spectrum) / (2 * np.pi)
+    turns[:, 1::2] += 0.5  # those of the middle of the window
+    whole = np.rint(turns * 2.0**32).astype(np.int64)  # more than a turn wraps
+    out: Turns = whole.astype(np.int32)
+    return out

@@ -24,6 +24,7 @@ from partimento.files.atomic import atomic_path
 __all__ = ["Codes"]
 
 _HEADER = "__codes__"  # JSON as bytes: system, recipe
+_MOST_SECONDS = 86_400.0
 _KINDS = "biufc"  # booleans, integers, floats, complex numbers
 
 
@@ -45,6 +46,15 @@ class Codes:
                 raise ValueError(f"{name!r} is no name for an array of codes")
             if array.dtype.kind not in _KINDS:
                 raise ValueError(f"codes are numbers, not {array.dtype} ({name})")
+
+    @property
+    def seconds(self) -> float | None:
+        """How long they sound, where they say so: the array ``seconds`` (1,)."""
+        told = self.arrays.get("seconds")
+        if told is None or told.shape != (1,) or told.dtype.kind != "f":
+            return None
+        length = float(told[0])
+        return length if 0 < length < _MOST_SECONDS else None
 
     def save(self, path: str | Path) -> Path:
         """Write one ``.npz`` file, whole or not at all, and return the path.

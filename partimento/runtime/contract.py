@@ -112,6 +112,9 @@ class Request:
     its beginning without a seam; ``duration_seconds`` is then that of one turn, and where
     ``endless`` it is played turn after turn. ``steer``, where there is one, is called before each
     chunk with the place in seconds after the prompt, and returns the controls from there on.
+    ``codes``, of a system that has some (``Card.has_codes``), are what an earlier answer gave:
+    CONTINUE keeps them, makes what they lack, up to ``duration_seconds`` in all, and yields the
+    whole.
     """
 
     task: Task = Task.GENERATE
@@ -127,6 +130,7 @@ class Request:
     steer: Callable[[float], Controls] | None = None
     conditions: tuple[Condition, ...] = ()
     steps: int | None = None  # of INTERPOLATE
+    codes: Codes | None = None  # to go on from
 
     @property
     def prompt(self) -> Piece | None:
@@ -178,7 +182,8 @@ class Performer(Protocol):
         """Yield the pieces of the answer in order, each as soon as it is ready.
 
         Among them there may be drafts, which reach only a caller that asks for them, and the codes
-        of the answer, once; the pieces must be the same whether or not anybody looks at these.
+        of the answer, each time more of them; the pieces must be the same whether or not anybody
+        looks at these.
 
         A score piece starts at tick 0 and advances the whole by its ``written_length_ticks``; a
         note may outlast its piece. The prompt of CONTINUE is not yielded again.
@@ -223,6 +228,7 @@ class Card:
     load: Callable[[Any], Performer] = field(repr=False)  # takes a runtime ``ModelFolder``
     makes: Kind = "score"
     conditions: frozenset[type[Condition]] = frozenset()
+    has_codes: bool = False  # gives codes, and goes on from them
 
     def check_task(self, task: Task) -> None:
         """Raise NotSupported unless this system serves ``task``."""

@@ -43,6 +43,7 @@ INSIDE = {
     "playback": (("sinks",), ("destinations",)),
     # Families stand beside each other: what two of them need lies in the rows below.
     "runtime": (
+        ("audio_tokens",),  # over audio: its sound, its presets
         ("audio", "curves", "grids", "tokens"),
         ("decoders",),
         ("model_folder", "presets", "sessions"),
@@ -51,6 +52,7 @@ INSIDE = {
     ),
     "training": (
         ("policy_gradient",),
+        ("audio_tokens",),
         ("audio", "curves", "grids", "tokens"),
         ("loop",),
         ("export",),

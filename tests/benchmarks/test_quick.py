@@ -25,6 +25,10 @@ QUICK: dict[str, tuple[dict[str, str], set[str]]] = {
     "seqgan_oracle": ({}, {"gain", "belief_r", "nll_cooler"}),
     "musika_training": ({}, {"stages"}),
     "graphs": ({}, {"difference", "ratio_b1"}),
+    "vae_or_vq": ({}, {"gaussian", "vq", "fsq", "same_bits"}),
+    "jukebox_codec": ({}, {"level0", "opus", "griffin_lim", "trained"}),
+    "jukebox_quality": ({}, {"generated", "bound_0", "shuffled", "untrained", "nll", "style"}),
+    "jukebox_speed": ({}, {"seconds_20s", "first_preview_s", "levels", "eager_ratio"}),
 }
 
 

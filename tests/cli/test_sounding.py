@@ -56,8 +56,8 @@ def stopped_after(monkeypatch, pieces: int):
     """Press Ctrl-C when so many pieces were made."""
     play = Instrument.sound
 
-    def sound(self, plan):
-        for index, piece in enumerate(play(self, plan)):
+    def sound(self, plan, extras=None):
+        for index, piece in enumerate(play(self, plan, extras)):
             if index == pieces:
                 raise KeyboardInterrupt
             yield piece

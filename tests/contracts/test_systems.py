@@ -233,7 +233,7 @@ def sound(performer: Performer, system: str, seed: int, **wishes: Any) -> list[A
     controls = catalog.find_card(system).controls()
     request = Request(Task.GENERATE, **wishes)
     made = []
-    for piece in performer.stream(request, controls, np.random.default_rng(seed)):
+    for piece in only_pieces(performer.stream(request, controls, np.random.default_rng(seed))):
         assert isinstance(piece, Audio)
         made.append(piece)
         if wishes.get("endless") and sum(each.duration_seconds for each in made) > 1:

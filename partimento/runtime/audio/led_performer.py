@@ -25,7 +25,7 @@ from partimento.runtime.audio.denoiser import Denoiser, Listener, Style
 from partimento.runtime.audio.diffusion_presets import MelodyFacts
 from partimento.runtime.audio.led_latents import LatentStream, Led, MelodyControls, Part, Tape
 from partimento.runtime.audio.presets import SoundFacts
-from partimento.runtime.audio.prompts import after_prompt, begun, prompt_samples
+from partimento.runtime.audio.prompts import after_prompt, led_on, prompt_samples
 from partimento.runtime.audio.stream import in_small_pieces, loop
 from partimento.runtime.conditions import ChordCondition, TextCondition
 from partimento.runtime.contract import AUDIO_RATE_HZ, Controls, Request, Task
@@ -296,7 +296,7 @@ def _cut(made: Iterator[F32], last: F32 | None, hop: int, total: int | None) -> 
     first = True
     for samples in made:
         if first:
-            samples, first = begun(samples, last, hop), False
+            samples, first = led_on(samples, last, hop), False
         if total is not None:
             samples = samples[:, :total]
             total -= samples.shape[1]

@@ -20,7 +20,7 @@ from partimento.runtime.audio.controls import Beat, Conditioning, Conditions, Mu
 from partimento.runtime.audio.generator import LatentGenerator
 from partimento.runtime.audio.inversion import find_path
 from partimento.runtime.audio.presets import LatentAudioFacts, SoundFacts
-from partimento.runtime.audio.prompts import after_prompt, begun, prompt_samples
+from partimento.runtime.audio.prompts import after_prompt, led_on, prompt_samples
 from partimento.runtime.audio.stream import Source, in_small_pieces, loop, on_all_cores
 from partimento.runtime.contract import AUDIO_RATE_HZ, Controls, Request, Task
 from partimento.runtime.model_folder import ModelFolder
@@ -146,7 +146,7 @@ class LatentAudioPerformer:
         first = True
         for samples in made:
             if first:
-                samples, first = begun(samples, last, self.codec.framing.hop), False
+                samples, first = led_on(samples, last, self.codec.framing.hop), False
             if total is not None:
                 samples = samples[:, :total]
                 total -= samples.shape[1]

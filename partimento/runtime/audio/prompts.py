@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from partimento.errors import MusicError
+from partimento.representations.phase_tracks import phases_of
 from partimento.representations.spectra import (
-    Spectra,
     analyse,
     mid_side,
     overlap_add,
@@ -18,7 +18,7 @@ from partimento.representations.spectra import (
 from partimento.runtime.audio.codec import Codec, DecoderState
 from partimento.runtime.contract import AUDIO_CHANNELS, AUDIO_RATE_HZ, Request
 
-__all__ = ["after_prompt", "begun", "prompt_samples"]
+__all__ = ["after_prompt", "led_on", "prompt_samples"]
 
 F32 = npt.NDArray[np.float32]
 _LEFT = 2.0**-6  # of a difference that is left after a hop
@@ -54,11 +54,11 @@ def after_prompt(codec: Codec, heard: F32, given: F32) -> DecoderState:
     _, tail = overlap_add(silence, spectra[:, 1 - codec.framing.overlap :])
     _, state = codec.decode(codec.begin(-len(given), 0), given)
     silent = codec.framing.lag - codec.framing.hop
-    track = replace(state.track, phase=_phases_of(spectra[:, -1]))
+    track = replace(state.track, phase=phases_of(spectra[:, -1]))
     return DecoderState(state.network, track, tail, silent)
 
 
-def begun(samples: F32, last: F32 | None, hop: int) -> F32:
+def led_on(samples: F32, last: F32 | None, hop: int) -> F32:
     """Return the first samples, faded in over a hop, or led on from the last sample heard.
 
     After a prompt they begin a hop early: what the frames make of the prompt's end tells by how
@@ -73,13 +73,4 @@ def begun(samples: F32, last: F32 | None, hop: int) -> F32:
     missed = last - samples[:, hop - 1 : hop]
     left = _LEFT ** (np.arange(out.shape[1]) / hop)
     out += missed * left.astype(np.float32)
-    return out
-
-
-def _phases_of(spectrum: Spectra) -> npt.NDArray[np.int32]:
-    """Return the phases (2, bins) of a frame of real sound, as phase tracks have them."""
-    turns = np.angle(spectrum) / (2 * np.pi)
-    turns[:, 1::2] += 0.5  # those of the middle of the window
-    whole = np.rint(turns * 2.0**32).astype(np.int64)  # more than a turn wraps
-    out: npt.NDArray[np.int32] = whole.astype(np.int32)
     return out

@@ -20,7 +20,7 @@ from partimento.training.device import autocast
 from partimento.training.nn.codec import Frames, StreamingCodec, log_features
 from partimento.training.nn.discriminators.stft import STFTDiscriminators
 from partimento.training.nn.freezing import frozen
-from partimento.training.nn.spectral import mel_distance, mid_side
+from partimento.training.nn.spectral import advance_distance, mel_distance, mid_side
 
 __all__ = ["CodecStages", "Sounds"]
 
@@ -132,21 +132,8 @@ class CodecStages:
         return Loss(total, {name: value.detach() for name, value in parts.items()})
 
     def _advance(self, said: Frames, spectra: Tensor) -> Tensor:
-        """Return the mean of |R exp(i said) - exp(i true)|^2, R the certainty of the band.
-
-        Its least value has ``said`` the mean direction and R the resultant length. Louder bins
-        weigh more, by the root of their amplitude.
-        """
-        turned = spectra[:, 1:] * spectra[:, :-1].conj()
-        turned = turned * torch.polar(torch.ones_like(self.codec.middles), -self.codec.middles)
-        power = turned.abs()
-        weight = (power + 1e-12).pow(0.25)
-        weight = weight / (weight.mean((-2, -1), keepdim=True) + 1e-2)
-        advance = said.advance[:, 1:]
-        along = turned.real * torch.cos(advance) + turned.imag * torch.sin(advance)
-        sure = said.certainty[:, 1:][..., self.codec.bands]
-        apart = 1 + sure.square() - 2 * sure * along / (power + 1e-9)
-        return (weight * apart).mean()
+        sure = said.certainty[..., self.codec.bands]
+        return advance_distance(spectra, said.advance, sure, self.codec.middles)
 
     def spectral_loss(self, batch: Batch) -> Loss:
         """Return the distances of levels, of phase advances, and of the mel spectra of sound."""

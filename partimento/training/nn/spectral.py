@@ -22,6 +22,7 @@ __all__ = [
     "MAGNITUDE_SIZES",
     "MEL_FLOOR",
     "MEL_SCALES",
+    "advance_distance",
     "analyse",
     "left_right",
     "log_magnitudes",
@@ -132,3 +133,22 @@ def magnitude_distance(x: Tensor, y: Tensor, sizes: Sequence[int] = MAGNITUDE_SI
             least = 1e-2 * theirs.shape[-2] ** 0.5
             total = total + (apart / norm.clamp_min(least)).mean() + logs.abs().mean()
         return total / len(sizes)
+
+
+def advance_distance(spectra: Tensor, advance: Tensor, sure: Tensor, middles: Tensor) -> Tensor:
+    """Return the mean of |R exp(i said) - exp(i true)|^2 of how phases advance, R = ``sure``.
+
+    Its least value has ``advance`` the mean direction and R the resultant length. Louder bins weigh
+    more, by the root of their amplitude. ``spectra``, ``advance`` and ``sure`` are (B, T, ...,
+    bins), advances in radians beyond those of the bins' ``middles``.
+    """
+    turned = spectra[:, 1:] * spectra[:, :-1].conj()
+    turned = turned * torch.polar(torch.ones_like(middles), -middles)
+    power = turned.abs()
+    weight = (power + 1e-12).pow(0.25)
+    axes = tuple(range(2, weight.ndim))
+    weight = weight / (weight.mean(axes, keepdim=True) + 1e-2)
+    advance, sure = advance[:, 1:], sure[:, 1:]
+    along = turned.real * torch.cos(advance) + turned.imag * torch.sin(advance)
+    apart = 1 + sure.square() - 2 * sure * along / (power + 1e-9)
+    return (weight * apart).mean()
