@@ -25,6 +25,12 @@ QUICK: dict[str, tuple[dict[str, str], set[str]]] = {
     "seqgan_oracle": ({}, {"gain", "belief_r", "nll_cooler"}),
     "musika_training": ({}, {"stages"}),
     "graphs": ({}, {"difference", "ratio_b1"}),
+    "melody_control": ({}, {"chords", "chords_ceiling", "tempo_r", "density_r", "words"}),
+    "melody_quality": (
+        {},
+        {"other_half", "codec", "steps_10", "shuffled", "no_language", "seam_p"},
+    ),
+    "melody_speed": ({}, {"realtime_factor", "first_sound_s", "memory_ratio", "eager_ratio"}),
     "vae_or_vq": ({}, {"gaussian", "vq", "fsq", "same_bits"}),
     "jukebox_codec": ({}, {"level0", "opus", "griffin_lim", "trained"}),
     "jukebox_quality": ({}, {"generated", "bound_0", "shuffled", "untrained", "nll", "style"}),
