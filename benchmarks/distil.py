@@ -109,7 +109,8 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=STEPS)
     options = parser.parse_args()
-    kept = jsb.relative()
+    kept = jsb.kept(jsb.PLAIN)
+    assert kept is not None  # it ships with the benchmarks
     others = [jsb.trained(run.name) for run in options.runs]
     teachers = [kept, *(task for task in others if task is not None)]
     training = kept.preset.training.model_copy(

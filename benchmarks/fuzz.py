@@ -1,6 +1,6 @@
 """Whether every reader is total: spoilt files of every format, and spoilt model folders.
 
-    python -m benchmarks.fuzz [--minutes M] [--seed S] [--formats midi,abc] [--out DIR] [--quick]
+    python -m benchmarks.fuzz [--minutes M | --inputs N] [--seed S] [--formats midi,abc] [--quick]
 
 Each input is made from small valid files by a number (bit flips, truncation, splices, lying
 lengths, huge counts, deep nesting, bombs), and read in a worker process under 10 processor seconds
@@ -14,6 +14,7 @@ and what it raised.
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import signal
@@ -137,14 +138,16 @@ def _work(pipe: Connection, place: Any, name: str, seed: int) -> None:
         pipe.send((number - first, found))
 
 
-def _fuzz(name: str, seed: int, seconds: float) -> tuple[dict[str, int], list[Finding]]:
-    """Try one format for so long; a worker that dies or hangs is replaced."""
+def _fuzz(
+    name: str, seed: int, seconds: float, inputs: float = math.inf
+) -> tuple[dict[str, int], list[Finding]]:
+    """Try one format for so long or with so many inputs; a dead or hanging worker is replaced."""
     context = get_context("spawn")
     counts = {"tried": 0, **dict.fromkeys(_KINDS, 0)}
     findings: list[Finding] = []
     spent = 0.0
     number = 0
-    while number == 0 or spent < seconds:
+    while number == 0 or (spent < seconds and number < inputs):
         place = context.Value("q", 0)
         ours, theirs = context.Pipe()
         worker = context.Process(target=_work, args=(theirs, place, name, seed), daemon=True)
@@ -152,7 +155,7 @@ def _fuzz(name: str, seed: int, seconds: float) -> tuple[dict[str, int], list[Fi
         theirs.close()
         try:
             ours.recv()
-            while number == 0 or spent < seconds:
+            while number == 0 or (spent < seconds and number < inputs):
                 began = time.monotonic()
                 ours.send(number)
                 if not ours.poll(_WALL_SECONDS + _SHRINK_SECONDS):
@@ -204,12 +207,13 @@ def run(options: Options) -> Mapping[str, Any]:
     if unknown:
         say(f"unknown formats {', '.join(sorted(unknown))}; known: {', '.join(FORMATS)}")
         sys.exit(2)
-    seconds = 60 * float(options.more["minutes"] or _MINUTES)
-    share = (_QUICK_SECONDS if options.quick else seconds) / len(names)
+    inputs = float(options.more["inputs"] or math.inf)
+    given = options.more["minutes"] or (math.inf if inputs < math.inf else _MINUTES)
+    share = (_QUICK_SECONDS if options.quick else 60 * float(given)) / len(names)
     folder = Path(options.more["out"] or "fuzz-findings")
     figures: dict[str, dict[str, int]] = {}
     for name in names:
-        figures[name], findings = _fuzz(name, seed, share)
+        figures[name], findings = _fuzz(name, seed, share, inputs)
         _keep(folder, name, seed, findings)
         say(f"{name}: {figures[name]}")
     bad = sum(counts[kind] for counts in figures.values() for kind in _KINDS)
@@ -223,6 +227,7 @@ if __name__ == "__main__":
         {"findings": lambda count: count == 0},
         {
             "minutes": f"how long, all formats together ({_MINUTES:g})",
+            "inputs": "how many of each format at least, however long it takes",
             "seed": "of all inputs (0)",
             "formats": f"some of {','.join(FORMATS)}",
             "out": "where findings are written (fuzz-findings)",

@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,11 @@ def _font() -> Sequence[bytes]:
     return [chunk(b"RIFF", b"sfbk" + body)]
 
 
+@cache
+def _encoder() -> BarEvents:
+    return BarEvents()
+
+
 def _after(piece: Piece) -> None:
     """Do with a piece what a corpus does: hash it, lay out its bars, encode it."""
     content_hash(piece)
@@ -144,7 +150,7 @@ def _after(piece: Piece) -> None:
         timeline = Timeline(piece)
         timeline.seconds(piece.length_ticks)
         shingles_of(piece)
-        BarEvents().encode(piece)
+        _encoder().encode(piece)
 
 
 def _reader(read: Callable[[bytes], Piece]) -> Callable[[bytes], object]:

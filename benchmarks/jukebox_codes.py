@@ -27,7 +27,7 @@ from partimento.runtime.contract import AUDIO_RATE_HZ, Request
 from partimento.runtime.model_folder import ModelFolder
 from partimento.systems.jukebox import PRESETS
 from partimento.systems.jukebox.training import JukeboxTask
-from partimento.training.audio_tokens.code_data import CodeSet, Track
+from partimento.training.audio_tokens.code_data import CodedTrack, CodeSet
 from partimento.training.audio_tokens.prior_stage import bigram_nll
 
 __all__ = ["Bench", "bench_of", "code_sets", "nll_of"]
@@ -104,7 +104,7 @@ def code_sets(bench: Bench, spec: str, quick: bool) -> dict[str, CodeSet]:
             count = sound.shape[1] // hops[-1] * hops[-1]
             heard = sound[:, :count].mean(axis=0)
             codes = tuple(codec.encode(heard) for codec in bench.performer.codecs)
-            tracks.append(Track(name, codes))
+            tracks.append(CodedTrack(name, codes))
         out[split] = CodeSet(tuple(tracks), hops)
     return out
 
@@ -129,7 +129,7 @@ def nll_of(bench: Bench, spec: str, quick: bool) -> dict[str, Mapping[str, float
 
 
 def _window_nll(
-    bench: Bench, session: CodePriorSession, level: int, track: Track, first: int
+    bench: Bench, session: CodePriorSession, level: int, track: CodedTrack, first: int
 ) -> float:
     """Return the mean nats of the codes of one window."""
     facts, hops = bench.performer.facts, bench.performer.facts.codec.hops

@@ -37,17 +37,15 @@ from benchmarks.harness import Options, say, start
 from partimento import seeds
 from partimento.errors import NotSupported, PartimentoError
 from partimento.files.formats import piece_of_bytes
+from partimento.files.midi.chunks import MidiFile, parse
+from partimento.files.midi.events import Event
+from partimento.files.midi.patch import patched as patched_midi
 from partimento.files.musicxml.document import document_of
 from partimento.files.musicxml.patch import patched as patched_musicxml
 from partimento.files.unsupported import LeftOut
 from partimento.music import Note, Score, Timeline, Track
 from partimento.music.regions import Region
 from partimento.music.replace_regions import graft
-
-try:
-    from partimento.files.midi.patch import patched as patched_midi
-except ImportError:
-    patched_midi = None
 
 MUSICXML = ("openscore_lieder", "openscore_quartets", "openewld_pd", "hauptstimme_orchestra")
 MIDI = ("mutopia", "nottingham")
@@ -136,9 +134,8 @@ def run(options: Options) -> dict[str, Any]:
 
 def files(count: int, rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
     """Yield (name, bytes) of files of the corpora in turn, each corpus in random order."""
-    corpora = MUSICXML if patched_midi is None else (*MUSICXML, *MIDI)
     rows = []
-    for corpus in corpora:
+    for corpus in (*MUSICXML, *MIDI):
         folder = Path(os.environ["PARTIMENTO_DATA"]) / corpus
         packed = next(folder.glob("*.zip"))
         with zipfile.ZipFile(packed) as archive:
@@ -341,21 +338,17 @@ def signs(measure: ElementTree.Element) -> list[str]:
 
 def different_midi(data: bytes, made: bytes, edit: Edit) -> set[str]:
     """Return what outside of an edit is not the same in a MIDI file: events that are no notes."""
-    from partimento.files.midi.chunks import parse
-
     old, new = (events_of(parse(each)) for each in (data, made))
     return {"events"} if old - new else set()
 
 
-def events_of(file: Any) -> Counter[bytes]:
-    """Return every event of a MIDI file but note-ons, note-offs and ends of tracks."""
-    found: Counter[bytes] = Counter()
-    for chunk in file.tracks:
-        for event in chunk.events:
-            body = bytes(event.data)
-            if body and body[0] >> 4 not in (8, 9) and body[:2] != b"\xff\x2f":
-                found[event.tick.to_bytes(8, "big") + body] += 1
-    return found
+def events_of(file: MidiFile) -> Counter[tuple[int, Event]]:
+    """Return (chunk, event) of all events of a MIDI file but notes and ends of tracks."""
+    return Counter(
+        (number, event._replace(at=0))
+        for number, chunk in enumerate(file.chunks)
+        for event in (*chunk.events, *chunk.messages)
+    )
 
 
 def same_in_musescore(program: str, played: list[tuple[bytes, bytes, Edit]]) -> list[bool]:

@@ -27,14 +27,21 @@ RIVALS = Path(__file__).resolve().parent / "models"
 RUNS = Path(__file__).resolve().parent.parent / "runs"
 _CHORALES = "jsb_chorales js_fakes"
 _PIANO = "chopin_first_editions:one_edition openscore_lieder:part=piano"
-# Steps are those of the presets: as many tokens as the Music Transformer of the same task.
+# Steps, where none are stated, are those of the presets: as many tokens as the Music Transformer
+# of the same task.
 COMMANDS = {
     "jsb-relative": "music_transformer jsb_chorales --preset chorales",
+    "jsb-relative-pitch": (
+        "music_transformer jsb_chorales --preset chorales_relative_pitch --steps 1800 "
+        "--set network.dropout=0.45 --set network.attention_dropout=0.2 "
+        "--set training.weight_decay=0.2"
+    ),
     "jsb-absolute": "music_transformer jsb_chorales --preset chorales_absolute",
     "jsb-lstm": "performance_rnn jsb_chorales --preset chorales",
     "chorales-lstm": f"performance_rnn {_CHORALES} --preset chorale_pieces",
     "piano-lstm": f"performance_rnn {_PIANO} --preset piano",
 }
+_DISTILLED = "jsb-distilled"
 _PACKED = ".xz"
 _AGAINST = "against"
 
@@ -53,6 +60,11 @@ def found(name: str) -> Path | None:
 
 
 def _command(name: str) -> str:
+    if name == _DISTILLED:
+        return (
+            f"python -m benchmarks.distil {RUNS.name}/jsb-relative-pitch -o {RUNS.name}/{name} "
+            "--steps 900"
+        )
     return f"python -m partimento train {COMMANDS[name]} -o {RUNS.name}/{name}"
 
 

@@ -40,7 +40,7 @@ from partimento.training.nn.spectral_vqvae import SpectralVQVAE
 
 BITS, LEVELS, GAUSSIAN = 11, (16, 16, 8), 16
 STEPS, BATCH, FRAMES, RATE = 400, 4, 128, 1.5e-3
-GAIN = 0.02  # how fast the weight of the divergence is moved, a bit and step
+GAIN = 0.005  # how fast the weight of the divergence is moved, a bit and step
 TARGETS = {"same_bits": bool}
 
 
@@ -81,7 +81,7 @@ def learnt(kind: str, config: CodesConfig, sounds: Sequence[F32], steps: int) ->
         plan.step()
         if isinstance(codec.quantiser, Gaussian):
             away = rate_of(codec, samples) - BITS
-            codec.quantiser.weight *= float(np.exp(np.clip(GAIN * away, -0.2, 0.2)))
+            codec.quantiser.weight *= float(np.exp(np.clip(GAIN * away, -0.05, 0.05)))
         if step % 100 == 0:
             say(f"{kind}: step {step}, loss {float(loss.total.detach()):.3f}")
     return codec.eval()

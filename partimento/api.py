@@ -8,6 +8,7 @@ replaced, whole or not at all.
 from __future__ import annotations
 
 import filecmp
+import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -386,7 +387,7 @@ def _model_of(recipe: Recipe) -> str:
     names = [info.name for info in models()]
     if recipe.model in names and not recipe.model_path:
         return recipe.model
-    if recipe.model_path and (Path(recipe.model_path) / "config.json").is_file():
+    if recipe.model_path and os.path.isfile(Path(recipe.model_path) / "config.json"):
         return recipe.model_path
     return recipe.model
 
@@ -407,7 +408,7 @@ def _prompt_of(record: PromptRecord, source: Path, given: str | Path | None) -> 
             source.parent / Path(record.path).name,
         ]
     )
-    found = [place for place in places if place.is_file()]
+    found = [place for place in places if os.path.isfile(place)]
     if not found:
         raise FileError(places[0], "the prompt is missing", "say where it is with --prompt")
     for place in found:

@@ -31,6 +31,8 @@ __all__ = [
     "TrainingError",
 ]
 
+_LONGEST_NAME = 200  # of a path in a message
+
 
 class PartimentoError(Exception):
     """Root of the tree; catching it catches all that Partimento raises on purpose."""
@@ -47,7 +49,8 @@ class FileError(PartimentoError):
         self.path = str(path)
         self.problem = problem
         self.remedy = remedy
-        super().__init__(f"{self.path}: {problem}" + (f"; {remedy}" if remedy else ""))
+        named = self.path if len(self.path) <= _LONGEST_NAME else f"...{self.path[-_LONGEST_NAME:]}"
+        super().__init__(f"{named}: {problem}" + (f"; {remedy}" if remedy else ""))
 
 
 class ConfigError(PartimentoError, ValueError):

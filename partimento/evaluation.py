@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ def scores_of(place: Pieces) -> dict[str, Score]:
     """
     if not isinstance(place, str | Path):
         return _given(place)
-    if Path(place).suffix.lower() in files.SCORE_SUFFIXES and Path(place).is_file():
+    if Path(place).suffix.lower() in files.SCORE_SUFFIXES and os.path.isfile(place):
         return _given([place])
     corpus = files.open_corpus(place)
     notes = [i.id for i in corpus.items if Path(i.id).suffix.lower() not in files.SOUND_SUFFIXES]

@@ -57,17 +57,7 @@ def last_chord_onset(score: Score) -> int | None:
 
 
 def _is_cadence(cadence: Cadence, final: set[int], before: set[int]) -> bool:
-    classes, approach = {pitch % 12 for pitch in final}, {pitch % 12 for pitch in before}
-    closes = (
-        classes <= cadence.final
-        and min(final) % 12 == cadence.final_bass
-        and sum(third in classes for third in cadence.thirds) == 1
-    )
-    if not closes or not cadence.approach:
-        return closes
-    return (
-        bool(before) and approach <= cadence.approach and min(before) % 12 in cadence.approach_bass
-    )
+    return cadence.is_final(final) and cadence.is_approach(before)
 
 
 def _last_change(notes: list[Note]) -> tuple[int, set[int]]:

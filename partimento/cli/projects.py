@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -29,7 +30,7 @@ def projects(action: Literal["export"], folder: Path, /, *, projects: Path | Non
         The database of projects; by default in your data folder.
     """
     path = projects or projects_file()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileError(path, "is not there", "name the database with --projects")
     store = Store(path)
     found = store.projects()

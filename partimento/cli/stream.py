@@ -160,7 +160,8 @@ def _finish(
     how = "Stopped after" if outcome.is_stopped else "Played"
     names = written_paths(paths, outcome) if outcome.bars else []
     written = f"; wrote {', '.join(names)}" if names else ""
+    bars = f"{outcome.bars} bar{'' if outcome.bars == 1 else 's'}"
     show.note(
-        f"{how} {outcome.bars} bars ({show.long_time(outcome.seconds)}) by {instrument.name}, "
+        f"{how} {bars} ({show.long_time(outcome.seconds)}) by {instrument.name}, "
         f"seed {plan.recipe.seed}{written}"
     )

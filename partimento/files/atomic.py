@@ -16,6 +16,8 @@ from partimento.errors import FileError
 
 __all__ = ["CheckedFile", "atomic_path", "check_writable", "temporaries", "write_error"]
 
+_LONGEST_NAME_BYTES = 255  # of every common file system
+
 _REMEDIES = {
     errno.ENOSPC: ("the disk is full", "free some space or write to another disk"),
     errno.EDQUOT: ("your disk quota is used up", "free some space or write elsewhere"),
@@ -48,16 +50,18 @@ def check_writable(path: str | PathLike[str]) -> None:
     """
     target = _followed(path)
     folder = target.parent
-    if not folder.is_dir():
+    if len(os.fsencode(target.name)) > _LONGEST_NAME_BYTES:
+        raise FileError(path, "the name is too long", "choose a shorter one")
+    if not os.path.isdir(folder):
         shown = folder if Path(path).is_symlink() else Path(path).parent
         raise FileError(path, f"there is no folder {shown}", "make it first")
-    if target.is_dir():
+    if os.path.isdir(target):
         raise FileError(path, "this is a folder", "name a file inside it")
-    if target.exists() and not target.is_file():
+    if os.path.exists(target) and not os.path.isfile(target):
         raise FileError(path, "this is a device or a pipe, not a file", "name a file")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise FileError(path, "the folder cannot be written", "choose a folder of your own")
-    if target.exists() and not os.access(target, os.W_OK):
+    if os.path.exists(target) and not os.access(target, os.W_OK):
         raise FileError(path, "the file is write-protected", "choose another name")
 
 
@@ -153,10 +157,13 @@ def _followed(path: str | PathLike[str]) -> Path:
     """Return the absolute path with all links followed.
 
     Raises:
-        FileError: if a link leads back to itself.
+        FileError: if a link leads back to itself, or no file can have this name.
     """
-    target = Path(os.path.realpath(path))
-    if target.is_symlink():  # realpath stops inside a loop
+    try:
+        target = Path(os.path.realpath(path))
+    except ValueError as error:  # a zero byte, or what no file system can spell
+        raise FileError(path, "is no name that a file can have", "choose another") from error
+    if os.path.islink(target):  # realpath stops inside a loop
         raise write_error(path, OSError(errno.ELOOP, os.strerror(errno.ELOOP)))
     return target
 

@@ -163,6 +163,8 @@ def _bytes_of(path: str | PathLike[str], known: tuple[str, ...], verb: str) -> b
         raise FileError(path, "there is no such file", "check the name") from error
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror}", "check the name") from error
+    except ValueError as error:  # a zero byte, or what no file system can spell
+        raise FileError(path, "is no name that a file can have", "check the name") from error
 
 
 def read(path: str | PathLike[str]) -> Piece:

@@ -25,6 +25,7 @@ from partimento.generation.requests import (
     with_key,
 )
 from partimento.generation.result import Result
+from partimento.messages import shown
 from partimento.music import Audio, KeySignature, Piece, Promises, Score, Tempo
 from partimento.music.performance_rules import Performance, perform_score
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
@@ -46,6 +47,7 @@ __all__ = [
     "Extras",
     "OnDraft",
     "Progress",
+    "check_progress",
     "notes_of",
     "only_pieces",
     "part_of",
@@ -110,9 +112,10 @@ def whole_of(
     """Return all that a stream of pieces makes, as one whole; ``name`` is the model's.
 
     Raises:
-        MusicError: if the plan is endless.
+        MusicError: if the plan is endless, or ``progress`` is not a function.
         CannotBeMet: if the model makes more or less than the plan says, or only silence.
     """
+    check_progress(progress)
     started = time.perf_counter()
     is_round = plan.request.endless and plan.recipe.stopped_after_frames is None
     if not plan.recipe.has_end or (plan.request.is_loop and is_round):
@@ -256,8 +259,19 @@ def whole_sound(pieces: Iterable[Audio], plan: Plan, seconds_taken: float = 0.0)
     return Result(whole, recipe, seconds_taken, prompt_seconds=lead / AUDIO_RATE_HZ)
 
 
+def check_progress(progress: object) -> None:
+    """Refuse a ``progress`` that cannot be called.
+
+    Raises:
+        MusicError: names what was given.
+    """
+    if progress is not None and not callable(progress):
+        raise MusicError(f"progress must be a function of (done, asked), not {shown(progress)}")
+
+
 def part_of(progress: Progress | None, index: int, count: int) -> Progress | None:
     """Return the progress of one of ``count`` equal requests, as a part of that of them all."""
+    check_progress(progress)
     if progress is None:
         return None
     return lambda done, asked: progress(index * asked + done, count * asked)
@@ -289,6 +303,7 @@ def reported_pieces(
     pieces: Iterable[Audio], plan: Plan, progress: Progress | None
 ) -> Iterator[Audio]:
     """Yield the pieces of sound and report progress: (seconds done, seconds asked)."""
+    check_progress(progress)
     frames = _made_frames(plan)
     asked = math.ceil((frames or 0) / AUDIO_RATE_HZ)
     done = 0

@@ -107,7 +107,7 @@ def rewrite_request(
         len(Timeline(prompt).bars), 120.0
     )
     _check_ranges(promises, places.prompt)
-    if chords is not None:
+    if chords is not None and chords != ():
         promises = replace(promises, chords=_chord_line(chords, promises, places))
     return _request(task, promises, places)
 

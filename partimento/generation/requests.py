@@ -11,6 +11,7 @@ from partimento.analysis.keys import estimate_key, keys_of
 from partimento.errors import FileError, MusicError, NotSupported
 from partimento.files import Source
 from partimento.generation.editing import rewrite_again, rewrite_request
+from partimento.generation.endings import with_ending
 from partimento.generation.options import Wishes, parsed_chords
 from partimento.generation.prompts import (
     AnyPrompt,
@@ -38,7 +39,7 @@ from partimento.music.bounds import check_whole
 from partimento.music.cadences import CADENCES
 from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.recipe import Recipe, RewriteRecord, promises_from_record
-from partimento.representations import can_close, is_performed
+from partimento.representations import is_performed
 from partimento.runtime.conditions import Condition
 from partimento.runtime.contract import PROMPT_TASKS, Card, Controls, Request, Task
 from partimento.seeds import new_seed
@@ -93,7 +94,6 @@ _DEFAULT_BARS = 16
 _DEFAULT_ADDED_BARS = 8
 _DEFAULT_SECONDS = 30.0
 _DEFAULT_HUMANIZE = 0.5
-_TRIAD, _OCTAVE = 3, 11  # notes of a closing chord; semitones of a range that holds every tone
 _FADE_BARS, _FADE = 4, 0.8  # over which an ending fades, and by how much
 _MOST_SAMPLES = 10_000
 _MOST_STEPS = 1024
@@ -199,7 +199,7 @@ def made_of(
     score = prompt.score if isinstance(prompt, Prompt) else None
     if rewrite is None:
         made = new_music(task, wishes, score, defaults, endless)
-        return replace(made, request=_closing(made.request, config))
+        return replace(made, request=with_ending(made.request, config))
     if score is None:
         raise MusicError(f"{task} needs a prompt: the piece to edit")
     return NewMusic(rewrite_request(task, score, rewrite, wishes, config), None)
@@ -277,30 +277,6 @@ def new_music(
     if metre is not None and promises.time_signature is None:
         promises = replace(promises, time_signature=metre)
     return NewMusic(Request(task, promises, _one(prompt), tempo, endless), asked_tempo, at)
-
-
-def _closing(request: Request, config: Mapping[str, Any]) -> Request:
-    """Return a request for new bars with its ending settled.
-
-    A piece of a stated length closes unless something else is asked. Chords that are given say
-    how it ends, and ranges or polyphony that leave no room for a chord leave the end open.
-
-    Raises:
-        NotSupported: if a cadence is asked of a model that cannot close.
-    """
-    promises = request.promises
-    closes = can_close(config.get("representation", {}))
-    if promises.ending in CADENCES and not closes:
-        raise NotSupported(
-            f"{config.get('name')} has no {promises.ending} ending; it has: open, fade "
-            "(music-transformer-chorales and music-transformer-piano have all)"
-        )
-    has_room = (promises.max_polyphony or _TRIAD) >= _TRIAD and all(
-        span.high - span.low >= _OCTAVE for span in promises.ranges.values()
-    )
-    if promises.ending is None and promises.bars and not promises.chords and closes and has_room:
-        promises = replace(promises, ending="authentic")
-    return replace(request, promises=promises)
 
 
 def as_written(wishes: Wishes) -> Wishes:

@@ -107,6 +107,7 @@ class Result:
             )
         keys = self.score.key_signatures
         in_key = f" in {keys[-1].key}" if keys else ""
+        in_key += ", open at the end," if self.recipe.promises.get("ending") == "open" else ""
         bars, seconds, verb, of = self.bar_count, self.duration_seconds, "Made", ""
         if self.recipe.task is Task.CONTINUE:
             bars, verb = self.added_bar_count, "Added"

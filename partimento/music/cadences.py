@@ -6,6 +6,7 @@ half, which stops on V. ``open`` and ``fade`` are endings without a cadence.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -13,7 +14,15 @@ from partimento.errors import MusicError
 from partimento.messages import shown
 from partimento.music.keys import Key
 
-__all__ = ["CADENCES", "ENDINGS", "Cadence", "Ending", "cadence_in", "parse_ending"]
+__all__ = [
+    "CADENCES",
+    "ENDINGS",
+    "Cadence",
+    "Ending",
+    "cadence_in",
+    "can_sound",
+    "parse_ending",
+]
 
 Ending = Literal["authentic", "plagal", "half", "open", "fade"]
 ENDINGS: tuple[Ending, ...] = get_args(Ending)
@@ -38,6 +47,25 @@ class Cadence:
     final: frozenset[int]
     final_bass: int
     thirds: tuple[int, ...]
+
+    def is_final(self, pitches: Collection[int]) -> bool:
+        """Return whether pitches that sound at once are the last chord, over its bass."""
+        classes = {pitch % 12 for pitch in pitches}
+        return (
+            bool(classes)
+            and classes <= self.final
+            and min(pitches) % 12 == self.final_bass
+            and sum(third in classes for third in self.thirds) == 1
+        )
+
+    def is_approach(self, pitches: Collection[int]) -> bool:
+        """Return whether pitches that sound at once may be the chord before the last."""
+        if not self.approach:
+            return True
+        classes = {pitch % 12 for pitch in pitches}
+        return (
+            bool(classes) and classes <= self.approach and min(pitches) % 12 in self.approach_bass
+        )
 
 
 def cadence_in(key: Key, kind: Ending) -> Cadence:
@@ -70,6 +98,24 @@ def cadence_in(key: Key, kind: Ending) -> Cadence:
         final, bass = classes(7, 11, 2), (tonic + 7) % 12
         return Cadence(kind, key, frozenset(), frozenset(), None, final, bass, (leading,))
     raise MusicError(f"{shown(kind)} is no cadence; these are: {', '.join(CADENCES)}")
+
+
+def can_sound(cadence: Cadence, basses: Collection[int], above: Collection[int]) -> bool:
+    """Return whether pitches hold both chords: the bass of each, and over it what makes it.
+
+    That is the third of the last chord and the ``needed`` tone of the approach; ``basses`` are the
+    pitches of the lowest voice, ``above`` those of the others.
+    """
+
+    def holds(bass_classes: Collection[int], over: Collection[int]) -> bool:
+        lowest = min((pitch for pitch in basses if pitch % 12 in bass_classes), default=None)
+        return lowest is not None and any(p > lowest and p % 12 in over for p in above)
+
+    final = holds({cadence.final_bass}, cadence.thirds)
+    if not cadence.approach:
+        return final
+    needed = cadence.approach if cadence.needed is None else {cadence.needed}
+    return final and holds(cadence.approach_bass, needed)
 
 
 def parse_ending(text: str) -> Ending:

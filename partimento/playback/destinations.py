@@ -101,7 +101,7 @@ def destinations(
     for seed in seeds:
         paths: list[Path] = []
         for target in out or (Path("."),):
-            if target.is_dir():
+            if os.path.isdir(target):
                 paths += [target / f"partimento-{seed}{s}" for s in _DEFAULT_SUFFIXES[kind]]
             elif len(seeds) > 1:
                 paths.append(target.with_name(f"{target.stem}-{seed}{target.suffix}"))

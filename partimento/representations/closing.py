@@ -8,13 +8,13 @@ other, theirs holds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from partimento.analysis.keys import keys_by_fit
-from partimento.music.cadences import Cadence, Ending, cadence_in
+from partimento.music.cadences import Cadence, Ending, cadence_in, can_sound
 from partimento.music.keys import Key
 from partimento.representations.constraint import Constraint, Mask
 
@@ -46,8 +46,12 @@ class ClosingConstraint(Constraint[S], Protocol[S]):
         """Return whether the next token is the first of the closing."""
         ...
 
-    def variants(self, state: S) -> Sequence[tuple[Constraint[Any], S]]:
+    def variants(self, state: S) -> Sequence[tuple[ClosingConstraint[Any], S]]:
         """Return the constraints by which the piece can be closed, each with its state."""
+        ...
+
+    def closes(self, state: S) -> bool:
+        """Return whether what was written by a variant, now done, ends with its cadence."""
         ...
 
 
@@ -66,12 +70,22 @@ def layouts(bar: int, beat: int, is_only_bar: bool) -> tuple[ClosingLayout, ...]
 
 
 def cadences_for(
-    key: Key | None, weights: Sequence[float], kind: Ending, most: int = 2
+    key: Key | None,
+    weights: Sequence[float],
+    kind: Ending,
+    basses: Collection[int],
+    above: Collection[int],
+    most: int = 2,
 ) -> tuple[Cadence, ...]:
-    """Return the cadences to try: in the key asked, or in those that fit the notes so far best."""
+    """Return the cadences to try: in the key asked, or in those that fit the notes so far best.
+
+    Of these come first the ones that the pitches of the bass and of the voices above can sound.
+    """
     if key is not None:
         return (cadence_in(key, kind),)
-    return tuple(cadence_in(each, kind) for each in keys_by_fit(np.array(weights))[:most])
+    cadences = [cadence_in(each, kind) for each in keys_by_fit(np.array(weights))]
+    fitting = [each for each in cadences if can_sound(each, basses, above)]
+    return tuple((fitting or cadences)[:most])
 
 
 def either(base: Mask, *preferred: Mask) -> Mask:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from partimento.representations.constraint import Constraint
 from partimento.samplers.picks import Pick
 
-__all__ = ["Decoder", "Stream", "sample", "sample_batch"]
+__all__ = ["Decoder", "Stream", "pushed", "sample", "sample_batch"]
 
 S = TypeVar("S")
 
@@ -99,7 +99,7 @@ def sample_batch(
     while running:
         logits, state = decoder.append(state, column)
         column = np.zeros((count, 1), dtype=np.int64)
-        for row, token in _pushed(streams, running, logits):
+        for row, token in pushed(streams, running, logits):
             column[row, 0] = token
             written[row].append(token)
         running = _running(streams, written, max_tokens)
@@ -155,7 +155,7 @@ class Stream:
         return token
 
 
-def _pushed(
+def pushed(
     streams: Sequence[Stream], running: Sequence[int], logits: npt.NDArray[np.float32]
 ) -> Iterator[tuple[int, int]]:
     """Yield (row, next token) of each running row; rows that pick alike are picked together."""

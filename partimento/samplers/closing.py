@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from partimento.errors import CannotBeMet
 from partimento.representations.closing import ClosingConstraint
-from partimento.samplers.autoregressive import Decoder, Stream
+from partimento.samplers.autoregressive import Decoder, Stream, pushed
 from partimento.samplers.picks import Pick
 
 __all__ = ["sample_closing"]
 
 _DRAWS = 2  # of each variant of the closing
+_ROUNDS = 3  # of drawing them, where none closes
 
 
 def sample_closing(
@@ -28,7 +30,11 @@ def sample_closing(
 
     Once the constraint says that the closing begins, the state is forked: each variant of it is
     drawn ``_DRAWS`` times in one batch, and the one whose tokens have the highest mean
-    log-probability under the network alone (no mask, temperature 1) is yielded.
+    log-probability under the network alone (no mask, temperature 1) is yielded, of those that
+    close as asked.
+
+    Raises:
+        CannotBeMet: if none closes, since promises that come first leave no room for the cadence.
     """
     stream = Stream(pick, constraint, rng, prompt)
     state = decoder.begin(1)
@@ -41,17 +47,28 @@ def sample_closing(
     if not stream.runs():
         return
     made = [pair for pair in constraint.variants(stream.rules) for _ in range(_DRAWS)]
-    streams = [
-        Stream(pick, variant, luck, rules=rules)
-        for (variant, rules), luck in zip(made, rng.spawn(len(made)), strict=True)
-    ]
-    yield from _likeliest(decoder, decoder.fork(state, len(streams)), streams, tokens)
+    for _ in range(_ROUNDS):
+        streams = [
+            Stream(pick, variant, luck, rules=rules)
+            for (variant, rules), luck in zip(made, rng.spawn(len(made)), strict=True)
+        ]
+        written, likelihood = _written(decoder, decoder.fork(state, len(streams)), streams, tokens)
+        closed = [
+            row for row, (variant, _) in enumerate(made) if variant.closes(streams[row].rules)
+        ]
+        if closed:
+            yield from written[max(closed, key=lambda row: likelihood[row])]
+            return
+    raise CannotBeMet(
+        "no ending was found within what else is asked (range, polyphony, chords, silence); ask "
+        "for less, or for the ending 'open'"
+    )
 
 
-def _likeliest(
+def _written(
     decoder: Decoder[Any], state: Any, streams: Sequence[Stream], tokens: npt.NDArray[np.int64]
-) -> list[int]:
-    """Return what the stream writes whose tokens are likeliest."""
+) -> tuple[list[list[int]], list[float]]:
+    """Return what each stream writes, and the mean log-probability of its tokens."""
     written: list[list[int]] = [[] for _ in streams]
     likelihood = np.zeros(len(streams))
     column = np.repeat(tokens, len(streams), axis=0)
@@ -59,16 +76,18 @@ def _likeliest(
     while running:
         logits, state = decoder.append(state, column)
         column = np.zeros((len(streams), 1), dtype=np.int64)
-        for row in running:
-            token = streams[row].push(logits[row])
-            likelihood[row] += _log_probability(logits[row], token)
+        normaliser = _log_sum_exp(logits)
+        for row, token in pushed(streams, running, logits):
+            likelihood[row] += float(logits[row, token]) - normaliser[row]
             column[row, 0] = token
             written[row].append(token)
         running = [row for row in running if streams[row].runs()]
     lengths = np.array([len(tokens) for tokens in written])
-    return written[int(np.argmax(likelihood / np.maximum(lengths, 1)))]
+    return written, (likelihood / np.maximum(lengths, 1)).tolist()
 
 
-def _log_probability(logits: npt.NDArray[np.float32], token: int) -> float:
-    peak = float(logits.max())
-    return float(logits[token]) - peak - float(np.log(np.exp(logits - peak).sum()))
+def _log_sum_exp(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return (B,) of logits (B, V)."""
+    peak = logits.max(axis=1, keepdims=True)
+    total = np.exp(logits - peak).sum(axis=1)
+    return np.asarray(np.log(total) + peak[:, 0], dtype=np.float64)

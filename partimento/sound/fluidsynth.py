@@ -85,7 +85,7 @@ def chosen_soundfont(named: str | Path | None) -> Path | None:
     if not text:
         return None
     path = Path(text).expanduser()
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     known = [font for fonts in _installed() for font in sorted(fonts)]
     wanted = text.lower()

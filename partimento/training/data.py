@@ -1,14 +1,28 @@
-"""What all families ask of a corpus: pitch ranges, transpositions, a fingerprint of its source."""
+"""What all families ask of a corpus: ranges, transpositions, crops, a fingerprint of its source."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from partimento.music import Score
 
-__all__ = ["fingerprint", "fitting_shifts", "pitch_ranges"]
+__all__ = ["Sounds", "fingerprint", "fitting_shifts", "pitch_ranges"]
+
+
+class Sounds(Protocol):
+    """Sound to learn from."""
+
+    def crops(
+        self, draw: np.random.Generator, count: int, latents: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return samples (B, 2, latents * latent_samples), and their conditions."""
+        ...
 
 
 def pitch_ranges(scores: Iterable[Score]) -> dict[str, tuple[int, int]]:

@@ -37,7 +37,7 @@ INSIDE = {
         ("humanize", "instrument"),
         ("assemble", "ranking"),
         ("requests",),
-        ("editing", "prompts", "result"),
+        ("editing", "endings", "prompts", "result"),
         ("options",),
     ),
     "playback": (("sinks",), ("destinations",)),

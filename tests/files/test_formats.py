@@ -235,3 +235,14 @@ def test_what_a_file_says_of_itself_is_told_at_once(tmp_path: Path) -> None:
     path.write_bytes(midi(b"\x00\xe0\x01\x41" + NOTE + END, tracks=2))
     with pytest.warns(LeftOut, match="header counts 2 tracks, and 1 are there$"):
         read_with_source(path)
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0.mid", "\ud800.mid", "a" * 300 + ".mid", "a" * 5000])
+def test_what_no_file_can_be_called_is_a_file_error(name: str) -> None:
+    with pytest.raises(FileError):
+        read(name)
+    with pytest.raises(FileError):
+        write(SCORE, name)
+    with pytest.raises(FileError) as found:
+        open_corpus(name)
+    assert len(str(found.value)) < 400

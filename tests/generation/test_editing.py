@@ -213,6 +213,12 @@ def test_wishes_are_those_that_mean_something_inside_a_piece(instrument, request
         instrument.infill_many(1, prompt, bars="2:4", tempo=90)
 
 
+@pytest.mark.parametrize("empty", [(), []])
+def test_no_chords_are_no_chord_line(instrument, requests, empty):
+    instrument.infill(quartet(), "2:3", "Viola", chords=empty, seed=1)
+    assert requests[0].promises.chords == ()
+
+
 def test_chords_are_recognised_in_what_is_kept(instrument, requests):
     chord = tuple(
         Note(1920 * bar, pitch, 1920)

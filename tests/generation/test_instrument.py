@@ -114,6 +114,12 @@ def test_a_silent_piece_is_not_handed_out(instrument, monkeypatch):
     assert instrument.generate(bars=2, seed=5).score.notes
 
 
+@pytest.mark.parametrize("wrong", [True, 0, "8", (), 1j])
+def test_a_progress_is_a_function(instrument, wrong):
+    with pytest.raises(MusicError, match="progress must be a function"):
+        instrument.generate(bars=1, seed=1, progress=wrong)
+
+
 def test_progress_of_several_goes_through_once(make_model):
     make_model("filling", system="filler")
     seen: list[tuple[int, int]] = []

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from partimento.analysis.cadences import closing_of
-from partimento.analysis.keys import estimate_key
+from partimento.analysis.keys import estimate_key, keys_of
+from partimento.errors import CannotBeMet
 from partimento.music import Key, Promises, Score, TimeSignature, parse_key
 from partimento.music.cadences import CADENCES
 from partimento.music.promises import parse_range
@@ -109,3 +110,36 @@ def test_promises_come_before_the_cadence():
     assert all(48 <= note.pitch <= 72 for note in made.notes)
     ticks = range(0, made.length_ticks, 120)
     assert max(sum(n.onset_ticks <= tick < n.end_ticks for n in made.notes) for tick in ticks) <= 2
+
+
+@pytest.mark.parametrize(
+    ("make", "span", "most"),
+    [(bar_piece, "36-50", None), (grid_piece, "48-62", None), (grid_piece, "C2-C6", 2),
+     (grid_piece, "C2-C6", 3)],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", CADENCES)
+def test_narrow_requests_close_too(make, span, most, kind):
+    for seed in range(6):
+        promises = Promises(
+            bars=2,
+            time_signature=TimeSignature(0, 4, 4),
+            ranges={"*": parse_range(span)[1]},
+            max_polyphony=most,
+            ending=kind,
+        )
+        made = make(promises, seed)
+        kinds = [closing_of(made, key).kind for key in keys_of(made)]
+        assert kind in kinds, seed
+
+
+def test_a_piece_that_cannot_close_is_refused():
+    with pytest.raises(CannotBeMet, match="no ending was found"):
+        grid_piece(
+            Promises(
+                bars=2,
+                time_signature=TimeSignature(0, 4, 4),
+                ranges={"*": parse_range("60-62")[1]},
+                ending="authentic",
+            ),
+            1,
+        )

@@ -92,7 +92,7 @@ def test_minutes_and_steps_are_shared_out() -> None:
     preset = JukeboxPreset(training=TINY.training.model_copy(update={"minutes": 20}))
     assert [each.minutes for each in preset.trainings()] == pytest.approx([11, 3, 3, 3])
     each = PRESETS["games"].trainings()
-    assert [config.steps for config in each] == [650, 350, 450, 400]
+    assert [config.steps for config in each] == [4000, 1000, 2000, 3000]
     config = JukeboxPreset(training=TINY.training.model_copy(update={"steps": 10}))
     assert [config.steps for config in config.trainings()] == [40, 10, 10, 10]
 

@@ -7,6 +7,7 @@ for, and a file that cannot be read never stops the rest.
 from __future__ import annotations
 
 import difflib
+import os
 import warnings
 import zipfile
 from collections import Counter
@@ -293,18 +294,18 @@ def open_corpus(
     if (pd_world, one_edition, part, fetched, tier) != (False, False, "all", None, "A"):
         raise NotSupported(f"{name} is no corpus of the data pack and takes no options")
     found: list[_Found]
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
         files = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
         found = [
             (name, partial(pieces_of_file, path / name), partial(head_of_file, path / name))
             for name in files
         ]
-    elif path.is_file() and zipfile.is_zipfile(path) and path.suffix.lower() != ".mxl":
+    elif os.path.isfile(path) and zipfile.is_zipfile(path) and path.suffix.lower() != ".mxl":
         found = [
             (member, partial(pieces_of_member, name, member), partial(head_of_member, name, member))
             for member in member_names(path)
         ]
-    elif path.is_file():
+    elif os.path.isfile(path):
         found = [(path.name, partial(pieces_of_file, path), partial(head_of_file, path))]
     else:
         raise _unknown(name)

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
@@ -76,8 +77,14 @@ class GridBar:
         return METRE_POSITIONS[self.metre]
 
 
-def _metre_index(numerator: int, denominator: int, positions: Fraction) -> int:
+def _tempo_index(quarters_per_minute: float) -> int:
+    """Return the nearest listed tempo."""
+    return int(np.argmin(np.abs(_LOG_TEMPOS - np.log(quarters_per_minute))))
+
+
+def _metre_index(numerator: int, denominator: int, length_ticks: int, per_quarter: int) -> int:
     """Return the listed metre: the same one, or the first as long, or the next longer one."""
+    positions = Fraction(length_ticks * POSITIONS_PER_QUARTER, per_quarter)
     whole = Fraction(4 * POSITIONS_PER_QUARTER * numerator, denominator)
     if positions == whole and (numerator, denominator) in METRES:
         return METRES.index((numerator, denominator))
@@ -105,19 +112,20 @@ def layout(score: Score) -> list[GridBar]:
     tempo_ticks = [tempo.onset_ticks for tempo in score.tempos]
     half_position = per_quarter // (2 * POSITIONS_PER_QUARTER)
     found: list[tuple[int, int, int, int]] = []  # onset, length, metre, tempo
+    tempo_index = cache(_tempo_index)  # most bars are alike: each question is answered once
+    metre_index = cache(_metre_index)
+    parts = cache(lambda full, metre: tuple(_parts(full, metre)))
     for bar in timeline.bars:
         metre = bar.time_signature
         full = max(1, int(metre.quarters_per_bar * per_quarter))
-        for offset, length, numerator in _parts(full, metre):
+        for offset, length, numerator in parts(full, metre):
             if offset >= bar.length_ticks:
                 break
             onset, length = bar.onset_ticks + offset, min(length, bar.length_ticks - offset)
             at = bisect_right(tempo_ticks, onset + half_position) - 1
             bpm = score.tempos[at].quarters_per_minute if at >= 0 else DEFAULT_QUARTERS_PER_MINUTE
-            tempo = int(np.argmin(np.abs(_LOG_TEMPOS - np.log(bpm))))
-            positions = Fraction(length * POSITIONS_PER_QUARTER, per_quarter)
-            listed = _metre_index(numerator, metre.denominator, positions)
-            found.append((onset, length, listed, tempo))
+            listed = metre_index(numerator, metre.denominator, length, per_quarter)
+            found.append((onset, length, listed, tempo_index(bpm)))
     bars = [GridBar(onset, metre, tempo) for onset, _, metre, tempo in found]
     if len(found) > 1 and found[0][1] < found[1][1]:
         lead = bars[1].positions - rounded(found[0][1], per_quarter)

@@ -41,6 +41,8 @@ class BarClosingState(NamedTuple):
     base: BarEventState
     struck: tuple[int, ...] = ()
     weights: tuple[float, ...] = NO_WEIGHTS  # positions sounded by each pitch class
+    is_led: bool = False  # whether what sounds at the approach is its chord
+    is_final: bool = False  # whether what sounds at the end is the last chord
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,16 @@ class BarClosing:
         """Return a constraint for each layout and each key that fits."""
         return [
             (replace(self, layout=layout, cadence=cadence), state)
-            for cadence in cadences_for(self.key, state.weights, self.kind)
+            for cadence in cadences_for(
+                self.key, state.weights, self.kind, self.base.pitches(), self.base.pitches()
+            )
             for layout in self._layouts(state.base)
         ]
+
+    def closes(self, state: BarClosingState) -> bool:
+        """Return whether what was written by a variant, now done, ends with its cadence."""
+        assert self.cadence is not None
+        return state.is_final and (state.is_led or not self.cadence.approach)
 
     def _layouts(self, state: BarEventState) -> tuple[ClosingLayout, ...]:
         metre = self.base.ruling_metre(state)
@@ -149,24 +158,26 @@ class BarClosing:
         lacks = not wanted & classes
         count = len(state.struck)
         least = min(_LEAST_TONES, self.most)
-        if lacks or count < least:
+        vocabulary = self.events.vocabulary
+        first = vocabulary.first("pitch")
+        tones = [p for p in np.flatnonzero(mask[first : first + 128]).tolist() if p % 12 in chord]
+        if lacks or (count < least and tones):  # where no tone is left, two make the chord
             stay = mask.copy()
-            vocabulary = self.events.vocabulary
             stay[vocabulary.first("bar")] = stay[vocabulary.first("end")] = False
             stay[vocabulary.span("position")] = False
             mask = either(mask, stay)
-        first = self.events.vocabulary.first("pitch")
-        tones = [p for p in np.flatnonzero(mask[first : first + 128]).tolist() if p % 12 in chord]
         highest = max((p for p in tones if p % 12 in wanted), default=-1)
         bass = {cadence.final_bass} if is_final else cadence.approach_bass
-        allowed = {
-            pitch
-            for place, pitch in enumerate(tones)
-            if (count > 0 or pitch % 12 in bass)
-            and (not lacks or pitch % 12 in wanted or pitch < highest)
-            and count + len(tones) - place >= least
-            and (not lacks or count + 1 < least or pitch % 12 in wanted)
-        }
+        allowed: set[int] = set()
+        for fewest in range(least, 1, -1):
+            allowed = allowed or {
+                pitch
+                for place, pitch in enumerate(tones)
+                if (count > 0 or pitch % 12 in bass)
+                and (not lacks or pitch % 12 in wanted or pitch < highest)
+                and count + len(tones) - place >= fewest
+                and (not lacks or count + 1 < fewest or pitch % 12 in wanted)
+            }
         return self._narrowed(mask, allowed or set(tones))
 
     def _durations(self, mask: Mask, state: BarClosingState, approach: int, final: int) -> Mask:
@@ -211,12 +222,22 @@ class BarClosing:
         base = self.base.advance(state.base, token)
         kind, index = self.events.vocabulary.name_of(token)
         struck, weights = state.struck, state.weights
+        is_led, is_final = state.is_led, state.is_final
         if kind in ("position", "bar"):
             struck = ()
         elif kind == "duration" and base.instrument != DRUMS and base.pitch >= 0:
             struck = (*struck, base.pitch)
             weights = with_weight(weights, base.pitch % 12, float(DURATIONS[index]))
-        return BarClosingState(base, struck, weights)
+            if self.layout is not None and self.cadence is not None:
+                approach, final = self._places(base)
+                sounds = {pitch for _, instrument, pitch in base.sounding if instrument != DRUMS}
+                if base.at == approach:
+                    is_led = bool(self.cadence.approach) and self.cadence.is_approach(sounds)
+                elif base.at >= final:
+                    is_final = base.at == final and self.cadence.is_final(sounds)
+                elif base.at > approach:
+                    is_led = False
+        return BarClosingState(base, struck, weights, is_led, is_final)
 
     def after_prompt(self, state: BarClosingState) -> BarClosingState:
         """Return the state in which all promises start at the end of the current bar."""

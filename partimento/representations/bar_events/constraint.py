@@ -141,6 +141,11 @@ class BarEventConstraint:
         self._playable = [counts > 0 for counts in self._counts]
         self._most_pitches = [int(counts.max()) for counts in self._counts]
 
+    def pitches(self) -> list[int]:
+        """Return the pitches that any instrument but the drums may play."""
+        found: list[int] = np.flatnonzero(self._pitches[0][:DRUMS].any(axis=0)).tolist()
+        return found
+
     def begin(self) -> BarEventState:
         """Return the state before the first token."""
         return BarEventState()

@@ -34,6 +34,7 @@ class GridClosingState(NamedTuple):
     base: GridState = GridState()
     voices: tuple[int, ...] = ()  # the last four tokens, the voice to come first
     weights: tuple[float, ...] = NO_WEIGHTS  # sixteenths sounded by each pitch class
+    is_kept: bool = True  # whether each chord of the closing so far is what it must be
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,20 @@ class GridClosing:
             beat = bar
         return [
             (replace(self, layout=layout, cadence=cadence), state)
-            for cadence in cadences_for(self.key, state.weights, self.kind)
+            for cadence in cadences_for(
+                self.key, state.weights, self.kind, self._pitches(_BASS), self._pitches(0, 1, 2)
+            )
             for layout in layouts(bar, beat, self.bars == 1)
         ]
+
+    def _pitches(self, *voices: int) -> list[int]:
+        """Return the pitches that any of these voices may sing."""
+        mask = np.any([self.base.voice_mask(0, voice) for voice in voices], axis=0)
+        return [self.grid.lowest + int(token) for token in np.flatnonzero(mask[: self._rest])]
+
+    def closes(self, state: GridClosingState) -> bool:
+        """Return whether what was written by a variant, now done, ends with its cadence."""
+        return state.is_kept
 
     def allowed(self, state: GridClosingState) -> Mask:
         """Return (V,): which tokens may come next."""
@@ -90,15 +102,27 @@ class GridClosing:
     def _final(self, mask: Mask, step: int, voice: int, so_far: tuple[int, ...]) -> Mask:
         """Return the mask of a voice in the final chord."""
         assert self.cadence is not None
+        all_thirds = self._classes(self.cadence.thirds)
         thirds = [third for third in self.cadence.thirds if self._sounds(third, so_far)]
         others = set(self.cadence.thirds) - set(thirds[:1]) if thirds else set()
         chord = self._classes(self.cadence.final - others)
         chord &= self._above_bass(step, {self.cadence.final_bass})
         if voice == _BASS:
             return either(mask, self._classes({self.cadence.final_bass}), self._below(so_far))
-        if voice == _BASS - 1 and not thirds:
-            return either(mask, chord, self._classes(self.cadence.thirds))
+        if not thirds and self._is_last_chance(step, voice, len(so_far), chord & all_thirds):
+            return either(mask, chord, all_thirds)
         return either(mask, chord)
+
+    def _is_last_chance(self, step: int, voice: int, sounding: int, wanted: Mask) -> bool:
+        """Return whether no voice after this one, above the bass, can sing what is wanted."""
+        return (
+            voice == _BASS - 1
+            or self.base.room_above(sounding) == 1
+            or not any(
+                (self.base.voice_mask(step, later) & wanted).any()
+                for later in range(voice + 1, _BASS)
+            )
+        )
 
     def _approach(
         self, mask: Mask, state: GridClosingState, so_far: tuple[int, ...], is_last: bool
@@ -111,8 +135,9 @@ class GridClosing:
         if voice == _BASS:
             return either(mask, self._classes(self.cadence.approach_bass), self._below(so_far))
         lacks = needed is not None and not self._sounds(needed, so_far)
-        if is_last and voice == _BASS - 1 and lacks:
-            return either(mask, chord, self._classes({needed}))
+        tone = chord & self._classes({needed})
+        if is_last and lacks and self._is_last_chance(step, voice, len(so_far), tone):
+            return either(mask, chord, tone)
         return either(mask, chord)
 
     @property
@@ -153,7 +178,19 @@ class GridClosing:
         if token < self._rest:
             weights = with_weight(weights, (token + self.grid.lowest) % 12, 1.0)
         voices = (*state.voices[-3:], token)
-        return GridClosingState(self.base.advance(state.base, token), voices, weights)
+        is_kept = state.is_kept and self._keeps(state, voices)
+        return GridClosingState(self.base.advance(state.base, token), voices, weights, is_kept)
+
+    def _keeps(self, state: GridClosingState, voices: tuple[int, ...]) -> bool:
+        """Return whether a step is what the closing asks, its last token just written."""
+        step, voice = divmod(state.base.tokens, 4)
+        if self.layout is None or self.cadence is None or voice != _BASS:
+            return True
+        final = self.bars * self.grid.steps_per_bar - self.layout.final
+        pitches = {token + self.grid.lowest for token in voices if token < self._rest}
+        if step == final - 1:
+            return self.cadence.is_approach(pitches)
+        return step < final or self.cadence.is_final(pitches)
 
     def after_prompt(self, state: GridClosingState) -> GridClosingState:
         """Return the state in which all promises start at the next bar line."""

@@ -104,6 +104,10 @@ class GridConstraint:
         """Return (V,): what a voice may say at a step that counts from the first promised bar."""
         return self._free[step % len(self._free)][voice]
 
+    def room_above(self, sounding: int) -> int:
+        """Return how many voices above the bass may sound besides those that do."""
+        return max(1, self._most - 1) - sounding
+
     def begin(self) -> GridState:
         """Return the state before the first token."""
         return GridState()

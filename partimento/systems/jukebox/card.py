@@ -53,14 +53,14 @@ PRESETS: Mapping[str, JukeboxPreset] = {
     "default": JukeboxPreset(
         priors=_PRIORS, training=JukeboxPreset().training.model_copy(update={"minutes": 120})
     ),
-    # The scores of two games about space; what the shipped model learnt with.
+    # The scores of two games about space, in the sizes of the shipped model.
     "games": JukeboxPreset(
         priors=_PRIORS,
-        codec_training=JukeboxPreset().codec_training.model_copy(update={"steps": 650}),
+        codec_training=JukeboxPreset().codec_training.model_copy(update={"steps": 4000}),
         training=JukeboxPreset().training.model_copy(
             update={"steps": 700, "validate_every": 100, "learning_rate": 2e-3}
         ),
-        steps=(400, 450, 350),
+        steps=(3000, 2000, 1000),
     ),
     # Dhariwal et al. 2020, Tables 4 to 6: shapes to be counted.
     "paper": JukeboxPreset(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import pi
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +15,14 @@ from partimento.runtime.presets import TrainingConfig
 from partimento.training.audio.gpu_dataset import ResidentSound
 from partimento.training.audio.samples import Demos
 from partimento.training.contract import Batch, Loss, Player, Stage
+from partimento.training.data import Sounds
 from partimento.training.device import autocast
 from partimento.training.nn.codec import Frames, StreamingCodec, log_features
 from partimento.training.nn.discriminators.stft import STFTDiscriminators
 from partimento.training.nn.freezing import frozen
 from partimento.training.nn.spectral import advance_distance, mel_distance, mid_side
 
-__all__ = ["CodecStages", "Sounds"]
+__all__ = ["CodecStages"]
 
 _LEVEL, _ADVANCE, _MEL = 0.5, 0.5, 1.0
 _GAME, _FEATURES = 0.1, 0.3
@@ -32,16 +32,6 @@ _VALID_CROPS = 64
 _VALID_BATCH = 8
 _DEMO_LATENTS = 100  # nine seconds
 _KNEE_HZ = 700.0
-
-
-class Sounds(Protocol):
-    """Sound to learn from."""
-
-    def crops(
-        self, draw: np.random.Generator, count: int, latents: int
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return samples (B, 2, latents * latent_samples), and their conditions."""
-        ...
 
 
 class CodecStages:

@@ -22,14 +22,14 @@ from partimento.training.audio.data import AudioClip
 from partimento.training.device import autocast
 from partimento.training.nn.spectral_vqvae import SpectralVQVAE
 
-__all__ = ["CodeSet", "Track", "encode_tracks", "load_codes", "save_codes"]
+__all__ = ["CodeSet", "CodedTrack", "encode_tracks", "load_codes", "save_codes"]
 
 Ints = npt.NDArray[np.int64]
 _SEGMENT, _CONTEXT = 96, 12  # codes of the coarsest level encoded at once, and what is before them
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class CodedTrack:
     """Codes of one recording by level, the finest first, and its labels."""
 
     name: str
@@ -45,7 +45,7 @@ class Track:
 class CodeSet:
     """The tracks of one split; ``hops`` are samples a code, by level."""
 
-    tracks: tuple[Track, ...]
+    tracks: tuple[CodedTrack, ...]
     hops: tuple[int, ...]
 
     def __len__(self) -> int:
@@ -93,7 +93,7 @@ def encode_tracks(
         for codec, training in zip(codecs, was, strict=True):
             codec.train(training)
     tracks = [
-        Track(name, tuple(np.concatenate(each) for each in zip(*parts, strict=True)))
+        CodedTrack(name, tuple(np.concatenate(each) for each in zip(*parts, strict=True)))
         for name, parts in joined.items()
     ]
     return CodeSet(tuple(track for track in tracks if len(track.codes[-1])), hops)
@@ -148,7 +148,7 @@ def load_codes(folder: Path, split: str, made_with: str) -> CodeSet | None:
                 return None
             hops = tuple(int(hop) for hop in arrays["hops"])
             tracks = [
-                Track(
+                CodedTrack(
                     str(name),
                     tuple(arrays[f"{at}_{level}"].astype(np.int64) for level in range(len(hops))),
                 )

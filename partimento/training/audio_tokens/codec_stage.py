@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +28,13 @@ from partimento.representations.spectra import LOG_FLOOR, overlap_add, overlap_s
 from partimento.runtime.presets import TrainingConfig
 from partimento.training.audio.samples import Demos
 from partimento.training.contract import Batch, Loss, Player, Stage
+from partimento.training.data import Sounds
 from partimento.training.device import autocast
 from partimento.training.nn.codec import log_features
 from partimento.training.nn.spectral import advance_distance
 from partimento.training.nn.spectral_vqvae import SpectralFrames, SpectralVQVAE
 
-__all__ = ["CodecStage", "Sounds", "sound_of_frames"]
+__all__ = ["CodecStage", "sound_of_frames"]
 
 _LEVEL, _MEL, _ADVANCE = 1.0, 1.0, 0.5
 _MELS = 96
@@ -44,14 +45,6 @@ _DEMO_SECONDS = 8.0
 _DEAD = 1e-2  # mean use of an entry a batch, under which it counts as dead
 
 F32 = npt.NDArray[np.float32]
-
-
-class Sounds(Protocol):
-    """Sound to learn from."""
-
-    def crops(self, draw: np.random.Generator, count: int, latents: int) -> tuple[F32, F32]:
-        """Return samples (B, 2, latents * latent_samples), and their conditions."""
-        ...
 
 
 class CodecStage:

@@ -22,8 +22,8 @@ from partimento.runtime.presets import TrainingConfig
 from partimento.training.audio.data import AudioSet
 from partimento.training.audio.latent_data import codec_print
 from partimento.training.audio_tokens.code_data import (
+    CodedTrack,
     CodeSet,
-    Track,
     encode_tracks,
     load_codes,
     save_codes,
@@ -93,7 +93,7 @@ class PriorStages:
         if len(self.sets["train"]) < _FEW:
             self._say(
                 f"{len(self.sets['train']):,} codes of the coarsest level are few: the priors will "
-                "learn the pieces by heart; add music, or begin from a trained model with --from"
+                "learn the pieces by heart; add music, or begin from a larger run with --start-from"
             )
         return self.sets
 
@@ -117,7 +117,7 @@ class PriorStages:
         return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
 
     def _window(
-        self, track: Track, level: int, start: int, window: int
+        self, track: CodedTrack, level: int, start: int, window: int
     ) -> dict[str, npt.NDArray[np.generic]]:
         preset, labels = self.preset, track.labels
         codes = track.codes[level][start : start + window]
