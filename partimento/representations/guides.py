@@ -40,6 +40,7 @@ __all__ = [
     "NUMBERS",
     "Asked",
     "asked_guide",
+    "chord_fit",
     "chord_index",
     "guide_features",
     "guide_numbers",
@@ -165,6 +166,21 @@ def guide_numbers(guide: F32) -> F32:
         axis=1,
     )
     return out.astype(np.float32)
+
+
+def chord_fit(guide: F32, middles: F32) -> F32:
+    """Return (n, K): how well clusters (K, 25) of semantic features fit the chords of a guide.
+
+    The chord's share of the pitch classes, -1 to 1, and half as much for the root in the bass; 0
+    where no chord is asked.
+    """
+    told = guide_numbers(guide)
+    tones, root, given = told[:, :12], told[:, 12:24], told[:, 24:25]
+    classes, bass = middles[:, :12], middles[:, 12:24]
+    shares = classes / np.maximum(classes.sum(axis=1, keepdims=True), 1e-6)
+    low = bass / np.maximum(bass.sum(axis=1, keepdims=True), 1e-6)
+    out: F32 = (given * (2 * (tones @ shares.T) - 1 + 0.5 * (root @ low.T))).astype(np.float32)
+    return out
 
 
 def guide_features(guide: F32) -> Ints:

@@ -12,6 +12,7 @@ from partimento.representations.guides import (
     NUMBERS,
     Asked,
     asked_guide,
+    chord_fit,
     chord_index,
     guide_features,
     guide_numbers,
@@ -186,3 +187,16 @@ def test_words_of_one_stem_are_known() -> None:
     check_text("Slowly, sad string music!", known_words(("strings",)))
     np.testing.assert_array_equal(ngrams("Slow", 64), ngrams("slow!", 64))
     assert len(ngrams("slow", 64)) == 4 + 3 + 2 + 1
+
+
+def test_clusters_that_hold_the_chord_fit_it_best() -> None:
+    middles = np.concatenate(
+        [score_features(triads(root), 20, SECONDS)[10:11] for root in range(60, 72)]
+    )
+    asked = asked_guide(Asked(120.0, 4, parse_chords("C Eb")), 0.0, 80, SECONDS)
+    fits = chord_fit(asked, middles)
+    bars = np.floor(asked[:, 5]).astype(int)
+    assert set(fits.argmax(axis=1)[bars == 0]) == {0}
+    assert set(fits.argmax(axis=1)[bars == 1]) == {3}
+    free = asked_guide(Asked(120.0, 4), 0.0, 5, SECONDS)
+    assert not chord_fit(free, middles).any()

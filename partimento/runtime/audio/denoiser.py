@@ -107,7 +107,7 @@ class Listener:
         config, width = facts.words, facts.codec.latent_width
         clusters.require(
             {"features": ("float", (None, FEATURES))},
-            {"tokens": ("int64", (None,))},
+            {"tokens": ("int64", (None,)), "middles": ("float", (facts.tokens, FEATURES))},
             "the clusters",
         )
         said = {
@@ -118,6 +118,8 @@ class Listener:
         words.require({"grams": ("int64", (None, None))}, said, "the words")
         ear.require({"statistics": ("float", (None, 2 * width + STATISTICS))}, said, "the ear")
         self._clusters, self._words, self._ear, self.config = clusters, words, ear, config
+        nothing = np.zeros((1, FEATURES), dtype=np.float32)
+        self.middles: F32 = clusters.run(["middles"], {"features": nothing})[0]
 
     @classmethod
     def load(cls, folder: ModelFolder, facts: MelodyFacts, precision: str) -> Listener:

@@ -20,7 +20,7 @@ from pydantic import Field, field_validator
 
 from partimento.errors import MusicError
 from partimento.music import Chord, parse_chords
-from partimento.representations.guides import GUIDE, Asked, asked_guide
+from partimento.representations.guides import GUIDE, Asked, asked_guide, chord_fit
 from partimento.representations.semantic_stream import GuideTrack, SemanticStream
 from partimento.representations.words import FAMILIES, check_text, known_words
 from partimento.runtime.audio.denoiser import Denoiser, Listener, Style
@@ -46,6 +46,9 @@ class MelodyControls(Controls):
     )
     temperature: float = Field(0.9, gt=0, le=5, description="of the tokens: below 1 safer")
     top_p: float = Field(0.95, gt=0, le=1, description="keep the likeliest tokens of this mass")
+    bind: float = Field(
+        8.0, ge=0, le=30, description="nats that a token gains where it fits the asked chord"
+    )
     text: str | None = Field(None, description="what is to be heard, e.g. 'slow dark strings'")
     chords: str | None = Field(None, description="one a bar of four beats: 'Am F C G'")
     tempo: float | None = Field(None, ge=40, le=240, description="beats a minute")
@@ -266,11 +269,13 @@ class LatentStream:
             tape.spoken[0].track.add(rows)
         stream, decoder, state = tape.spoken
         pick = Pick(temperature=controls.temperature, top_p=controls.top_p)
+        fits = np.zeros((len(guides), self.facts.tokens + 1), dtype=np.float32)
+        fits[:, :-1] = controls.bind * chord_fit(guides, self.listener.middles)
         allowed = np.arange(self.facts.tokens + 1) < self.facts.tokens
         out = []
-        for _ in range(len(guides)):
+        for fit in fits:
             logits, state = decoder.append(state, tape.pending)
-            token = pick(logits[0], allowed, rng)
+            token = pick(logits[0] + fit, allowed, rng)
             tape.pending = np.array([[token]], dtype=np.int64)
             out.append(token)
         tape.spoken = (stream, decoder, state)

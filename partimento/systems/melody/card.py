@@ -39,7 +39,7 @@ PRESETS: Mapping[str, MelodyPreset] = {
             level_db=(-10.0, -1.5),
             soundfont="auto",
         ),
-        defaults={"guidance": 1.5},
+        defaults={"guidance": 2.0},
     ),
     # Lam et al. 2023: shapes to be counted, 250 latents of 16 numbers a second, 25 tokens.
     "paper": MelodyPreset(

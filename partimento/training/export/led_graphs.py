@@ -3,7 +3,7 @@
 ======== =========================================================================================
 denoiser ``latents`` (B, L, C), ``angles`` (B, L), ``tokens`` (B, L), ``guide`` (B, L, G), ``style``
          (B, W), ``given`` (B,) to ``velocity`` (B, L, C); L is the window's
-clusters ``features`` (n, 25) to ``tokens`` (n,)
+clusters ``features`` (n, 25) to ``tokens`` (n,), and the clusters' ``middles`` (K, 25)
 words    ``grams`` (B, n) to ``codes`` (B, levels), ``quantised`` and ``joint`` (B, W)
 ear      ``statistics`` (B, S) to the same
 ======== =========================================================================================
@@ -31,9 +31,9 @@ class _Nearest(nn.Module):
         self.centres: Tensor
         self.register_buffer("centres", centres.detach().clone())
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         apart = (self.centres**2).sum(1) - 2 * features @ self.centres.T
-        return apart.argmin(dim=1)
+        return apart.argmin(dim=1), self.centres * 1.0
 
 
 class _Styled(nn.Module):
@@ -67,7 +67,7 @@ def clusters_graph(centres: Tensor) -> onnx.ModelProto:
     """Return the graph of clusters (K, 25)."""
     features = torch.zeros(2, centres.shape[1])
     return export_module(
-        _Nearest(centres), {"features": features}, ["tokens"], {"features": {0: "n"}}
+        _Nearest(centres), {"features": features}, ["tokens", "middles"], {"features": {0: "n"}}
     )
 
 
