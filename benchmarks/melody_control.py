@@ -93,7 +93,7 @@ def chords_of(performer: LedPerformer, defaults: dict[str, Any], quick: bool) ->
     lines = LINES[:1] if quick else LINES
     for seed, line in enumerate(lines):
         bpm = (80.0, 96.0, 112.0)[seed % 3]
-        seconds = (2 if quick else 8) * 4 * 60 / bpm
+        seconds = (2 if quick else 4) * 4 * 60 / bpm
         led = made(performer, seconds, seed, **{**defaults, "chords": line, "tempo": bpm})
         free = made(performer, seconds, seed, **{**defaults, "tempo": bpm})
         real = render(block_chords(line, bpm, 2 if quick else 8)).samples
