@@ -43,6 +43,7 @@ CORPORA = "jsb_chorales,js_fakes,openscore_lieder"
 SECONDS = 20.0
 LEAST_P = 0.01
 REACH_HOPS = 8
+LEAST_APART = 64 * 256  # samples
 TARGETS: dict[str, Callable[[Any], bool]] = {"seam_p": lambda chance: chance >= LEAST_P}
 
 
@@ -129,7 +130,9 @@ def run(options: Options) -> dict[str, Any]:
         say(f"{name}: {found[name]}")
     long = made(performer, 12.0 if quick else 90.0, 1, **{**defaults, **few})
     chunk = performer.denoiser.config.chunk * codec.latent_samples
-    borders = np.arange(performer.denoiser.config.chunks * chunk, long.shape[1], chunk)
+    # Of short chunks only some borders: between those looked at there must be room.
+    step = chunk * -(-LEAST_APART // chunk)
+    borders = np.arange(performer.denoiser.config.chunks * chunk, long.shape[1], step)
     found["seam_p"] = round(seam_p(long, borders, seeds.generator(5), 2000, REACH_HOPS), 4)
     return {**found, "model": folder.name, "windows": len(reference)}
 

@@ -44,6 +44,7 @@ MODELS_VARIABLE = "PARTIMENTO_MODELS"
 SHIPPED = Path(__file__).parent / "models"
 _CHORALES, _PIANO = "music-transformer-chorales", "music-transformer-piano"
 _FOUR_VOICES = "getmusic-four-voices"
+_SOUND = "musika-chorales"  # what goes on from sound where none is named
 PREFERENCE = (_CHORALES, _PIANO, _FOUR_VOICES)  # the one that sounds best comes first
 
 
@@ -234,8 +235,9 @@ def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> st
     """Return the name of the model to use where none is named.
 
     For CONTINUE the prompt decides: up to four melodic lines go to the chorales, all other notes to
-    the piano, and sound to the first model that continues sound. INFILL, ACCOMPANY and other tasks
-    go to the first model that serves them. GENERATE goes to the first of a constant list.
+    the piano, and sound to Musika, or else the first model that continues sound. INFILL, ACCOMPANY
+    and other tasks go to the first model that serves them. GENERATE goes to the first of a constant
+    list.
 
     Raises:
         ModelError: if no model is installed at all.
@@ -255,7 +257,7 @@ def default_model(task: Task = Task.GENERATE, prompt: Piece | None = None) -> st
                 f"no installed model can {task} sound (there are: {listed(names)}); name one that "
                 "can with --model"
             )
-        return able[0]
+        return _SOUND if _SOUND in able else able[0]
     if task is Task.CONTINUE and prompt is not None:
         fitting = _CHORALES if fits_chorales(prompt) else _PIANO
         if fitting in names:

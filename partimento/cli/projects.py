@@ -7,9 +7,12 @@ import re
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
 from partimento import api
 from partimento.cli import show
-from partimento.errors import FileError
+from partimento.errors import FileError, PartimentoError
+from partimento.files.atomic import write_error
 from partimento.server.documents import ScoreDocument, score_of
 from partimento.server.settings import projects_file
 from partimento.server.store import Project, Store
@@ -33,26 +36,42 @@ def projects(action: Literal["export"], folder: Path, /, *, projects: Path | Non
     if not os.path.isfile(path):
         raise FileError(path, "is not there", "name the database with --projects")
     store = Store(path)
-    found = store.projects()
-    written = sum(_export(store, project, folder) for project in found)
-    store.close()
+    try:
+        found = store.projects()
+        counts = [_export(store, project, folder) for project in found]
+    finally:
+        store.close()
+    written, damaged = (sum(each) for each in zip((0, 0), *counts, strict=True))
     show.say(f"{written} versions of {len(found)} project{'s' * (len(found) != 1)}: {folder}")
-    return 0
+    if damaged:
+        show.note(f"{damaged} damaged version{'s' * (damaged != 1)} left out")
+    return 1 if damaged else 0
 
 
-def _export(store: Store, project: Project, folder: Path) -> int:
-    """Write one project and return the number of its versions; ``head.mid`` is what is shown."""
-    place = folder / f"{_name(project.name)} {project.id}"
-    place.mkdir(parents=True, exist_ok=True)
+def _export(store: Store, project: Project, folder: Path) -> tuple[int, int]:
+    """Write one project; return how many versions were written, and how many are damaged.
+
+    ``head.mid`` is what is shown. Names and ids are made safe: they come from the database.
+    """
+    place = folder / f"{_name(project.name)} {_name(project.id)}"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(place, error) from error
     versions = store.versions(project.id)
+    damaged = 0
     for number, version in enumerate(versions, 1):
-        text = store.document(project.id, version.id) or "{}"
-        score = score_of(ScoreDocument.model_validate_json(text))
+        try:
+            text = store.document(project.id, version.id) or "{}"
+            score = score_of(ScoreDocument.model_validate_json(text))
+        except (PartimentoError, ValidationError):  # one bad version does not stop the others
+            damaged += 1
+            continue
         api.write(score, place / f"{number:04d} {_name(version.label)}.mid")
         if version.id == project.head:
             api.write(score, place / "head.mid")
-    return len(versions)
+    return len(versions) - damaged, damaged
 
 
-def _name(text: str) -> str:
-    return re.sub(r"[^\w .()+-]", "_", text).strip(" .")[:60] or "piece"
+def _name(text: object) -> str:
+    return re.sub(r"[^\w .()+-]", "_", str(text)).strip(" .")[:60] or "piece"

@@ -17,6 +17,7 @@ from partimento.errors import FileError
 __all__ = ["Project", "Store", "Version"]
 
 _DAYS_DELETED = 30
+_DOCUMENT_BYTES = 2**26  # the most that a document may take, unpacked
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS project (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, head TEXT, created REAL NOT NULL, deleted REAL
@@ -83,6 +84,14 @@ class Store:
                     self.path, f"cannot be written ({error})", "free some space and save again"
                 ) from None
 
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._base
+            except (sqlite3.Error, zlib.error, UnicodeError, TypeError) as error:
+                raise FileError(self.path, f"is damaged ({error})", "take a copy of it") from None
+
     def purge(self) -> None:
         """Forget the projects that were deleted more than 30 days ago."""
         limit = time.time() - _DAYS_DELETED * 86_400
@@ -103,8 +112,8 @@ class Store:
 
     def projects(self) -> list[Project]:
         """Return the projects that are not deleted, the newest first."""
-        with self._lock:
-            rows = self._base.execute(
+        with self._reading() as base:
+            rows = base.execute(
                 "SELECT id, name, head, created FROM project WHERE deleted IS NULL "
                 "ORDER BY created DESC"
             ).fetchall()
@@ -112,8 +121,8 @@ class Store:
 
     def project(self, project_id: str) -> Project | None:
         """Return a project; None where there is none."""
-        with self._lock:
-            row = self._base.execute(
+        with self._reading() as base:
+            row = base.execute(
                 "SELECT id, name, head, created FROM project WHERE id = ? AND deleted IS NULL",
                 (project_id,),
             ).fetchone()
@@ -134,8 +143,8 @@ class Store:
 
     def versions(self, project_id: str) -> list[Version]:
         """Return the versions of a project, the oldest first."""
-        with self._lock:
-            rows = self._base.execute(
+        with self._reading() as base:
+            rows = base.execute(
                 "SELECT id, parent, label, is_favourite, created FROM version "
                 "WHERE project = ? ORDER BY created, rowid",
                 (project_id,),
@@ -143,13 +152,23 @@ class Store:
         return [Version(i, parent, label, bool(f), at) for i, parent, label, f, at in rows]
 
     def document(self, project_id: str, version_id: str) -> str | None:
-        """Return the document of a version; None where there is none in this project."""
-        with self._lock:
-            row = self._base.execute(
+        """Return the document of a version; None where there is none in this project.
+
+        Raises:
+            FileError: if it is damaged, or takes more than 64 MiB.
+        """
+        with self._reading() as base:
+            row = base.execute(
                 "SELECT document FROM version WHERE project = ? AND id = ?",
                 (project_id, version_id),
             ).fetchone()
-        return None if row is None else zlib.decompress(row[0]).decode()
+            if row is None:
+                return None
+            unpacked = zlib.decompressobj()
+            document = unpacked.decompress(row[0], _DOCUMENT_BYTES)
+            if not unpacked.eof:
+                raise zlib.error("a document that is cut short or takes over 64 MiB")
+            return document.decode()
 
     def change(
         self,
