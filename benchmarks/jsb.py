@@ -3,11 +3,12 @@
 The split is the published one (229/76/77), nothing but its training part was learnt from, and
 every token of every test chorale counts. Contestants:
 
-- ``nll_test``: the best single network under ``benchmarks/models``, chosen by ``nll_valid``, in
+- ``nll_test``: the best single network that is there, chosen by ``nll_valid``, in
   fp32 under PyTorch; matrices are kept there in int8 for the space. ``nll_test_int8``: its int8
   graph under ONNX Runtime. They hear up to 768 tokens. ``nll_relative`` and ``nll_relative_pitch``:
   relative attention (Music Transformer) without and with relative pitch; ``nll_distilled``: what
-  ``benchmarks.distil`` made of both. Null where not kept.
+  ``benchmarks.distil`` made of both. Only the first is kept; a run that a command makes takes
+  part as well, and is null where it is not there.
 - ``nll_ensemble``: the mean of the probabilities of all but the distilled one. ``nll_transposed``:
   the mean of what the best network alone says of the piece as it is and in other keys (``SHIFTS``).
 - ``nll_counting``: a counting model (interpolated n-grams), fitted here.
@@ -186,7 +187,9 @@ def run(options: Options) -> dict[str, Any]:
     if options.quick:
         test, valid = test[:6], valid[:2]
     figures: dict[str, Any] = {"tokens": sum(len(tokens) for tokens in test)}
-    tasks = {name: task for name in KEPT.values() if (task := kept(name)) is not None}
+    tasks = {
+        name: task for name in KEPT.values() if (task := kept(name) or trained(name)) is not None
+    }
     on_valid = {name: torch_nll(task, valid) for name, task in tasks.items()}
     each = {name: each_nll(task, test) for name, task in tasks.items()}
     on_test = {name: float(nll.mean()) for name, nll in each.items()}
@@ -247,19 +250,16 @@ def small(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def keep(runs: Path) -> None:
-    """Copy what the benchmark needs from the runs that are finished into ``benchmarks/models``."""
-    for name in KEPT.values():
-        preset = runs / name / "training" / "preset.json"
-        if not (runs / name / "config.json").exists():
-            continue
-        target = RIVALS / name
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copy(preset, target / "preset.json")
-        training_task = make_training_task(
-            validate_config(TokenPreset, json.loads(preset.read_text())["preset"])
-        )
-        load_best(training_task, runs / name)
-        save_file(small(training_task.network.state_dict()), target / "weights.safetensors")
+    """Copy what the benchmark needs from a finished run into ``benchmarks/models``."""
+    preset = runs / PLAIN / "training" / "preset.json"
+    target = RIVALS / PLAIN
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copy(preset, target / "preset.json")
+    training_task = make_training_task(
+        validate_config(TokenPreset, json.loads(preset.read_text())["preset"])
+    )
+    load_best(training_task, runs / PLAIN)
+    save_file(small(training_task.network.state_dict()), target / "weights.safetensors")
 
 
 if __name__ == "__main__":

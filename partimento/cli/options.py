@@ -40,7 +40,7 @@ __all__ = [
 _MUSIC = Group("Music", sort_key=1)
 _TASTE = Group("Sampling", sort_key=2)
 _MODEL = Group("Model", sort_key=3)
-_SOUND = ("variation", "movement", "density", "loudness")
+_SOUND = ("variation", "movement", "density", "loudness", "text")
 _PICKS = ("temperature", "top_p", "top_k", "min_p", "steps", *_SOUND)
 
 
@@ -150,6 +150,9 @@ class Taste:
     ] = None
     density: Annotated[float | None, Parameter(help="Sound: note onsets per second.")] = None
     loudness: Annotated[float | None, Parameter(help="Sound: level in dBFS, -60 to 0.")] = None
+    text: Annotated[
+        str | None, Parameter(help="Sound: what is to be heard, e.g. 'slow dark strings'.")
+    ] = None
     set: Annotated[
         list[str] | None,
         Parameter(help="NAME=VALUE for any other control (see describe); repeatable."),
@@ -210,6 +213,7 @@ class ConfigFile(Wishes, _Always):
     movement: float | None = None
     density: float | None = None
     loudness: float | None = None
+    text: str | None = None
 
 
 class RewriteFile(_Always):

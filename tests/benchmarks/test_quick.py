@@ -25,6 +25,8 @@ QUICK: dict[str, tuple[dict[str, str], set[str]]] = {
     "seqgan_oracle": ({}, {"gain", "belief_r", "nll_cooler"}),
     "musika_training": ({}, {"stages"}),
     "graphs": ({}, {"difference", "ratio_b1"}),
+    "melody_control": ({}, {"chords", "chords_ceiling", "tempo_r", "density_r", "words"}),
+    "melody_speed": ({}, {"realtime_factor", "first_sound_s", "memory_ratio", "eager_ratio"}),
     "batching": ({}, {"gain", "first_of_batch", "same", "same_again", "holds"}),
     "performance_rules": ({}, {"tried", "refused", "broken", "not_kept_as_written"}),
     "humanize": ({}, {"js_velocity", "js_offset", "judge", "jitter"}),

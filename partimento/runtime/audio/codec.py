@@ -148,7 +148,11 @@ class Codec:
             ModelError: if a graph is missing or cannot be read.
             NotSupported: if the codec is of a kind that cannot be played.
         """
-        config = folder.section("network", LatentAudioFacts).codec
+        return cls.load_with(folder, folder.section("network", LatentAudioFacts).codec, precision)
+
+    @classmethod
+    def load_with(cls, folder: ModelFolder, config: CodecConfig, precision: str = "int8") -> Codec:
+        """Return the codec of a model folder whose sizes are known; as `load` otherwise."""
         encoder = open_part(folder, "encoder", precision) if "encoder" in folder.parts else None
         return cls(open_part(folder, "decoder", precision), encoder, config)
 

@@ -12,33 +12,26 @@ import numpy.typing as npt
 
 from partimento import seeds
 from partimento.analysis.audio import loudness, onset_density, onset_times, tempo
-from partimento.errors import ModelError, MusicError, NotSupported
+from partimento.errors import ModelError, NotSupported
 from partimento.music import Audio
 from partimento.representations.latent_coordinates import LatentCoordinates
-from partimento.representations.phase_tracks import phases_of
-from partimento.representations.spectra import (
-    analyse,
-    mid_side,
-    overlap_add,
-    overlap_start,
-)
 from partimento.runtime.audio.codec import Codec, DecoderState
 from partimento.runtime.audio.controls import Beat, Conditioning, Conditions, MusikaControls, usual
 from partimento.runtime.audio.generator import LatentGenerator
 from partimento.runtime.audio.inversion import find_path
 from partimento.runtime.audio.presets import LatentAudioFacts, SoundFacts
+from partimento.runtime.audio.prompts import after_prompt, led_on, prompt_samples
 from partimento.runtime.audio.stream import Source, in_small_pieces, loop, on_all_cores
-from partimento.runtime.contract import AUDIO_CHANNELS, AUDIO_RATE_HZ, Controls, Request, Task
+from partimento.runtime.contract import AUDIO_RATE_HZ, Controls, Request, Task
 from partimento.runtime.model_folder import ModelFolder
 from partimento.runtime.threads import cores
 
-__all__ = ["LatentAudioPerformer", "MusikaControls", "led_on"]
+__all__ = ["LatentAudioPerformer", "MusikaControls"]
 
 F32 = npt.NDArray[np.float32]
 _STEERED = 4  # latents a piece where controls may change: a change sounds within half a second
 _LONGEST_LOOP_SECONDS = 300
 _HEARD = 256  # latents of the prompt that are listened to: 24 s
-_LEFT = 2.0**-6  # of a difference that is left after a hop
 _CARRIED = 3.0  # latents after which a third of what the prompt had of its own is left
 
 
@@ -233,18 +226,9 @@ class LatentAudioPerformer:
         self, request: Request, controls: Controls, seed: int, rng: np.random.Generator
     ) -> tuple[_Scene, DecoderState, F32]:
         """Return the scene and the state after a prompt, and the prompt's last sample (2, 1)."""
-        prompt = request.sound
-        if prompt is None or prompt.samples.shape[1] == 0:
-            raise MusicError("there is no sound to continue; give one of a second or more")
-        if prompt.sample_rate_hz != AUDIO_RATE_HZ or len(prompt.samples) != AUDIO_CHANNELS:
-            raise MusicError(f"a sound to continue is stereo at {AUDIO_RATE_HZ} Hz; convert it")
-        codec, step = self.codec, self.codec.latent_samples
-        if not np.isfinite(prompt.samples).all():
-            raise MusicError("the sound to continue has samples that are not numbers")
-        # Nothing sounds beyond full scale, and squares of what is far beyond are no numbers.
-        heard = np.clip(prompt.samples[:, -_HEARD * step :], -1, 1)
+        codec = self.codec
+        heard = prompt_samples(request, codec, _HEARD)
         last = heard[:, -1:]
-        heard = np.pad(heard, ((0, 0), (-heard.shape[1] % step, 0)))
         given = codec.encode(heard)
         found = _as_heard(heard, self._known)
         scene = replace(self._scene(controls, seed), heard=found)
@@ -256,14 +240,7 @@ class LatentAudioPerformer:
             path, scene.conditions.conditioning(asked, -1 - margin, margin, Beat()), -1, 0
         )
         scene = _Scene(path, scene.conditions, found, given, given[-1] - beside[0])
-        # The waves and phases of the real sound are what the first frames are added to.
-        spectra = analyse(mid_side(heard), codec.framing)[:, : heard.shape[1] // codec.framing.hop]
-        silence = overlap_start(codec.framing, 2)
-        _, tail = overlap_add(silence, spectra[:, 1 - codec.framing.overlap :])
-        _, state = codec.decode(codec.begin(-count, 0), given)
-        silent = codec.framing.lag - codec.framing.hop
-        track = replace(state.track, phase=phases_of(spectra[:, -1]))
-        state = DecoderState(state.network, track, tail, silent)
+        state = after_prompt(codec, heard, given)
         return scene, state, last
 
 
@@ -330,22 +307,4 @@ def _stretched(samples: F32, length: int) -> F32:
     waves = np.fft.rfft(samples, axis=1)
     out: F32 = np.fft.irfft(waves[:, : length // 2 + 1], n=length, axis=1).astype(np.float32)
     out *= np.float32(length / count)
-    return out
-
-
-def led_on(samples: F32, last: F32 | None, hop: int) -> F32:
-    """Return the first samples, faded in over a hop, or led on from the last sample heard.
-
-    After a prompt they begin a hop early: what the frames make of the prompt's end tells by how
-    much they miss it, and that difference fades out.
-    """
-    if last is None:
-        length = min(hop, samples.shape[1])
-        out = samples.copy()
-        out[:, :length] *= np.linspace(0, 1, length, endpoint=False, dtype=np.float32)
-        return out
-    out = samples[:, hop:].copy()
-    missed = last - samples[:, hop - 1 : hop]
-    left = _LEFT ** (np.arange(out.shape[1]) / hop)
-    out += missed * left.astype(np.float32)
     return out

@@ -31,8 +31,8 @@ from partimento.representations.sound_labels import (
     UNKNOWN,
     time_bins,
 )
-from partimento.runtime.audio.performer import led_on
 from partimento.runtime.audio.presets import SoundFacts
+from partimento.runtime.audio.prompts import led_on
 from partimento.runtime.audio_tokens.codec import LevelCodec, SoundState
 from partimento.runtime.audio_tokens.levels import LabelNumbers, LevelStream
 from partimento.runtime.audio_tokens.presets import CodesFacts

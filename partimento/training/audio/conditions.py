@@ -14,7 +14,7 @@ from partimento.representations.sound_conditions import (
     stack_conditions,
 )
 
-__all__ = ["beat_times", "conditions_of_score", "conditions_of_sound"]
+__all__ = ["beat_times", "conditions_of_score", "conditions_of_sound", "sound_level"]
 
 _TOGETHER_SECONDS = 0.03
 _EVENNESS = 100.0  # how strongly beats keep the tempo against where onsets are (Ellis 2007)
@@ -42,7 +42,7 @@ def conditions_of_score(
     later = timeline.seconds((beats + _STEP) * score.ticks_per_quarter)
     return stack_conditions(
         density,
-        _level(samples, sample_rate_hz, latent_samples),
+        sound_level(samples, sample_rate_hz, latent_samples),
         60.0 * _STEP / (later - times),
         beats,
     )
@@ -58,7 +58,7 @@ def conditions_of_sound(samples: F32, sample_rate_hz: int, latent_samples: int) 
         latent_samples / sample_rate_hz,
         WINDOW_SECONDS,
     )
-    level = _level(samples, sample_rate_hz, latent_samples)
+    level = sound_level(samples, sample_rate_hz, latent_samples)
     found = beat_times(samples, sample_rate_hz)
     if len(found) < 2:
         return stack_conditions(density, level, NEUTRAL_TEMPO, None)
@@ -123,7 +123,7 @@ def _apart(onsets: Floats) -> Floats:
     return np.array(kept)
 
 
-def _level(samples: F32, sample_rate_hz: int, latent_samples: int) -> Floats:
+def sound_level(samples: F32, sample_rate_hz: int, latent_samples: int) -> Floats:
     """Return dBFS about the middle of each latent, of the mean power in a Hann window."""
     power = 10.0 ** (loudness(samples, latent_samples).astype(np.float64) / 10)
     reach = round(WINDOW_SECONDS / 2 * sample_rate_hz / latent_samples)

@@ -37,8 +37,10 @@ from partimento.training import distributed
 from partimento.training.audio.inventory import Inventory, take_inventory
 from partimento.training.audio.report import account, expectation
 from partimento.training.audio.shards import (
+    CONDITIONS,
     HEADER,
     Made,
+    ShardDescription,
     ShardSource,
     is_whole,
     made_before,
@@ -182,6 +184,7 @@ def prepare_audio(
     config: AudioData | None = None,
     latent_samples: int = 4096,
     workers: int | None = None,
+    description: ShardDescription = CONDITIONS,
 ) -> dict[str, AudioSet]:
     """Make the sound of corpora into shards under ``folder/audio``; return a set for each split.
 
@@ -198,7 +201,10 @@ def prepare_audio(
     found = take_inventory(corpora, config, latent_samples, workers)
     if not found.parts:
         raise TrainingError(_nothing(found))
-    mark = fingerprint([config.model_dump(mode="json"), sorted(p.key for p in found.parts)])
+    made_from: list[Any] = [config.model_dump(mode="json"), sorted(p.key for p in found.parts)]
+    if description.name != CONDITIONS.name:
+        made_from.append(description.name)
+    mark = fingerprint(made_from)
     if distributed.rank() != 0:
         return _await(folder, mark)
     sets = load_audio(folder, mark)
@@ -207,7 +213,7 @@ def prepare_audio(
             place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(place, f"cannot be made ({error.strerror})", "choose another") from None
-        made = _make_all(found.parts, place, config, latent_samples, workers, say)
+        made = _make_all(found.parts, place, config, latent_samples, workers, say, description)
         clips, figures = _kept(found, made, place, latent_samples)
         if sum(clip.latents for clips_ in clips.values() for clip in clips_) < _LEAST_LATENTS:
             raise TrainingError(_nothing(found, figures))
@@ -281,6 +287,7 @@ def _make_all(
     latent_samples: int,
     workers: int,
     say: Callable[[str], None],
+    description: ShardDescription,
 ) -> dict[str, Made]:
     """Make every part that is not there yet; return what became of each, by key."""
     for left in place.glob(".*"):
@@ -297,7 +304,13 @@ def _make_all(
     _check_room(place, seconds, config)
     if made and todo:
         say(f"sound: {len(made)} of {len(parts)} parts were there already")
-    make = partial(make_shard, config=config, latent_samples=latent_samples, folder=place)
+    make = partial(
+        make_shard,
+        config=config,
+        latent_samples=latent_samples,
+        folder=place,
+        description=description,
+    )
     workers = max(1, min(workers, int(seconds / _SECONDS_A_PROCESS)))
     began = reported = time.monotonic()
     done = 0.0

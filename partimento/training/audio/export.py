@@ -12,27 +12,42 @@ import numpy.typing as npt
 import onnx
 
 from partimento import __version__
-from partimento.runtime.audio.presets import MusikaPreset
+from partimento.config import Config
 from partimento.runtime.model_folder import ModelFolder, write_model_folder
 from partimento.training.export.int8_weights import rounded
 from partimento.training.export.static_int8 import quantise
-from partimento.training.export.writer import plain_card
+from partimento.training.export.writer import plain_card, quantized
 
-__all__ = ["ExportedPart", "write_audio_model"]
+__all__ = ["F32", "ExportedPart", "write_audio_model"]
+
+F32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class ExportedPart:
-    """A graph in fp32 and real values (1, T, W) of its first input, as many as there are."""
+    """A graph in fp32 and real values (1, T, W) of its first input, as many as there are.
+
+    ``feeds`` are real values of all inputs, in their place. ``is_live`` quantises activations as
+    they come, for graphs with a cache; ``is_exact`` keeps the weights as they are.
+    """
 
     graph: onnx.ModelProto
-    samples: Sequence[npt.NDArray[np.float32]] = ()
+    samples: Sequence[F32] = ()
+    feeds: Sequence[Mapping[str, npt.NDArray[Any]]] = ()
+    is_live: bool = False
+    is_exact: bool = False
 
     def small(self) -> onnx.ModelProto:
         """Return the graph that computes in int8.
 
         Without real values to show the range of activations, only its weights are kept in int8.
         """
+        if self.is_exact:
+            return self.graph
+        if self.is_live:
+            return quantized(self.graph)
+        if self.feeds:
+            return rounded(quantise(self.graph, self.feeds))
         if not self.samples:
             return rounded(self.graph)
         first, *states = self.graph.graph.input
@@ -49,7 +64,7 @@ def write_audio_model(
     out: Path,
     config: Mapping[str, Any],
     parts: Mapping[str, ExportedPart],
-    preset: MusikaPreset,
+    preset: Config,
     facts: Mapping[str, Any],
     precisions: tuple[str, ...],
 ) -> ModelFolder:

@@ -1,7 +1,7 @@
 """Parts of recordings and of scores made into shards of sound: one part, one file, in any process.
 
 A shard is ``<key>.npy``, int16 (samples, 2), a whole number of latents long, and ``<key>.npz``
-beside it, written last: the conditions (latents, 5) and what was measured. What cannot be made
+beside it, written last: the conditions (latents, C) and what was measured. What cannot be made
 comes back as a reason, never as an exception, since exceptions do not pass between processes whole.
 """
 
@@ -36,10 +36,12 @@ from partimento.sound.variation import draw_playing, only_tracks, place, play_ot
 from partimento.training.audio.conditions import conditions_of_score, conditions_of_sound
 
 __all__ = [
+    "CONDITIONS",
     "HEADER",
     "VERSION",
     "Made",
     "Recording",
+    "ShardDescription",
     "ShardSource",
     "is_whole",
     "made_before",
@@ -66,6 +68,22 @@ class Recording:
 
     path: str
     member: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardDescription:
+    """What is written of each latent: of a score and its sound, and of sound alone, by ear.
+
+    ``score`` takes (score, samples, rate, latent_samples), ``sound`` the last three; both return
+    (latents, C). Two of one ``name`` write the same.
+    """
+
+    name: str
+    score: Callable[[Score, F32, int, int], F32]
+    sound: Callable[[F32, int, int], F32]
+
+
+CONDITIONS = ShardDescription("conditions", conditions_of_score, conditions_of_sound)
 
 
 @dataclass(frozen=True)
@@ -103,14 +121,20 @@ class Made:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
-def make_shard(part: ShardSource, config: AudioData, latent_samples: int, folder: Path) -> Made:
+def make_shard(
+    part: ShardSource,
+    config: AudioData,
+    latent_samples: int,
+    folder: Path,
+    description: ShardDescription = CONDITIONS,
+) -> Made:
     """Read or play one part, and write its shard; one that is there already is kept."""
     before = made_before(part, latent_samples, folder)
     if before is not None:
         return before
     try:
         made = _recorded if isinstance(part.source, Recording) else _given
-        samples, conditions, note, figures = made(part, config, latent_samples)
+        samples, conditions, note, figures = made(part, config, latent_samples, description)
     except FileError as error:
         return Made(part.key, problem=error.problem)
     except PartimentoError as error:
@@ -196,7 +220,7 @@ def _soundfont(config: AudioData) -> str | Path | None:
 
 
 def _recorded(
-    part: ShardSource, config: AudioData, latent_samples: int
+    part: ShardSource, config: AudioData, latent_samples: int, description: ShardDescription
 ) -> tuple[F32, F32, str, dict[str, Any]]:
     assert isinstance(part.source, Recording)
     lead = min(_PAD_SECONDS, part.first)
@@ -204,7 +228,7 @@ def _recorded(
         rate = file.samplerate
         sound, note = _stretch(file, part.first - lead, part.seconds + lead + _PAD_SECONDS)
     wanted = round(part.seconds * config.sample_rate_hz)
-    return _heard(sound, rate, config, latent_samples, (lead, wanted), note)
+    return _heard(sound, rate, config, latent_samples, (lead, wanted), description, note)
 
 
 def _stretch(file: soundfile.SoundFile, first: int, seconds: float) -> tuple[F32, str]:
@@ -235,6 +259,7 @@ def _heard(
     config: AudioData,
     latent_samples: int,
     span: tuple[int, int],
+    description: ShardDescription,
     note: str = "",
 ) -> tuple[F32, F32, str, dict[str, Any]]:
     """Return a recording at the wanted rate, its conditions and its figures.
@@ -256,12 +281,12 @@ def _heard(
     figures |= {"clipped": clipped, "dc": float(np.abs(dc).max())}
     if not samples.size or figures["silence"] >= 1.0:
         return samples, np.zeros((0, 0), dtype=np.float32), note, figures
-    conditions = conditions_of_sound(samples, config.sample_rate_hz, latent_samples)
+    conditions = description.sound(samples, config.sample_rate_hz, latent_samples)
     return samples, conditions, note, figures
 
 
 def _given(
-    part: ShardSource, config: AudioData, latent_samples: int
+    part: ShardSource, config: AudioData, latent_samples: int, description: ShardDescription
 ) -> tuple[F32, F32, str, dict[str, Any]]:
     assert not isinstance(part.source, Recording)
     piece = part.source()
@@ -269,7 +294,7 @@ def _given(
         span = slice(part.first * piece.sample_rate_hz, None)
         sound = stereo(piece.samples[:, span])
         wanted = round(part.seconds * config.sample_rate_hz)
-        return _heard(sound, piece.sample_rate_hz, config, latent_samples, (0, wanted))
+        return _heard(sound, piece.sample_rate_hz, config, latent_samples, (0, wanted), description)
     draw = generator(config.seed, part.seed, part.rendition, part.first)
     which = (part.seed + part.rendition) % len(config.programs) if config.programs else 0
     playing = draw_playing(
@@ -295,7 +320,7 @@ def _given(
     sound = sound[:, : latents * latent_samples]
     samples = np.pad(sound, ((0, 0), (0, latents * latent_samples - sound.shape[1])))
     figures = _figures(samples, rate, latent_samples) | {"clipped": 0.0, "dc": 0.0}
-    return samples, conditions_of_score(played, samples, rate, latent_samples), "", figures
+    return samples, description.score(played, samples, rate, latent_samples), "", figures
 
 
 def _bars(score: Score, part: ShardSource, least_seconds: float) -> Score:
