@@ -39,7 +39,7 @@ _METRES = ("4/4", "3/4", "2/4", "6/8", "5/4")
 
 
 def draw(rng: np.random.Generator) -> dict[str, Any]:
-    """Return random wishes as keyword arguments of ``Instrument.generate``."""
+    """Return random options as keyword arguments of ``Instrument.generate``."""
     wishes: dict[str, Any] = {"bars": int(rng.integers(1, 9))}
     if rng.random() < 0.5:
         wishes["time_signature"] = str(rng.choice(_METRES))
@@ -61,7 +61,7 @@ def draw(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def promised(wishes: dict[str, Any], ending: Ending | None) -> Promises:
-    """Return the wishes as promises, made here and not by the code under test."""
+    """Return the options as promises, made here and not by the code under test."""
     ranges = {}
     for text in wishes.get("range", ()):
         low, _, high = text.partition("-")

@@ -29,7 +29,7 @@ from partimento.generation import streaming as live
 from partimento.generation.humanize import humanize, humanize_again
 from partimento.generation.instrument import Instrument, Progress
 from partimento.generation.loading import PRECISIONS, load
-from partimento.generation.options import Wishes
+from partimento.generation.options import MusicalOptions
 from partimento.generation.prompts import Sketch, piece_of, read_prompt, ready_sound
 from partimento.generation.result import Result
 from partimento.messages import shown
@@ -39,6 +39,15 @@ from partimento.music.timeline import DEFAULT_QUARTERS_PER_MINUTE
 from partimento.playback.destinations import check_output
 from partimento.playback.sinks import Loudspeaker
 from partimento.recipe import PromptRecord, Recipe, file_sha256, parse_recipe
+from partimento.runtime.conditions import (
+    ChordCondition,
+    FormCondition,
+    InstrumentsCondition,
+    LabelsCondition,
+    LyricsCondition,
+    StyleCondition,
+    TextCondition,
+)
 from partimento.runtime.contract import Task
 from partimento.runtime.model_folder import CONFIG_FILE, write_model_folder
 from partimento.training_runs import train
@@ -47,10 +56,17 @@ if TYPE_CHECKING:
     from partimento.evaluation import evaluate
 
 __all__ = [
+    "ChordCondition",
+    "FormCondition",
     "Instrument",
+    "InstrumentsCondition",
+    "LabelsCondition",
+    "LyricsCondition",
     "Replay",
     "Result",
+    "StyleCondition",
     "Task",
+    "TextCondition",
     "broken_promises",
     "default_model",
     "describe",
@@ -80,13 +96,13 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def broken_promises(score: Score, **wishes: Any) -> dict[str, str | None]:
-    """Return for each wish (bars, key, chords, ...) None if the score keeps it, else where not.
+def broken_promises(score: Score, **options: Any) -> dict[str, str | None]:
+    """Return for each option (bars, key, chords, ...) None if the score keeps it, else where not.
 
     Raises:
-        MusicError, CannotBeMet, ConfigError: for wishes that make no sense.
+        MusicError, CannotBeMet, ConfigError: for options that make no sense.
     """
-    asked = validate_config(Wishes, wishes, "options")
+    asked = validate_config(MusicalOptions, options, "options")
     promises = asked.promises(None, _tempo_of(score))
     verdicts = adherence(score, promises).verdicts
     return {v.promise: None if v.violation is None else v.violation.text for v in verdicts}

@@ -18,7 +18,7 @@ from partimento import training_runs as runs
 from partimento.errors import PartimentoError
 from partimento.generation.instrument import Instrument
 from partimento.generation.loading import load
-from partimento.generation.options import Wishes
+from partimento.generation.options import MusicalOptions
 from partimento.music import Score
 from partimento.music.bounds import check_whole
 from partimento.runtime.contract import AUDIO_RATE_HZ, Task
@@ -170,7 +170,7 @@ def _speed(name: str, bars: int, threads: int | None) -> ModelSpeed:
 def _timed(instrument: Instrument, bars: int, load_seconds: float) -> ModelSpeed:
     if instrument.makes == "audio":
         return _timed_sound(instrument, load_seconds)
-    plan = instrument.plan(Task.GENERATE, Wishes(bars=bars), {}, seed=_SEED)
+    plan = instrument.plan(Task.GENERATE, MusicalOptions(bars=bars), {}, seed=_SEED)
     pieces: list[Score] = []
     first = 0.0
     started = time.perf_counter()
@@ -183,7 +183,7 @@ def _timed(instrument: Instrument, bars: int, load_seconds: float) -> ModelSpeed
 
 
 def _timed_sound(instrument: Instrument, load_seconds: float) -> ModelSpeed:
-    plan = instrument.plan(Task.GENERATE, Wishes(seconds=_SOUND_SECONDS), {}, seed=_SEED)
+    plan = instrument.plan(Task.GENERATE, MusicalOptions(seconds=_SOUND_SECONDS), {}, seed=_SEED)
     first = frames = 0.0
     started = time.perf_counter()
     for piece in instrument.sound(plan):

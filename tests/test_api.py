@@ -20,7 +20,7 @@ from partimento.errors import (
     MusicError,
     NotSupported,
 )
-from partimento.generation.options import Wishes
+from partimento.generation.options import MusicalOptions
 from partimento.music import KeySignature, Lyric, Note, Score, Tempo, Timeline, TimeSignature, Track
 from partimento.music.keys import parse_key
 from partimento.runtime.conditions import StyleCondition, TextCondition
@@ -123,10 +123,10 @@ def test_streams_and_answers_to_prompts_are_as_written(instrument):
     assert "humanize" not in piece.recipe
     with pytest.raises(NotSupported, match="whole piece"):
         list(instrument.stream(bars=1, humanize=0.5))
-    plan = instrument.plan(Task.CONTINUE, Wishes(bars=1), {}, prompt=piece)
+    plan = instrument.plan(Task.CONTINUE, MusicalOptions(bars=1), {}, prompt=piece)
     assert plan.recipe.humanize == 0
     with pytest.raises(NotSupported, match="new pieces"):
-        instrument.plan(Task.CONTINUE, Wishes(bars=1, humanize=0.5), {}, prompt=piece)
+        instrument.plan(Task.CONTINUE, MusicalOptions(bars=1, humanize=0.5), {}, prompt=piece)
 
 
 def test_seconds_are_the_whole_bars_that_cover_them(instrument):

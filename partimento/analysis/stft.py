@@ -1,4 +1,4 @@
-"""Sound as the ear divides it: Hann windows, short-time spectra, bands on the mel scale.
+"""Mel-scaled short-time spectra: Hann windows, bands of equal width to the ear.
 
 Framing is causal everywhere: the samples are led by ``size - hop`` zeros, and frame ``t`` ends at
 sample ``(t + 1) * hop``, so that it knows nothing of what comes later. The block of samples

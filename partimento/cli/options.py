@@ -14,7 +14,7 @@ from cyclopts import Group, Parameter
 from partimento.config import Config, read_config, validate_config
 from partimento.errors import ConfigError
 from partimento.generation.editing import asked_record
-from partimento.generation.options import Wishes
+from partimento.generation.options import MusicalOptions
 from partimento.messages import shown
 from partimento.recipe import RewriteRecord
 
@@ -203,7 +203,7 @@ class _Always(Config):
     set: dict[str, Any] | None = None
 
 
-class ConfigFile(Wishes, _Always):
+class ConfigFile(MusicalOptions, _Always):
     """The options that a config file may hold; those of the command line override it."""
 
     top_p: float | None = None
@@ -236,7 +236,7 @@ class CommandOptions:
     ``places`` gives the place in the config file of each control that comes from there.
     """
 
-    wishes: Wishes
+    wishes: MusicalOptions
     controls: dict[str, Any]
     seed: int | None
     num_samples: int
@@ -325,13 +325,13 @@ def _settings(
     rewrite = RewriteRecord()
     if schema is RewriteFile:
         rewrite = _record(values.pop("bars", None), values.pop("tracks", None), values.get("lock"))
-    wishes = {name: values[name] for name in Wishes.model_fields if name in values}
+    wishes = {name: values[name] for name in MusicalOptions.model_fields if name in values}
     if isinstance(wishes.get("range"), list):
         wishes["range"] = tuple(wishes["range"])
     paths = values.get("out") or []
     picked = {name: values[name] for name in _PICKS if name in values}
     return CommandOptions(
-        wishes=validate_config(Wishes, wishes, "options"),
+        wishes=validate_config(MusicalOptions, wishes, "options"),
         controls={**values.get("set", {}), **picked, **settings},
         seed=values.get("seed"),
         num_samples=values.get("num_samples", 1),

@@ -15,7 +15,7 @@ from typing import Any
 
 from partimento.analysis.chords import recognise_bars
 from partimento.errors import MusicError, NotSupported
-from partimento.generation.options import Wishes
+from partimento.generation.options import MusicalOptions
 from partimento.messages import listed, shown
 from partimento.music import Chord, Note, Promises, Score, Timeline, Track
 from partimento.music.instruments import PROGRAMS
@@ -80,7 +80,11 @@ def _texts(what: str, given: object) -> tuple[str, ...]:
 
 
 def rewrite_request(
-    task: Task, prompt: Score, asked: RewriteRecord, wishes: Wishes, config: Mapping[str, Any]
+    task: Task,
+    prompt: Score,
+    asked: RewriteRecord,
+    wishes: MusicalOptions,
+    config: Mapping[str, Any],
 ) -> Request:
     """Return the request to regenerate some bars or tracks of a piece.
 
@@ -295,7 +299,7 @@ def _chord_line(
             chord if bar in written and chord is not None and chord.pitch_classes <= scale else None
             for bar, chord in enumerate(found)
         )
-    line = Wishes(chords=asked).promises(1, 120.0).chords
+    line = MusicalOptions(chords=asked).promises(1, 120.0).chords
     first = min(region.first_bar for region in places.regions)
     return tuple(
         line[(bar - first) % len(line)] if bar in written else None for bar in range(count)

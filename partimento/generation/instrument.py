@@ -24,7 +24,7 @@ from partimento.generation.assemble import (
     whole_score,
 )
 from partimento.generation.editing import asked_record
-from partimento.generation.options import Ranges, Wishes
+from partimento.generation.options import MusicalOptions, Ranges
 from partimento.generation.prompts import Sketch, read_prompt
 from partimento.generation.ranking import Ranked, rank
 from partimento.generation.requests import (
@@ -186,11 +186,11 @@ class Instrument:
         pieces of at most a few seconds; ``steer`` is called before each with the time in seconds,
         and returns the controls that change there. To cancel, stop iterating.
         """
-        fields = Wishes.model_fields
+        fields = MusicalOptions.model_fields
         asked = {k: v for k, v in wishes_and_controls.items() if k in fields}
         controls = {k: v for k, v in wishes_and_controls.items() if k not in fields}
-        wishes = validate_config(Wishes, {"bars": bars, "seconds": seconds, **asked}, "options")
-        wishes = as_written(wishes)
+        given = {"bars": bars, "seconds": seconds, **asked}
+        wishes = as_written(validate_config(MusicalOptions, given, "options"))
         task = Task.GENERATE if prompt is None else Task.CONTINUE
         plan = self.plan(
             task, wishes, controls, seed=seed, prompt=prompt, endless=wishes.is_endless, steer=steer
@@ -287,7 +287,7 @@ class Instrument:
         task: Task,
         prompt: Sketch,
         asked: RewriteRecord,
-        wishes: Wishes,
+        wishes: MusicalOptions,
         controls: Mapping[str, Any],
         seeds: Sequence[int],
         progress: Progress | None = None,
@@ -341,7 +341,7 @@ class Instrument:
         controls = dict(options)
         seed, progress = controls.pop("seed", None), controls.pop("progress", None)
         wishes = validate_config(
-            Wishes, {"conditions": controls.pop("conditions", None)}, "options"
+            MusicalOptions, {"conditions": controls.pop("conditions", None)}, "options"
         )
         plan = self.plan(task, wishes, controls, seed=seed, prompt=prompts, steps=steps)
         return self.perform(plan, progress)
@@ -349,7 +349,7 @@ class Instrument:
     def plan(
         self,
         task: Task,
-        wishes: Wishes,
+        wishes: MusicalOptions,
         controls: Mapping[str, Any],
         *,
         seed: int | None = None,
@@ -487,14 +487,14 @@ class Instrument:
         seeds = seeds_from(count, given.pop("seed", None))
         bars = given.pop("bars", None) if task is Task.INFILL else None
         asked = asked_record(bars, given.pop("tracks", None), given.pop("lock", ()))
-        wishes = {name: given.pop(name) for name in Wishes.model_fields if name in given}
-        checked = validate_config(Wishes, wishes, "options")
+        wishes = {name: given.pop(name) for name in MusicalOptions.model_fields if name in given}
+        checked = validate_config(MusicalOptions, wishes, "options")
         return self.rewrite(task, prompt, asked, checked, given, seeds, progress)
 
 
-def _wishes(arguments: Mapping[str, Any]) -> Wishes:
+def _wishes(arguments: Mapping[str, Any]) -> MusicalOptions:
     """Return the options among a method's arguments; ``bars`` of ``infill`` is none."""
-    names = [name for name in Wishes.model_fields if name in arguments]
+    names = [name for name in MusicalOptions.model_fields if name in arguments]
     if "lock" in arguments:
         names = [name for name in names if name != "bars"]
-    return validate_config(Wishes, {name: arguments[name] for name in names}, "options")
+    return validate_config(MusicalOptions, {name: arguments[name] for name in names}, "options")

@@ -1,7 +1,7 @@
 """The musical options of a user, as text and numbers, and the promises that they amount to.
 
 Python keywords, the options of the shell and a config file take the same table of options; all
-three end in ``Wishes.promises``.
+three end in ``MusicalOptions.promises``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from partimento.music.cadences import parse_ending
 from partimento.music.promises import MAX_BARS, parse_range, parse_time_signature
 from partimento.runtime.conditions import Condition
 
-__all__ = ["Ranges", "Wishes", "bars_that_cover", "parsed_chords"]
+__all__ = ["MusicalOptions", "Ranges", "bars_that_cover", "parsed_chords"]
 
 Ranges = str | PitchRange | Sequence[str] | Mapping[str, PitchRange | str]
 
@@ -34,7 +34,7 @@ _COMMON_TIME = TimeSignature(0, 4, 4)
 _LEAST_TEMPO = 4.0  # MIDI holds at most 2^24 - 1 microseconds a quarter: 3.58 quarters a minute
 
 
-class Wishes(Config):
+class MusicalOptions(Config):
     """What may be asked of generated music; None means free.
 
     - ``bars``: their exact number; ``seconds``: the whole bars that cover it; one of the two.

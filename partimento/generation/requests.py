@@ -12,7 +12,7 @@ from partimento.errors import FileError, MusicError, NotSupported
 from partimento.files import Source
 from partimento.generation.editing import rewrite_again, rewrite_request
 from partimento.generation.endings import with_ending
-from partimento.generation.options import Wishes, parsed_chords
+from partimento.generation.options import MusicalOptions, parsed_chords
 from partimento.generation.prompts import (
     AnyPrompt,
     CodesPrompt,
@@ -153,8 +153,8 @@ def _prompt_for(card: Card, model: str, prompt: Sketch, task: Task) -> AnyPrompt
 
 
 def as_controls(
-    card: Card, wishes: Wishes, controls: Mapping[str, Any]
-) -> tuple[Wishes, Mapping[str, Any]]:
+    card: Card, wishes: MusicalOptions, controls: Mapping[str, Any]
+) -> tuple[MusicalOptions, Mapping[str, Any]]:
     """Return options and controls, tempo and chords among the controls where a system has them.
 
     Raises:
@@ -174,7 +174,7 @@ def made_of(
     card: Card,
     config: Mapping[str, Any],
     task: Task,
-    wishes: Wishes,
+    wishes: MusicalOptions,
     prompts: Sequence[AnyPrompt],
     endless: bool,
     rewrite: RewriteRecord | None,
@@ -210,7 +210,7 @@ def made_again(
 ) -> NewMusic:
     """Return the request that a recipe records; ``config`` is the model's."""
     if recipe.task in PROMPT_TASKS:
-        return new_from_prompts(recipe.task, prompts, Wishes(), recipe.steps)
+        return new_from_prompts(recipe.task, prompts, MusicalOptions(), recipe.steps)
     prompt = _only(prompts)
     if card.makes == "audio":
         heard = prompt.audio if isinstance(prompt, SoundPrompt) else None
@@ -244,7 +244,7 @@ def steered(made: NewMusic, steer: Callable[[float], Controls]) -> NewMusic:
 
 def new_music(
     task: Task,
-    wishes: Wishes,
+    wishes: MusicalOptions,
     prompt: Score | None,
     defaults: Mapping[str, Any],
     endless: bool = False,
@@ -279,8 +279,8 @@ def new_music(
     return NewMusic(Request(task, promises, _one(prompt), tempo, endless), asked_tempo, at)
 
 
-def as_written(wishes: Wishes) -> Wishes:
-    """Return the wishes of a stream, whose notes come as the model writes them.
+def as_written(wishes: MusicalOptions) -> MusicalOptions:
+    """Return the options of a stream, whose notes come as the model writes them.
 
     Raises:
         NotSupported: if dynamics and timing are asked.
@@ -290,7 +290,9 @@ def as_written(wishes: Wishes) -> Wishes:
     return wishes.model_copy(update={"humanize": 0.0})
 
 
-def humanize_amount(card: Card, config: Mapping[str, Any], task: Task, wishes: Wishes) -> float:
+def humanize_amount(
+    card: Card, config: Mapping[str, Any], task: Task, wishes: MusicalOptions
+) -> float:
     """Return how far the performance rules go: by default half way, for a new piece of notes.
 
     What is written into or after a prompt gets none, and neither do models of performance events,
@@ -324,7 +326,7 @@ def new_music_again(recipe: Recipe, prompt: Score | None, defaults: Mapping[str,
 
 def new_sound(
     task: Task,
-    wishes: Wishes,
+    wishes: MusicalOptions,
     prompt: Audio | None,
     defaults: Mapping[str, Any],
     endless: bool = False,
@@ -365,7 +367,7 @@ def _sound_request(
 
 
 def new_from_prompts(
-    task: Task, prompts: Sequence[AnyPrompt], wishes: Wishes, steps: int | None
+    task: Task, prompts: Sequence[AnyPrompt], wishes: MusicalOptions, steps: int | None
 ) -> NewMusic:
     """Return the request of a task whose answer is as long as its prompts.
 
@@ -375,7 +377,7 @@ def new_from_prompts(
     """
     others = [
         name
-        for name in Wishes.model_fields
+        for name in MusicalOptions.model_fields
         if name != "conditions" and getattr(wishes, name) is not None
     ]
     if others:
@@ -479,5 +481,5 @@ def _first_known(*values: float | None) -> float | None:
 
 
 def _metre_of(defaults: Mapping[str, Any]) -> TimeSignature:
-    metre = Wishes(time_signature=defaults.get("time_signature")).metre()
+    metre = MusicalOptions(time_signature=defaults.get("time_signature")).metre()
     return metre or TimeSignature(0, 4, 4)

@@ -61,7 +61,7 @@ def parse_bars(text: str, bar_count: int | None = None) -> tuple[tuple[int, int]
     """Return the (first, end) bars, from 0 and half open, of ``"9:12,20:24"`` or ``"9"``.
 
     Args:
-        text: bars as a musician writes them: from 1, both ends meant, several parted by commas.
+        text: bars as a musician writes them: from 1, both ends meant, several separated by commas.
         bar_count: how many bars there are; a region beyond is refused. None does not check.
 
     Raises:

@@ -86,7 +86,7 @@ class MultiHotRoll:
     def places(self, score: Score) -> list[int | None]:
         """Return for each track of the roll the score's pitched track that goes there.
 
-        By name where every pitched track bears the name of a roll's track; else in order.
+        By name where every pitched track has the name of a roll's track; else in order.
 
         Raises:
             NotSupported: if there are more pitched tracks with notes than the roll holds.

@@ -76,7 +76,7 @@ class Controls(Config):
 class SamplingControls(Controls):
     """Controls of every system that picks tokens one by one."""
 
-    temperature: float = Field(1.0, gt=0, le=5, description="below 1 safer, above 1 wilder")
+    temperature: float = Field(1.0, gt=0, le=5, description="below 1 safer, above 1 more varied")
     top_p: float = Field(1.0, gt=0, le=1, description="keep the likeliest tokens of this mass")
     top_k: int = Field(
         0, ge=0, le=1_000_000, description="keep so many likeliest tokens; 0 keeps all"
@@ -110,7 +110,7 @@ class Request:
     are empty, a tempo is one of its controls, and audio among its ``prompts`` is as
     ``AUDIO_CHANNELS`` and ``AUDIO_RATE_HZ`` say. ``is_loop`` asks for audio whose end leads into
     its beginning without a seam; ``duration_seconds`` is then that of one turn, and where
-    ``endless`` it is played turn after turn. ``steer``, where there is one, is called before each
+    ``endless`` it is looped. ``steer``, where there is one, is called before each
     chunk with the place in seconds after the prompt, and returns the controls from there on.
     ``codes``, of a system that has some (``Card.has_codes``), are what an earlier answer gave:
     CONTINUE keeps them, makes what they lack, up to ``duration_seconds`` in all, and yields the

@@ -62,7 +62,7 @@ class _TrackFacts(Config):
 
 
 class _Defaults(Config):
-    """Wishes where none are given; beside them controls, and tables of those by task."""
+    """MusicalOptions where none are given; beside them controls, and tables of those by task."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, _Setting | dict[str, _Setting | dict[str, _Setting]]]

@@ -99,8 +99,8 @@ async def _busy(_request: Request, error: Exception) -> JSONResponse:
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    told: Any = error.detail
-    body = told if isinstance(told, dict) else {"error": "Refused", "message": str(told)}
+    detail: Any = error.detail
+    body = detail if isinstance(detail, dict) else {"error": "Refused", "message": str(detail)}
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 

@@ -18,7 +18,7 @@ from partimento.cli.main import main
 from partimento.errors import FileError
 from partimento.generation import streaming as live
 from partimento.generation.instrument import Instrument
-from partimento.generation.options import Wishes
+from partimento.generation.options import MusicalOptions
 from partimento.music import Audio
 from partimento.playback import sinks
 from partimento.recipe import parse_recipe
@@ -246,7 +246,7 @@ def test_a_streamed_loop_goes_round_until_it_is_stopped(drone, monkeypatch):
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".png"])
 def test_a_stop_inside_a_piece_drops_it(drone, suffix):
     instrument = api.load("droning")
-    plan = instrument.plan(Task.GENERATE, Wishes(), {}, seed=3, endless=True)
+    plan = instrument.plan(Task.GENERATE, MusicalOptions(), {}, seed=3, endless=True)
 
     class StopAfter:
         left = 4

@@ -14,7 +14,7 @@ from partimento import api, files
 from partimento.cli.main import main
 from partimento.errors import FileError, NotSupported
 from partimento.generation import streaming as live
-from partimento.generation.options import Wishes
+from partimento.generation.options import MusicalOptions
 from partimento.music import Score, Timeline
 from partimento.playback import sinks
 from partimento.recipe import parse_recipe
@@ -56,7 +56,7 @@ class StopAfter:
 @pytest.fixture
 def endless(hum):
     instrument = api.load()
-    return instrument, instrument.plan(Task.GENERATE, Wishes(), {}, seed=3, endless=True)
+    return instrument, instrument.plan(Task.GENERATE, MusicalOptions(), {}, seed=3, endless=True)
 
 
 def test_stream_writes_sound_and_notes(hum, capsys):
@@ -94,7 +94,9 @@ def test_a_streamed_continuation_is_replayed_without_its_prompt(hum):
 )
 def test_a_stopped_stream_is_whole_and_can_be_replayed(hum, suffix, bars):
     instrument = api.load()
-    plan = instrument.plan(Task.GENERATE, Wishes(bars=bars), {}, seed=3, endless=bars is None)
+    plan = instrument.plan(
+        Task.GENERATE, MusicalOptions(bars=bars), {}, seed=3, endless=bars is None
+    )
     heard = sinks.sink_of(Path(f"s{suffix}"), plan.recipe.to_json())
     outcome = live.perform_live(instrument, plan, [heard, StopAfter(5)])
     assert outcome.is_stopped

@@ -179,7 +179,7 @@ def test_every_player_reaches_all_its_parameters(system: str, tmp_path: Path) ->
             for name, weight in optimizer.named:
                 assert id(weight) not in frozen
                 assert weight.grad is not None, name
-                # Real and made pull the one bias of an untaught discriminator equally to either
+                # Real and made pull the one bias of an untrained discriminator equally to either
                 # side.
                 assert weight.numel() == 1 or weight.grad.abs().sum() > 0, name
 

@@ -11,7 +11,7 @@ import torch
 
 from partimento import api, catalog
 from partimento.errors import ConfigError, FileError, MusicError, NotSupported
-from partimento.generation.options import Wishes
+from partimento.generation.options import MusicalOptions
 from partimento.music import Score
 from partimento.recipe import parse_recipe
 from partimento.runtime.codes import Codes
@@ -123,7 +123,7 @@ def test_conditions_are_replayed(toy: api.Instrument, tmp_path: Path) -> None:
 
 
 def test_drafts_reach_only_who_asks(toy: api.Instrument) -> None:
-    plan = toy.plan(Task.GENERATE, Wishes(bars=2), {"steps": 5}, seed=3)
+    plan = toy.plan(Task.GENERATE, MusicalOptions(bars=2), {"steps": 5}, seed=3)
     drafts: list[Draft] = []
     seen = toy.perform(plan, on_draft=drafts.append)
     assert [draft.level for draft in drafts] == [0, 1, 2, 3]
@@ -191,11 +191,11 @@ def test_a_task_is_refused_with_the_models_that_can(toy: api.Instrument) -> None
 
 def test_promises_and_bars_are_not_asked_of_tasks_of_prompts(toy: api.Instrument) -> None:
     with pytest.raises(NotSupported, match="bars, key cannot be asked of transfer"):
-        toy.plan(Task.TRANSFER, Wishes(bars=2, key="C"), {}, prompt=song(0))
+        toy.plan(Task.TRANSFER, MusicalOptions(bars=2, key="C"), {}, prompt=song(0))
     with pytest.raises(MusicError, match=r"interpolate takes 2\.\.2 prompts, not 1"):
-        toy.plan(Task.INTERPOLATE, Wishes(), {}, prompt=song(0), steps=3)
+        toy.plan(Task.INTERPOLATE, MusicalOptions(), {}, prompt=song(0), steps=3)
     with pytest.raises(MusicError, match="one prompt can be used here, not 2"):
-        toy.plan(Task.CONTINUE, Wishes(), {}, prompt=(song(0), song(1)))
+        toy.plan(Task.CONTINUE, MusicalOptions(), {}, prompt=(song(0), song(1)))
 
 
 def test_the_folder_names_its_networks(run: Path) -> None:

@@ -18,7 +18,7 @@ from partimento.errors import (
     MusicError,
     NotSupported,
 )
-from partimento.generation.options import Wishes
+from partimento.generation.options import MusicalOptions
 from partimento.music import Audio, Note, Score, Track
 from partimento.runtime.contract import Task
 
@@ -256,7 +256,7 @@ def test_progress_is_told_in_seconds(instrument):
     assert told[-1] == (3, 3)
     assert told == sorted(told)
     with pytest.raises(MusicError, match="an endless stream"):
-        instrument.perform(instrument.plan(Task.GENERATE, Wishes(), {}, endless=True))
+        instrument.perform(instrument.plan(Task.GENERATE, MusicalOptions(), {}, endless=True))
 
 
 def test_a_performer_that_breaks_its_word_is_found_out(make_model):
@@ -270,10 +270,10 @@ def test_a_performer_that_breaks_its_word_is_found_out(make_model):
 
 def test_a_card_that_says_the_wrong_kind_is_found_out(instrument, hum):
     humming = api.load("humming")
-    plan = instrument.plan(Task.GENERATE, Wishes(seconds=1), {}, seed=1)
+    plan = instrument.plan(Task.GENERATE, MusicalOptions(seconds=1), {}, seed=1)
     with pytest.raises(NotSupported, match="its card says notes"):
         next(instrument.pieces(plan))
-    bars = humming.plan(Task.GENERATE, Wishes(bars=1), {}, seed=1)
+    bars = humming.plan(Task.GENERATE, MusicalOptions(bars=1), {}, seed=1)
     with pytest.raises(NotSupported, match="its card says sound"):
         next(humming.sound(bars))
 

@@ -273,7 +273,7 @@ def open_corpus(
 
     Args:
         name_or_path: one of ``corpus_names()``, a folder, a zip, or one file of music. A folder
-            that bears the name of a corpus is reached as ``./nottingham`` or by a ``Path``.
+            that has the name of a corpus is reached as ``./nottingham`` or by a ``Path``.
         data_dir: where the data pack is; else PARTIMENTO_DATA, else ``../shared/data``.
         pd_world: of ``openewld_pd``, only what is in the public domain everywhere.
         one_edition: of ``chopin_first_editions``, one edition of each work.

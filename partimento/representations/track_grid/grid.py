@@ -213,7 +213,7 @@ class TrackGrid:
     def places(self, score: Score) -> list[int | None]:
         """Return for each track of the grid the score's pitched track that goes there.
 
-        By name where every pitched track bears the name of a grid's track; else in order.
+        By name where every pitched track has the name of a grid's track; else in order.
 
         Raises:
             NotSupported: if there are more pitched tracks with notes than the grid holds.

@@ -23,8 +23,8 @@ __all__ = ["Beat", "Conditioning", "Conditions", "MusikaControls", "usual"]
 
 F32 = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
-_WANDER_EVERY = 96  # latents between the anchors of what is not wished: some nine seconds
-_LEAST, _MOST = 0.1, 0.9  # the shares of the data between which what is not wished wanders
+_WANDER_EVERY = 96  # latents between the anchors of controls that were not given: nine seconds
+_LEAST, _MOST = 0.1, 0.9  # quantiles of the data between which such controls move
 _OWN = 5  # the stream of a seed that this wandering is drawn from
 
 
@@ -51,7 +51,7 @@ _BOUNDS = {"density": (0.0, 16.0), "loudness": (-60.0, 0.0), "tempo": (40.0, 240
 
 
 def usual(found: Mapping[str, float], known: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Return values of controls, no further out than where what is not wished wanders.
+    """Return values of controls, no further out than controls that were not given move.
 
     ``known`` are the quantiles of each in the units of the conditions. Of silence, noise or the
     like a generator was never trained on, and what it would make of that is no music.

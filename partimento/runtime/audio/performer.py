@@ -46,7 +46,7 @@ class _Scene:
     gap: F32  # (width,): the prompt's last latent less what the generator would have made there
 
     def wished(self, controls: Controls) -> Controls:
-        """Return the controls, what is not wished as it was in the prompt."""
+        """Return the controls, others as they were in the prompt."""
         open_ = {k: v for k, v in self.heard.items() if getattr(controls, k, 0.0) is None}
         return controls.model_copy(update=open_) if open_ else controls
 
@@ -201,7 +201,7 @@ class LatentAudioPerformer:
             yield samples
 
     def _loop(self, request: Request, controls: Controls, seed: int) -> Iterator[F32]:
-        """Yield one turn of a loop, or turn after turn."""
+        """Yield a loop once, or again and again."""
         seconds = request.duration_seconds or 0.0
         if request.steer is not None or request.task is not Task.GENERATE:
             raise NotSupported("a loop is made whole: it cannot be steered, nor continue a sound")

@@ -62,7 +62,7 @@ _PIECE_SECONDS = 3.0
 class CodesControls(SamplingControls):
     """Controls of sound that is written as codes."""
 
-    temperature: float = Field(0.99, gt=0, le=5, description="below 1 safer, above 1 wilder")
+    temperature: float = Field(0.99, gt=0, le=5, description="below 1 safer, above 1 more varied")
     artist: str | None = Field(
         None, max_length=200, description="in whose way; one that the model knows"
     )

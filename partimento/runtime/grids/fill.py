@@ -26,7 +26,7 @@ class GridControls(Controls):
     """Controls of systems that fill a grid by steps."""
 
     steps: int = Field(20, ge=1, le=TIMES, description="times the model is asked for a window")
-    temperature: float = Field(1.0, gt=0, le=5, description="below 1 safer, above 1 wilder")
+    temperature: float = Field(1.0, gt=0, le=5, description="below 1 safer, above 1 more varied")
     top_p: float = Field(1.0, gt=0, le=1, description="keep the likeliest values of this mass")
     order: Literal["confidence", "ancestral"] = Field(
         "confidence", description="which cells are written first: the surest, or any"

@@ -40,7 +40,7 @@ class GibbsControls(Controls):
     steps: int = Field(
         64, ge=1, le=4096, description="Gibbs steps a window; each asks the model once"
     )
-    temperature: float = Field(1.0, gt=0, le=5, description="below 1 safer, above 1 wilder")
+    temperature: float = Field(1.0, gt=0, le=5, description="below 1 safer, above 1 more varied")
     top_p: float = Field(1.0, gt=0, le=1, description="keep the likeliest pitches of this mass")
     masking: float = Field(
         0.9, gt=0, le=1, description="share of the cells that the first steps draw again"

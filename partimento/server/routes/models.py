@@ -46,18 +46,18 @@ def _model(name: str, with_card: bool = False) -> ModelAnswer:
     info = next((each for each in api.models() if each.name == name), None)
     if info is None:
         raise missing("model")
-    told = api.describe(name)
+    found = api.describe(name)
     return ModelAnswer(
         name=name,
-        system=told.system,
-        makes=told.makes,
-        tasks=list(told.tasks),
-        summary=told.summary,
+        system=found.system,
+        makes=found.makes,
+        tasks=list(found.tasks),
+        summary=found.summary,
         is_default=info.is_default,
         licence=info.licence,
-        controls=dict(told.schema),
-        defaults=dict(told.defaults),
-        card=told.text if with_card else "",
+        controls=dict(found.schema),
+        defaults=dict(found.defaults),
+        card=found.text if with_card else "",
     )
 
 

@@ -10,5 +10,5 @@ __all__ = ["training_task"]
 
 
 def training_task(preset: TokenPreset) -> TokenTask:
-    """Return the training_task of a preset."""
+    """Return the training task of a preset."""
     return TokenTask("music_transformer", preset, network)

@@ -203,5 +203,5 @@ class MusikaTask:
 
 
 def training_task(preset: MusikaPreset) -> MusikaTask:
-    """Return the training_task of a preset."""
+    """Return the training task of a preset."""
     return MusikaTask(preset)

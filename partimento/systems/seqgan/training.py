@@ -198,5 +198,5 @@ class SeqGan(TokenTask):
 
 
 def training_task(preset: SeqGanPreset) -> SeqGan:
-    """Return the training_task of a preset."""
+    """Return the training task of a preset."""
     return SeqGan(preset)

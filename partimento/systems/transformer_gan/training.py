@@ -164,5 +164,5 @@ class TransformerGan(GamePlay):
 
 
 def training_task(preset: GamePreset) -> TransformerGan:
-    """Return the training_task of a preset."""
+    """Return the training task of a preset."""
     return TransformerGan(preset)

@@ -77,5 +77,5 @@ class TTSGANTask(CurveTask):
 
 
 def training_task(preset: SeriesPreset) -> TTSGANTask:
-    """Return the training_task of a preset."""
+    """Return the training task of a preset."""
     return TTSGANTask(preset)

@@ -2,7 +2,7 @@
 
 Spectral codecs (``training/nn/spectral_vqvae.py``)::
 
-    levels: |said - true| of log magnitudes, weighted as the ear divides frequency
+    levels: |said - true| of log magnitudes, weighted by the mel scale
     mel:    the same of the energy in mel bands, so that what is uncertain is not too soft
     peaks:  |said - true| of the square roots of magnitudes, which partials stand out in
     advance: how phases advance, by bands as surely as they can be known

@@ -13,7 +13,7 @@ from systems.test_jukebox import untrained
 from partimento import api
 from partimento.errors import MusicError, NotSupported
 from partimento.generation.assemble import Extras
-from partimento.generation.options import Wishes
+from partimento.generation.options import MusicalOptions
 from partimento.music import Audio
 from partimento.runtime.audio_tokens.performer import CodesControls, CodesPerformer
 from partimento.runtime.codes import Codes
@@ -221,7 +221,7 @@ def test_an_instrument_keeps_codes_and_goes_on_from_a_file(folder: Path, tmp_pat
     again = api.replay(saved)
     np.testing.assert_array_equal(again.result.audio.samples, longer.audio.samples)
     seen: list[int] = []
-    plan = instrument.plan(Task.GENERATE, Wishes(seconds=1.0), {}, seed=5)
+    plan = instrument.plan(Task.GENERATE, MusicalOptions(seconds=1.0), {}, seed=5)
     extras = Extras(on_codes=lambda each: seen.append(len(each.arrays)))
     list(instrument.sound(plan, extras))
     assert seen == [3, 4]
