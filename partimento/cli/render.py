@@ -70,6 +70,19 @@ def render(
         heard = _by_model(score, model, text, seed, set or [])
     elif needs_sound:
         heard = api.render(score, soundfont=soundfont)
+    _write(piece, score, heard, targets, stems, soundfont)
+    return listen(heard) if play else 0
+
+
+def _write(
+    piece: Path,
+    score: Score,
+    heard: Score | Audio,
+    targets: list[Path],
+    stems: Path | None,
+    soundfont: str | None,
+) -> None:
+    """Write the files and stems of a piece, and say so."""
     with screen.bar_progress(piece.name, "files") as progress:
         written: list[Path] = []
         for target in targets:
@@ -80,7 +93,6 @@ def render(
         if stems is not None:
             written += api.write_stems(score, stems, piece.stem, soundfont=soundfont)
     show.say(f"Wrote {', '.join(map(str, written))}")
-    return listen(heard) if play else 0
 
 
 def _targets(piece: Path, out: Out, stems: Path | None, force: bool) -> list[Path]:

@@ -183,8 +183,10 @@ def test_what_was_made_from_two_prompts_is_replayed(toy: api.Instrument, tmp_pat
 
 
 def test_a_task_is_refused_with_the_models_that_can(toy: api.Instrument) -> None:
-    with pytest.raises(NotSupported, match=r"toy cannot render; it can .*; no installed model can"):
+    with pytest.raises(NotSupported, match=r"toy cannot render; it can .*; models that can: "):
         toy.render_score(song(0))
+    with pytest.raises(NotSupported, match=r"toy cannot humanize; .*; models that can: tts-gan"):
+        toy.plan(Task.HUMANIZE, MusicalOptions(), {}, prompt=song(0))
     assert "toy-model" in catalog.models_that(Task.INTERPOLATE)
     assert catalog.default_model(Task.TRANSFER) == "toy-model"
 
