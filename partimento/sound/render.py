@@ -49,8 +49,20 @@ def render(
         NotSupported: if a soundfont is named and FluidSynth is not installed.
     """
     check_rate(sample_rate_hz)
-    raw = _raw(unfolded(score), sample_rate_hz, soundfont, _player(sample_rate_hz))
+    whole = _with_all_notes(unfolded(score))
+    raw = _raw(whole, sample_rate_hz, soundfont, _player(sample_rate_hz))
     return _levelled(raw, sample_rate_hz, score.recipe)
+
+
+def _with_all_notes(score: Score) -> Score:
+    """Return a score whose written length does not end before its last note starts.
+
+    A file may state such a length where another program made the piece longer.
+    """
+    last = max((track.notes[-1].onset_ticks for track in score.tracks if track.notes), default=-1)
+    if not 0 < score.written_length_ticks <= last:
+        return score
+    return replace(score, written_length_ticks=score.length_ticks)
 
 
 def render_stems(

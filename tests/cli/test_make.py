@@ -99,6 +99,16 @@ def test_continue_says_what_it_added(hum, capsys):
     assert capsys.readouterr().out.startswith("Added 8 bars to 2 bars ")
 
 
+@pytest.mark.parametrize("suffix", ["mid", "musicxml"])
+def test_what_was_continued_twice_is_as_long_as_its_bars_and_plays(hum, suffix):
+    assert run(f"generate --bars 2 --seed 1 -o a.{suffix}") == 0
+    assert run(f"continue a.{suffix} --bars 3 --seed 2 -o b.{suffix}") == 0
+    assert run(f"continue b.{suffix} --bars 1 --seed 3 -o c.{suffix}") == 0
+    score = api.read_score(f"c.{suffix}")
+    assert score.written_length_ticks == score.length_ticks == 6 * 4 * score.ticks_per_quarter
+    assert run(f"render c.{suffix} -o c.wav") == 0
+
+
 def test_results_are_reported_one_by_one(hum, capsys, monkeypatch):
     perform = api.Instrument.perform
     made: list[int] = []

@@ -205,3 +205,10 @@ def test_repeats_are_played_out() -> None:
     assert twice.duration_seconds - once.duration_seconds == pytest.approx(bar_seconds, abs=0.1)
     written = score_of_midi(midi_bytes(score))
     assert [note.onset_ticks for note in written.notes] == [0, 1920, 3840]
+
+
+def test_notes_after_the_written_end_are_heard() -> None:
+    notes = (Note(0, 60, 480), Note(1920, 64, 480))
+    stale = Score((Track("Piano", notes),), written_length_ticks=1920)
+    whole = Score((Track("Piano", notes),), written_length_ticks=2400)
+    np.testing.assert_array_equal(render(stale).samples, render(whole).samples)

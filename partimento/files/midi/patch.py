@@ -52,7 +52,10 @@ def patched(data: bytes, before: Score, after: Score) -> bytes:
         NotSupported: if the difference cannot be said by such edits; then a new file is needed.
     """
     try:
-        made = _Patch(parse(data), before, after).encoded(with_length=False)
+        # A length that the file states is stated again where the piece becomes longer.
+        whole = rescale(before, after.ticks_per_quarter).length_ticks
+        states = _OUR_LENGTH in data and whole != after.length_ticks
+        made = _Patch(parse(data), before, after).encoded(with_length=states)
         if _read(made).length_ticks != after.length_ticks:
             made = _Patch(parse(data), before, after).encoded(with_length=True)
         _check_equal(_read(made), after)

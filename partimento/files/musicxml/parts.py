@@ -67,6 +67,8 @@ def read_tree(root: Element) -> Reading:
     tempos = {tempo.onset_ticks: tempo for part in parts for tempo in part.tempos}
     chords = {chord.onset_ticks: chord for part in parts for chord in part.chords}
     length = ours.get("length", "")
+    stated = int(length) if length.isdecimal() and len(length) < 16 else 0
+    is_ours = bool(bars) and bars[-1][0] < stated < end  # a length of ours lies in the last bar
     score = Score(
         tuple(told_apart(track for track, _ in pairs)),
         ticks,
@@ -76,8 +78,7 @@ def read_tree(root: Element) -> Reading:
         tuple(chords[tick] for tick in sorted(chords)),
         " ".join(title.split()),
         ours.get("recipe", ""),
-        # A length of ours lies in the last bar; another is none of ours.
-        min(int(length), end) if length.isdecimal() and len(length) < 16 else end,
+        stated if is_ours else end,
         repeat_marks([part.signs for part in parts], [bar[:2] for bar in bars]),
     )
     return Reading(score, parts, [source for _, source in pairs], bars)

@@ -18,6 +18,7 @@ from torch import nn
 
 from partimento import __version__
 from partimento.config import Config
+from partimento.errors import TrainingError
 from partimento.representations.base import TokenRepresentation
 from partimento.runtime.model_folder import MAIN_PART, ModelFolder, write_model_folder
 from partimento.runtime.presets import RecurrentConfig, TokenPreset, TransformerConfig
@@ -102,13 +103,51 @@ def _relative_products(model: onnx.ModelProto) -> list[str]:
     ]
 
 
+class _Recorded(Mapping[str, npt.NDArray[np.float32]]):
+    """Weights by name that know which of them were looked at."""
+
+    def __init__(self, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        self._weights, self.read = weights, set[str]()
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
+        self.read.add(name)
+        return self._weights[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._weights)
+
+    def __len__(self) -> int:
+        return len(self._weights)
+
+
 def token_graph(training_task: TokenModel) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """Return the fp32 graph of a token network and what the runtime must know of it."""
+    """Return the fp32 graph of a token network and what the runtime must know of it.
+
+    Raises:
+        TrainingError: if the network has weights that the graph does not read: it would play
+            another network than the one that was trained.
+    """
+    weights = _Recorded(
+        {
+            name: value.detach().float().cpu().numpy()
+            for name, value in training_task.network.state_dict().items()
+        }
+    )
+    graph, facts = _graph_and_facts(training_task, weights)
+    learnt = {name for name, _ in training_task.network.named_parameters()}
+    unread = sorted(learnt - weights.read)
+    if unread:
+        raise TrainingError(
+            f"the graph of {training_task.system} does not read the weights {', '.join(unread[:3])}"
+            "; a network of another shape needs its graph in training/export"
+        )
+    return graph, facts
+
+
+def _graph_and_facts(
+    training_task: TokenModel, weights: Mapping[str, npt.NDArray[np.float32]]
+) -> tuple[onnx.ModelProto, dict[str, Any]]:
     config = training_task.preset.network
-    weights: dict[str, npt.NDArray[np.float32]] = {
-        name: value.detach().float().cpu().numpy()
-        for name, value in training_task.network.state_dict().items()
-    }
     features = len(training_task.representation.feature_sizes)
     facts: dict[str, Any] = {
         "vocabulary": training_task.vocabulary,

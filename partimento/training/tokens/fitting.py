@@ -6,6 +6,7 @@ benchmarks.small_training`` holds what is chosen for 3 minutes and 40 pieces aga
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -91,7 +92,8 @@ def fitted(task: SizedTask, tokens: int, say: Callable[[str], None]) -> TokenPre
     if steps < _FEWEST_STEPS:
         more = minutes * _FEWEST_STEPS / max(1, steps)
         say(
-            f"this is too short to learn more than counting does; give --minutes {more:.0f} or more"
+            f"this is too short to learn more than an n-gram model; give --minutes "
+            f"{math.ceil(more)} or more"
         )
     every = min(250, max(10, steps // _VALIDATIONS))
     update = {"validate_every": every}
